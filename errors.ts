@@ -1,0 +1,62 @@
+/**
+ * Every error that Winnow raises on purpose. A code is public: programs branch on it, docs/errors.md explains it,
+ * and it is never reused for something else. `status` is the HTTP status that the server answers with.
+ */
+export const ERROR_CODES = {
+  WINNOW_BAD_ARGUMENT: { status: 400, summary: 'an option or parameter has a value that is not allowed' },
+  WINNOW_NOT_FOUND: { status: 404, summary: 'a file, folder, model or document does not exist' },
+  WINNOW_BAD_ROW: { status: 400, summary: 'a row or file of the corpus cannot be read' },
+  WINNOW_ROW_TOO_LONG: { status: 400, summary: 'a line is longer than the limit' },
+  WINNOW_EMPTY_TEXT: { status: 400, summary: 'a document has no text to index' },
+  WINNOW_EMPTY_CORPUS: { status: 400, summary: 'no document was found' },
+  WINNOW_UNKNOWN_FORMAT: { status: 400, summary: 'the kind of input cannot be told from its name' },
+  WINNOW_INDEX_NOT_FOUND: { status: 404, summary: 'the folder holds no index' },
+  WINNOW_INDEX_VERSION: { status: 409, summary: 'the index was written by another format version' },
+  WINNOW_INDEX_CORRUPT: { status: 500, summary: 'stored bytes fail their checksum or bounds check' },
+  WINNOW_INDEX_LOCKED: { status: 409, summary: 'another process or handle is writing to this index' },
+  WINNOW_INDEX_MISMATCH: { status: 409, summary: 'the index was built with another model or setting' },
+  WINNOW_INDEX_READ_ONLY: { status: 409, summary: 'a write was asked of an index opened for reading' },
+  WINNOW_INDEX_CLOSED: { status: 409, summary: 'the index was closed before this call' },
+  WINNOW_STORAGE: { status: 507, summary: 'the disk or the file system refused a write' },
+  WINNOW_MODEL_NOT_FOUND: { status: 404, summary: 'no model of that name or at that path' },
+  WINNOW_MODEL_INVALID: { status: 400, summary: 'a model file is damaged or not of a supported shape' },
+  WINNOW_KERNEL_UNAVAILABLE: { status: 500, summary: 'the requested kernel backend cannot run here' },
+  WINNOW_FILTER_FIELD: { status: 400, summary: 'a filter names a field that was not declared filterable' },
+  WINNOW_BAD_DATASET: { status: 400, summary: 'an evaluation data set or run file is malformed' },
+  WINNOW_SERVER: { status: 500, summary: 'the server could not start or failed inside' },
+} as const satisfies Record<string, { status: number; summary: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorPlace {
+  /** Where it happened: `file:line`, a parameter or field name, an index path and part. */
+  readonly place?: string;
+  /** The way out: the next command to run or the value to pass. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** An error with a public code, the place it happened and the way out; `message` reads as one sentence. */
+export class WinnowError extends Error {
+  readonly code: ErrorCode;
+  readonly place: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, { place, hint, cause }: ErrorPlace = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'WinnowError';
+    this.code = code;
+    this.place = place;
+    this.hint = hint;
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+
+  /** `CODE place: message (hint)`, the form that terminals and logs show. */
+  override toString(): string {
+    const where = this.place ? `${this.place}: ` : '';
+    return `${this.code} ${where}${this.message}${this.hint ? ` (${this.hint})` : ''}`;
+  }
+}

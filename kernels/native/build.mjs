@@ -1,0 +1,1 @@
+// Placeholder until the kernels land: the reference backend needs no build.
