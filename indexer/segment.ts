@@ -257,7 +257,7 @@ export class Segment {
 
 /** Checks and strips the CRC-32 that every FlatBuffer is stored behind. */
 export function unsealed(bytes: Uint8Array, place: string): Uint8Array {
-  if (bytes.length < 12) throw corrupt(place, 'cut short');
+  if (bytes.length <= 8) throw corrupt(place, 'cut short');
   const body = bytes.subarray(8);
   if (checksum(body) !== new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true))
     throw corrupt(place, 'checksum mismatch');

@@ -21,6 +21,14 @@ export interface IndexableDocument {
   readonly words: readonly string[];
 }
 
+/** One source document as read from a corpus, whole or cut into passages. */
+export interface SourceDocument {
+  readonly id: string;
+  /** Changes when the source changes; an unchanged source need not be encoded again. */
+  readonly contentHash: string;
+  readonly documents: readonly CorpusDocument[];
+}
+
 /** One source document with the passages it became; replaced and deleted as a whole. */
 export interface IndexableSource {
   readonly id: string;

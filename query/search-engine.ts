@@ -1,0 +1,149 @@
+import { createDocumentEncoder, type DocumentEncoderOptions } from '../encoder/document-encoder.ts';
+import { type Model, openModel } from '../encoder/model-file.ts';
+import type { DocumentEncoder } from '../encoder/types.ts';
+import { WinnowError } from '../errors.ts';
+import { MAX_IMPACT } from '../indexer/format.ts';
+import type { Generation } from '../indexer/generation.ts';
+import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
+import type { StoredRecord } from '../indexer/storage.ts';
+import type { FilterField, IndexableSource, IndexStats, SourceDocument } from '../indexer/types.ts';
+import { analyze } from './english-analyzer.ts';
+import { type ExplainedHit, Searcher, type SearchOptions, type SearchResult } from './searcher.ts';
+
+export interface EngineOptions extends DocumentEncoderOptions {
+  /** Bundled model name or model folder; must be the one the index was built with. Default: the index's own. */
+  readonly model?: string;
+  /** Metadata fields that filters may name; fixed when the index is created. */
+  readonly filterFields?: readonly FilterField[];
+  /** Create the index when the folder has none. Default false. */
+  readonly create?: boolean;
+  /** Search only. Default false. */
+  readonly readOnly?: boolean;
+}
+
+/** Everything a program does with one index: add, delete, search, explain. Opened by {@link openIndex}. */
+export class SearchEngine {
+  readonly store: IndexStore;
+  readonly model: Model;
+  private readonly searcher: Searcher;
+  private readonly options: EngineOptions;
+  private encoder: DocumentEncoder | undefined;
+
+  constructor(store: IndexStore, model: Model, options: EngineOptions) {
+    this.store = store;
+    this.model = model;
+    this.options = options;
+    this.searcher = new Searcher(store, model.query);
+  }
+
+  /** Number of WordPieces of a text, for cutting passages that fit the encoder's window. */
+  countTokens(text: string): number {
+    return this.model.query.tokenizer.count(text);
+  }
+
+  /** Tokens of content that fit one window: the window less [CLS] and [SEP]. */
+  get windowTokens(): number {
+    return this.model.config.max_position_embeddings - 2;
+  }
+
+  /**
+   * Encodes and indexes sources; those already there under the same id are replaced. On disk when the promise resolves.
+   *
+   * The encoder starts with the first call (some 100 ms) and stays until {@link close}.
+   */
+  async add(sources: readonly SourceDocument[]): Promise<UpsertResult> {
+    this.encoder ??= await createDocumentEncoder(this.model, this.options);
+    const documents = sources.flatMap((source) => source.documents);
+    const texts = documents.map(({ title, text }) => (title ? `${title} ${text}` : text));
+    const vectors = await this.encoder.encode(texts);
+    let next = 0;
+    const ready: IndexableSource[] = sources.map(({ id, contentHash, documents }) => ({
+      id,
+      contentHash,
+      documents: documents.map((document) => {
+        const at = next++;
+        return { document, vector: vectors[at]!, words: analyze(texts[at]!) };
+      }),
+    }));
+    const result = this.store.upsert(ready);
+    this.store.mergeIfNeeded();
+    return result;
+  }
+
+  /** Deletes documents (with their passages) by id. @returns how many were found */
+  delete(ids: readonly string[]): number {
+    const found = this.store.delete(ids);
+    this.store.mergeIfNeeded();
+    return found;
+  }
+
+  get(id: string): StoredRecord | undefined {
+    return this.store.get(id);
+  }
+
+  /** @throws WinnowError WINNOW_BAD_ARGUMENT, WINNOW_FILTER_FIELD */
+  search(query: string, options: SearchOptions = {}): SearchResult {
+    return this.searcher.search(query, options);
+  }
+
+  /**
+   * Why a document has the score it has for a query, token by token, and at which rank it stands.
+   *
+   * @throws WinnowError WINNOW_NOT_FOUND when the id is not in the index
+   */
+  explain(query: string, id: string): ExplainedHit {
+    return this.searcher.explain(query, id);
+  }
+
+  stats(): IndexStats {
+    return this.store.stats();
+  }
+
+  /** The current view, for readers of raw postings and vectors. */
+  generation(): Generation {
+    return this.store.generation();
+  }
+
+  async close(): Promise<void> {
+    await this.encoder?.close();
+    await this.store.close();
+  }
+}
+
+/**
+ * Opens an index folder for searching and writing.
+ *
+ * @throws WinnowError WINNOW_INDEX_NOT_FOUND (pass `create: true` to start one), WINNOW_INDEX_MISMATCH when the model is
+ *   not the one the index was built with, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT
+ */
+export function openIndex(folder: string, options: EngineOptions = {}): SearchEngine {
+  if (options.create) {
+    const model = openModel(options.model);
+    const store = IndexStore.openOrCreate(folder, {
+      modelName: model.name,
+      modelHash: model.hash,
+      impactScale: model.config.winnow.maxWeight / MAX_IMPACT,
+      filterFields: options.filterFields ?? [],
+    });
+    return new SearchEngine(store, model, options);
+  }
+  const store = IndexStore.open(folder, options.readOnly ? { readOnly: true } : {});
+  try {
+    const { modelName, modelHash } = store.settings;
+    const model = openModel(options.model ?? modelName);
+    if (model.hash !== modelHash) {
+      throw new WinnowError(
+        'WINNOW_INDEX_MISMATCH',
+        `the index was built with ${modelName} ${modelHash}, this is ${model.name} ${model.hash}`,
+        {
+          place: folder,
+          hint: 'name the model that built it (--model), or index again into a new folder',
+        },
+      );
+    }
+    return new SearchEngine(store, model, options);
+  } catch (error) {
+    void store.close();
+    throw error;
+  }
+}
