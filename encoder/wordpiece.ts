@@ -184,7 +184,11 @@ export class WordPieceTokenizer {
         plain = false; // an invisible character joins its neighbours: "co\u00adoperate" is one word
       } else {
         if (!flush(i)) return;
-        if (kind === Kind.Punctuation && !visit(this.pieces(normalizeWord(text.slice(i, i + width))), i, i + width)) return;
+        if (
+          kind === Kind.Punctuation &&
+          !visit(this.pieces(normalizeWord(text.slice(i, i + width))), i, i + width)
+        )
+          return;
       }
       i += width;
     }
