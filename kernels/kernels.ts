@@ -1,0 +1,356 @@
+import { WinnowError } from '../errors.ts';
+import { type Arena, type ArenaLayout, requireCount } from './arena.ts';
+import { checkF32Matrix, type F32Matrix } from './f32-matrix.ts';
+import { checkInt8Matrix, type Int8Matrix, MAX_INPUTS, padTo } from './int8-matrix.ts';
+import type { RawKernels } from './raw.ts';
+
+/** Which code runs the kernels. */
+export type KernelBackend = 'native' | 'wasm' | 'reference';
+
+/**
+ * Rows of activations in 7 bits: x[t][k] is about scales[t] * u7 + minimums[t].
+ * `values` has `stride` bytes a row (columns padded with 0 to a multiple of 16).
+ */
+export interface QuantizedRows {
+  readonly columns: number;
+  readonly stride: number;
+  readonly capacity: number;
+  readonly values: number;
+  readonly scales: number;
+  readonly minimums: number;
+}
+
+export function reserveQuantizedRows(layout: ArenaLayout, capacity: number, columns: number): QuantizedRows {
+  requireCount('rows', capacity, 1, MAX_ROWS);
+  requireCount('columns', columns, 1, MAX_INPUTS);
+  const stride = padTo(columns, 16);
+  return {
+    columns,
+    stride,
+    capacity,
+    values: layout.reserve(capacity * stride),
+    scales: layout.reserve(4 * capacity),
+    minimums: layout.reserve(4 * capacity),
+  };
+}
+
+/** Bytes of scratch that {@link Kernels.attention} needs for sequences of at most `longest` tokens. */
+export function attentionScratchBytes(longest: number, headSize: number): number {
+  return 4 * ((2 * padTo(headSize, 32) + 12) * padTo(longest, 32) + 12 * 32);
+}
+
+const MAX_ROWS = 1 << 20;
+
+/**
+ * The kernels of one backend over one arena. Every buffer, offset and size is checked here, so a bad call throws
+ * WINNOW_BAD_ARGUMENT and never reaches native code. All offsets are bytes; T, K, N are rows, inputs, outputs.
+ * Integer results are identical on every backend; f32 results agree within a few ulps a step (kernels/README.md).
+ */
+export class Kernels {
+  readonly backend: KernelBackend;
+  readonly arena: Arena;
+  readonly #raw: RawKernels;
+
+  constructor(backend: KernelBackend, arena: Arena, raw: RawKernels) {
+    this.backend = backend;
+    this.arena = arena;
+    this.#raw = raw;
+  }
+
+  /** out[T][outStride] f32 = x (rows firstRow.. of the quantised input) times w, plus bias. */
+  gemmInt8(call: {
+    input: QuantizedRows;
+    firstRow?: number;
+    rows: number;
+    weights: Int8Matrix;
+    out: number;
+    outStride?: number;
+  }): void {
+    const { input, rows, weights, out, firstRow = 0, outStride = weights.outputs } = call;
+    this.#checkProduct(input, firstRow, rows, weights);
+    requireCount('outStride', outStride, weights.outputs, 1 << 24);
+    this.arena.require('out', out, 4 * ((rows - 1) * outStride + weights.outputs), 4);
+    this.#raw.gemm_int8(
+      input.values + firstRow * input.stride,
+      input.scales + 4 * firstRow,
+      input.minimums + 4 * firstRow,
+      weights.values,
+      weights.scales,
+      weights.sums,
+      weights.bias,
+      out,
+      rows,
+      input.stride,
+      weights.outputs,
+      outStride,
+    );
+  }
+
+  /** out[T][N] i32: the integer products alone, for tests and for callers with their own scales. */
+  gemmInt8Exact(call: { input: QuantizedRows; rows: number; weights: Int8Matrix; out: number }): void {
+    const { input, rows, weights, out } = call;
+    this.#checkProduct(input, 0, rows, weights);
+    this.arena.require('out', out, 4 * rows * weights.outputs, 4);
+    this.#raw.gemm_int8_exact(input.values, weights.values, out, rows, input.stride, weights.outputs);
+  }
+
+  /**
+   * Fused vocabulary head: out[d][outStride] = max over the rows of document d of (x w + bias), never holding T x N.
+   * `starts` is an i32[documents + 1] region of rising row numbers; an empty document gets -Infinity.
+   */
+  headMaxInt8(call: {
+    input: QuantizedRows;
+    starts: number;
+    documents: number;
+    weights: Int8Matrix;
+    out: number;
+    outStride: number;
+  }): void {
+    const { input, starts, documents, weights, out, outStride } = call;
+    const rows = this.#checkStarts(starts, documents, input.capacity);
+    this.#checkProduct(input, 0, Math.max(1, rows), weights);
+    requireCount('outStride', outStride, padTo(weights.outputs, 32), 1 << 24);
+    this.arena.require('out', out, 4 * documents * outStride, 4);
+    this.#raw.head_max_int8(
+      input.values,
+      input.scales,
+      input.minimums,
+      weights.values,
+      weights.scales,
+      weights.sums,
+      weights.bias,
+      starts,
+      out,
+      documents,
+      input.stride,
+      weights.outputs,
+      outStride,
+    );
+  }
+
+  /** Quantises f32 rows [T][columns]. */
+  quantizeRows(call: { x: number; rows: number; out: QuantizedRows }): void {
+    const { x, rows, out } = call;
+    this.#checkQuantized(out, 0, rows);
+    this.arena.require('x', x, 4 * rows * out.columns, 4);
+    this.#raw.quantize_rows(x, out.values, out.scales, out.minimums, rows, out.columns, out.stride);
+  }
+
+  /** x = GELU(x) in place (erf form), then quantised into `out`. */
+  geluQuantize(call: { x: number; rows: number; out: QuantizedRows }): void {
+    const { x, rows, out } = call;
+    this.#checkQuantized(out, 0, rows);
+    this.arena.require('x', x, 4 * rows * out.columns, 4);
+    this.#raw.gelu_quantize(x, out.values, out.scales, out.minimums, rows, out.columns, out.stride);
+  }
+
+  /** x = GELU(x) in place over `count` floats. */
+  gelu(x: number, count: number): void {
+    requireCount('count', count, 1, 2 ** 30);
+    this.arena.require('x', x, 4 * count, 4);
+    this.#raw.gelu(x, count);
+  }
+
+  /**
+   * out = LayerNorm(x + residual) * gamma + beta over rows of `columns` floats; `out` may be x or residual.
+   * `quantized` also receives the result, from its row `firstRow` on.
+   */
+  layerNorm(call: {
+    x: number;
+    residual?: number;
+    gamma: number;
+    beta: number;
+    epsilon: number;
+    out: number;
+    rows: number;
+    columns: number;
+    quantized?: QuantizedRows;
+    firstRow?: number;
+  }): void {
+    const { x, residual = 0, gamma, beta, epsilon, out, rows, columns, quantized, firstRow = 0 } = call;
+    requireCount('rows', rows, 1, MAX_ROWS);
+    requireCount('columns', columns, 1, MAX_INPUTS);
+    if (!(epsilon >= 0 && epsilon < 1)) {
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `epsilon must be 0..1, not ${epsilon}`, {
+        place: 'epsilon',
+      });
+    }
+    this.arena.require('x', x, 4 * rows * columns, 4);
+    this.arena.require('out', out, 4 * rows * columns, 4);
+    if (residual !== 0) this.arena.require('residual', residual, 4 * rows * columns, 4);
+    this.arena.require('gamma', gamma, 4 * columns, 4);
+    this.arena.require('beta', beta, 4 * columns, 4);
+    if (quantized !== undefined) {
+      if (quantized.columns !== columns) {
+        throw new WinnowError(
+          'WINNOW_BAD_ARGUMENT',
+          `quantised rows have ${quantized.columns} columns, not ${columns}`,
+        );
+      }
+      this.#checkQuantized(quantized, firstRow, rows);
+    }
+    this.#raw.layer_norm_quantize(
+      x,
+      residual,
+      gamma,
+      beta,
+      epsilon,
+      out,
+      quantized === undefined ? 0 : quantized.values + firstRow * quantized.stride,
+      quantized === undefined ? 0 : quantized.scales + 4 * firstRow,
+      quantized === undefined ? 0 : quantized.minimums + 4 * firstRow,
+      rows,
+      columns,
+      padTo(columns, 16),
+    );
+  }
+
+  /** out[T][K] = words[id] + places[position] + kinds[type]; ids, positions, types are i32[T] regions. */
+  embed(call: {
+    ids: number;
+    positions: number;
+    types: number;
+    rows: number;
+    words: Int8Matrix;
+    places: number;
+    placeCount: number;
+    kinds: number;
+    kindCount: number;
+    out: number;
+  }): void {
+    const { ids, positions, types, rows, words, places, placeCount, kinds, kindCount, out } = call;
+    requireCount('rows', rows, 1, MAX_ROWS);
+    checkInt8Matrix(this.arena, words);
+    const columns = words.inputs;
+    this.arena.require('places', places, 4 * placeCount * columns, 4);
+    this.arena.require('kinds', kinds, 4 * kindCount * columns, 4);
+    this.arena.require('out', out, 4 * rows * columns, 4);
+    this.#checkIndexes('token id', ids, rows, words.outputs);
+    this.#checkIndexes('position', positions, rows, placeCount);
+    this.#checkIndexes('token type', types, rows, kindCount);
+    this.#raw.embed(
+      ids,
+      positions,
+      types,
+      words.values,
+      words.scales,
+      places,
+      kinds,
+      out,
+      rows,
+      columns,
+      words.stride,
+    );
+  }
+
+  /**
+   * Lists values[i] > threshold in rising i: `indexes` (i32) and `kept` (f32) need room for `count` entries each.
+   * @returns how many were written
+   */
+  collectAbove(call: {
+    values: number;
+    count: number;
+    threshold: number;
+    indexes: number;
+    kept: number;
+  }): number {
+    const { values, count, threshold, indexes, kept } = call;
+    requireCount('count', count, 1, 1 << 24);
+    this.arena.require('values', values, 4 * count, 4);
+    this.arena.require('indexes', indexes, 4 * count, 4);
+    this.arena.require('kept', kept, 4 * count, 4);
+    return this.#raw.collect_above(values, threshold, indexes, kept, count);
+  }
+
+  /** out[T][N] = x[T][K] w + bias, all f32. */
+  gemmF32(call: { x: number; rows: number; weights: F32Matrix; out: number }): void {
+    const { x, rows, weights, out } = call;
+    requireCount('rows', rows, 1, MAX_ROWS);
+    checkF32Matrix(this.arena, weights);
+    this.arena.require('x', x, 4 * rows * weights.inputs, 4);
+    this.arena.require('out', out, 4 * rows * weights.outputs, 4);
+    this.#raw.gemm_f32(x, weights.values, weights.bias, out, rows, weights.inputs, weights.outputs);
+  }
+
+  /**
+   * Self-attention of a ragged batch: qkv[T][3 * heads * headSize] -> out[T][heads * headSize].
+   * `scratch` has {@link attentionScratchBytes} bytes for the longest sequence.
+   */
+  attention(call: {
+    qkv: number;
+    starts: number;
+    sequences: number;
+    heads: number;
+    headSize: number;
+    out: number;
+    scratch: number;
+  }): void {
+    const { qkv, starts, sequences, heads, headSize, out, scratch } = call;
+    requireCount('heads', heads, 1, 1024);
+    requireCount('headSize', headSize, 16, 1024);
+    if (headSize % 16 !== 0) {
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `head size ${headSize} is not a multiple of 16`);
+    }
+    const rows = this.#checkStarts(starts, sequences, MAX_ROWS);
+    const offsets = this.arena.ints(starts, sequences + 1);
+    let longest = 0;
+    for (let d = 0; d < sequences; d++) longest = Math.max(longest, offsets[d + 1]! - offsets[d]!);
+    this.arena.require('qkv', qkv, 12 * rows * heads * headSize, 4);
+    this.arena.require('out', out, 4 * rows * heads * headSize, 4);
+    this.arena.require('scratch', scratch, attentionScratchBytes(longest, headSize), 4);
+    this.#raw.attention(qkv, starts, out, scratch, sequences, heads, headSize);
+  }
+
+  #checkProduct(input: QuantizedRows, firstRow: number, rows: number, weights: Int8Matrix): void {
+    this.#checkQuantized(input, firstRow, rows);
+    checkInt8Matrix(this.arena, weights);
+    if (input.columns !== weights.inputs) {
+      throw new WinnowError(
+        'WINNOW_BAD_ARGUMENT',
+        `rows of ${input.columns} values cannot meet weights of ${weights.inputs} inputs`,
+      );
+    }
+  }
+
+  #checkQuantized(rows: QuantizedRows, first: number, count: number): void {
+    requireCount('capacity', rows.capacity, 1, MAX_ROWS);
+    requireCount('columns', rows.columns, 1, MAX_INPUTS);
+    requireCount('first row', first, 0, rows.capacity - 1);
+    requireCount('rows', count, 1, rows.capacity - first);
+    if (rows.stride !== padTo(rows.columns, 16)) {
+      throw new WinnowError(
+        'WINNOW_BAD_ARGUMENT',
+        `stride ${rows.stride} does not fit ${rows.columns} columns`,
+      );
+    }
+    this.arena.require('quantized.values', rows.values, rows.capacity * rows.stride, 1);
+    this.arena.require('quantized.scales', rows.scales, 4 * rows.capacity, 4);
+    this.arena.require('quantized.minimums', rows.minimums, 4 * rows.capacity, 4);
+  }
+
+  /** @returns the number of rows that the documents cover */
+  #checkStarts(starts: number, documents: number, capacity: number): number {
+    requireCount('documents', documents, 1, MAX_ROWS);
+    const offsets = this.arena.ints(starts, documents + 1);
+    for (let d = 0; d < documents; d++) {
+      if (offsets[d]! < 0 || offsets[d]! > offsets[d + 1]!) {
+        throw new WinnowError('WINNOW_BAD_ARGUMENT', `document ${d} has no rising row range`, {
+          place: 'starts',
+        });
+      }
+    }
+    requireCount('rows of all documents', offsets[documents]!, 0, capacity);
+    return offsets[documents]!;
+  }
+
+  #checkIndexes(name: string, offset: number, count: number, limit: number): void {
+    const indexes = this.arena.ints(offset, count);
+    for (let i = 0; i < count; i++) {
+      if (indexes[i]! < 0 || indexes[i]! >= limit) {
+        throw new WinnowError('WINNOW_BAD_ARGUMENT', `${name} ${indexes[i]} is not in 0..${limit - 1}`, {
+          place: name,
+        });
+      }
+    }
+  }
+}
