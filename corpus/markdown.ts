@@ -1,4 +1,4 @@
-import { lexer, type Token, type Tokens } from 'marked';
+import { Lexer, type Token, type Tokens } from 'marked';
 import { parse as parseYaml } from 'yaml';
 import { RowProblem } from './document-row.ts';
 import { htmlToText } from './html.ts';
@@ -11,6 +11,28 @@ export interface MarkdownText extends StructuredText {
 
 const FRONT_MATTER = /^---[ \t]*\r?\n([\s\S]*?)(?:^|\r?\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/;
 
+/** Characters of running text that are parsed for emphasis and links at once. */
+const INLINE_CHARACTERS = 8_000;
+
+/**
+ * marked's inline rules take quadratic time on text like `_a_a_a`: a paragraph of a megabyte would block for minutes. Long
+ * paragraphs are parsed in stretches cut at blanks, so only a link across such a cut is missed.
+ */
+class BoundedLexer extends Lexer {
+  override inlineTokens(source: string, tokens: Token[] = []): Token[] {
+    for (let at = 0; at < source.length; ) {
+      let end = Math.min(source.length, at + INLINE_CHARACTERS);
+      if (end < source.length) {
+        const blank = Math.max(source.lastIndexOf(' ', end), source.lastIndexOf('\n', end));
+        if (blank > at) end = blank + 1;
+      }
+      super.inlineTokens(source.slice(at, end), tokens);
+      at = end;
+    }
+    return tokens;
+  }
+}
+
 /**
  * Readable text of a Markdown file: links and emphasis give their words, code blocks and tables their content, HTML its
  * text. The title is the front matter's `title`, else the first heading.
@@ -20,7 +42,7 @@ const FRONT_MATTER = /^---[ \t]*\r?\n([\s\S]*?)(?:^|\r?\n)(?:---|\.\.\.)[ \t]*(?
 export function parseMarkdown(source: string): MarkdownText {
   const { frontMatter, body } = splitFrontMatter(source);
   const writer = new SectionWriter();
-  for (const token of lexer(body)) writeBlock(token, writer);
+  for (const token of new BoundedLexer().lex(body)) writeBlock(token, writer);
   const title = typeof frontMatter.title === 'string' ? frontMatter.title.trim() : '';
   return { ...writer.finish(title), frontMatter };
 }

@@ -37,7 +37,8 @@ const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
  * passage is a document with id `${id}#0`, `#1`, ..., the parent's metadata and `parentId`; its title is the parent's
  * title followed by the headings it stands under ("Guide > Install > Linux"). Cuts fall between sections, else between
  * paragraphs, sentences, words, and only inside a run without blanks where nothing else is left. Passages of one section
- * overlap by whole sentences. Every character that is not blank or a heading is in some passage.
+ * overlap by whole sentences. Every character that is not blank or a heading is in some
+ * passage.
  *
  * @param sections stretches of `document.text` under headings; absent: the whole text is one section
  * @throws WinnowError WINNOW_BAD_ARGUMENT (a limit out of range), WINNOW_BAD_ROW (a passage id over 512 bytes)
@@ -71,7 +72,11 @@ export function splitPassages(
       budget,
       overlapTokens,
     })) {
-      const passage = text.slice(start, end).trim();
+      // Long stretches of blanks inside a passage say nothing and could be megabytes.
+      const passage = text
+        .slice(start, end)
+        .trim()
+        .replace(/\s+/g, (run) => (run.length < 64 ? run : '\n\n'));
       if (passage === '') continue;
       passages.push({
         id: passageId(id, passages.length),
@@ -208,20 +213,30 @@ function* units(
   }
 }
 
-/** Paragraphs, cut into blocks where very long, cut into sentences. Blank stretches belong to what precedes them. */
+/**
+ * Paragraphs, cut into blocks where very long, cut into sentences. Blanks between paragraphs are skipped, not segmented:
+ * ICU takes every newline for a sentence.
+ */
 function* sentenceRanges(text: string, start: number, end: number): Generator<[number, number]> {
-  for (let at = start; at < end; ) {
-    const paragraphEnd = text.indexOf('\n\n', at);
-    let stop = paragraphEnd >= 0 && paragraphEnd + 2 <= end ? paragraphEnd + 2 : end;
-    while (stop < end && text.charCodeAt(stop) === 10) stop++;
-    if (stop - at > BLOCK_CHARACTERS) {
-      const blank = lastBlank(text, at + (BLOCK_CHARACTERS >> 1), at + BLOCK_CHARACTERS);
-      stop = blank >= 0 ? blank + 1 : wholeCharacterEnd(text, at + BLOCK_CHARACTERS);
+  for (let at = skipBlanks(text, start, end); at < end; at = skipBlanks(text, at, end)) {
+    const block = Math.min(end, at + BLOCK_CHARACTERS);
+    const paragraph = text.slice(at, block).indexOf('\n\n');
+    let stop = paragraph >= 0 ? at + paragraph : block;
+    if (paragraph < 0 && block < end) {
+      const blank = lastBlank(text, at + (BLOCK_CHARACTERS >> 1), block);
+      stop = blank >= 0 ? blank + 1 : wholeCharacterEnd(text, block);
     }
     for (const { index, segment } of sentences.segment(text.slice(at, stop)))
       yield [at + index, at + index + segment.length];
     at = stop;
   }
+}
+
+/** The first character at or after `at` that is not a blank, or `end`. */
+function skipBlanks(text: string, at: number, end: number): number {
+  const solid = /\S/g;
+  solid.lastIndex = at;
+  return Math.min(end, solid.exec(text)?.index ?? end);
 }
 
 /** Index of the last blank in [from, to), or -1. */
