@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
 import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
@@ -9,7 +11,7 @@ import { chooseMerge } from './merge-policy.ts';
 import type { Rows } from './posting-lists.ts';
 import { unsealed } from './segment.ts';
 import { type BuiltSegment, buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
-import { guard, openStorage, type Storage, type StoredRecord, segmentKey } from './storage.ts';
+import { guard, INDEX_FILE, openStorage, type Storage, type StoredRecord, segmentKey } from './storage.ts';
 import type { ImpactVector, IndexableDocument, IndexableSource, IndexSettings, IndexStats } from './types.ts';
 
 /** LMDB keys hold 1,978 bytes at most; ids stay well below, so that they fit every client and log line. */
@@ -75,6 +77,15 @@ export class IndexStore {
       }),
     );
     return new IndexStore(storage, false);
+  }
+
+  static exists(folder: string): boolean {
+    return existsSync(join(folder, INDEX_FILE));
+  }
+
+  /** @throws WinnowError WINNOW_INDEX_MISMATCH naming the first setting that differs */
+  requireSettings(wanted: IndexSettings): void {
+    checkSettings(this.settings, wanted, this.path);
   }
 
   get settings(): IndexSettings {

@@ -1,7 +1,6 @@
 import { createDocumentEncoder, type DocumentEncoderOptions } from '../encoder/document-encoder.ts';
 import { type Model, openModel } from '../encoder/model-file.ts';
 import type { DocumentEncoder } from '../encoder/types.ts';
-import { WinnowError } from '../errors.ts';
 import { MAX_IMPACT } from '../indexer/format.ts';
 import type { Generation } from '../indexer/generation.ts';
 import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
@@ -117,30 +116,27 @@ export class SearchEngine {
  *   not the one the index was built with, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT
  */
 export function openIndex(folder: string, options: EngineOptions = {}): SearchEngine {
-  if (options.create) {
-    const model = openModel(options.model);
+  const { model: modelName, filterFields, create = false, readOnly = false } = options;
+  if (create && !IndexStore.exists(folder)) {
+    const model = openModel(modelName);
+    const impactScale = model.config.winnow.maxWeight / MAX_IMPACT;
     const store = IndexStore.openOrCreate(folder, {
       modelName: model.name,
       modelHash: model.hash,
-      impactScale: model.config.winnow.maxWeight / MAX_IMPACT,
-      filterFields: options.filterFields ?? [],
+      impactScale,
+      filterFields: filterFields ?? [],
     });
     return new SearchEngine(store, model, options);
   }
-  const store = IndexStore.open(folder, options.readOnly ? { readOnly: true } : {});
+  const store = IndexStore.open(folder, { readOnly });
   try {
-    const { modelName, modelHash } = store.settings;
-    const model = openModel(options.model ?? modelName);
-    if (model.hash !== modelHash) {
-      throw new WinnowError(
-        'WINNOW_INDEX_MISMATCH',
-        `the index was built with ${modelName} ${modelHash}, this is ${model.name} ${model.hash}`,
-        {
-          place: folder,
-          hint: 'name the model that built it (--model), or index again into a new folder',
-        },
-      );
-    }
+    const model = openModel(modelName ?? store.settings.modelName);
+    store.requireSettings({
+      modelName: model.name,
+      modelHash: model.hash,
+      impactScale: store.settings.impactScale,
+      filterFields: filterFields ?? store.settings.filterFields,
+    });
     return new SearchEngine(store, model, options);
   } catch (error) {
     void store.close();
