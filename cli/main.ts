@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { WinnowError } from '../errors.ts';
-import { registerBench } from './commands/bench.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
-import { registerEval } from './commands/eval.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerIndex } from './commands/index.ts';
 import { registerSearch } from './commands/search.ts';
@@ -23,10 +21,8 @@ for (const register of [
   registerSearch,
   registerExplain,
   registerServe,
-  registerEval,
   registerStats,
   registerDoctor,
-  registerBench,
   registerDemo,
 ]) {
   register(program);

@@ -30,6 +30,9 @@ export type PartKind = (typeof PartKind)[keyof typeof PartKind];
 export const FilterType = { string: 0, number: 1, boolean: 2, date: 3 } as const;
 export type FilterTypeName = keyof typeof FilterType;
 
+/** lmdb-js hands out values from this size on as views of the memory map, smaller ones from a shared buffer. */
+export const ZERO_COPY_BYTES = 16 * 1024 * 1024;
+
 /** Largest impact: weights are stored as `round(weight / impactScale)` in 1..255. */
 export const MAX_IMPACT = 255;
 

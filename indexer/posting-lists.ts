@@ -1,3 +1,4 @@
+import type { PostingBlock } from '../kernels/posting-search.ts';
 import {
   alignUp,
   bytesOf,
@@ -17,6 +18,8 @@ import {
  * 0 = absent. The layout is that of windowed term-at-a-time scoring (SINDI, Knowhere; notes in ARCHITECTURE.md).
  */
 export interface PostingLists {
+  /** The bytes and where the arrays below start in them, for the search kernels. */
+  readonly block: Omit<PostingBlock, 'ranks'>;
   readonly numLists: number;
   readonly numDocs: number;
   readonly numChunks: number;
@@ -209,6 +212,20 @@ export function openPostingLists(
   const denseSlots = viewU16(bytes, layout.denseSlots, numLists);
   const checked = alreadyChecked ?? new Uint8Array(numLists);
   return {
+    block: {
+      bytes,
+      numDocs,
+      numChunks,
+      numLists,
+      offsets: {
+        starts: layout.starts,
+        denseSlots: layout.denseSlots,
+        localIds: layout.localIds,
+        values: layout.values,
+        columns: layout.columns,
+      },
+      columnStride: layout.columnStride,
+    },
     numLists,
     numDocs,
     numChunks,

@@ -1,6 +1,6 @@
 import * as flatbuffers from 'flatbuffers';
 import { columnRow, decodeColumn, type FieldValues, type FilterColumn } from './filter-columns.ts';
-import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32 } from './format.ts';
+import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COPY_BYTES } from './format.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
 import { openPostingLists, type PostingLists, type Rows, rowsOfPostingLists } from './posting-lists.ts';
 import { unpackSections } from './sections.ts';
@@ -218,10 +218,13 @@ export class Segment {
     void [this.terms, this.words, this.forward, this.documents, this.columns];
   }
 
-  /** Takes over what another view of the same segment has already checked. */
+  /** Takes over what another view of the same segment has checked, and its parts where they are not views of the map. */
   adopt(other: Segment): void {
     this.checked = other.checked;
     this.checkedLists = other.checkedLists;
+    for (const [kind, part] of other.opened) {
+      if (this.entries.get(kind)!.numBytes < ZERO_COPY_BYTES) this.opened.set(kind, part);
+    }
   }
 
   private openLists(kind: PartKind, bytes: Uint8Array, place: string): PostingLists {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
-import { corrupt } from './format.ts';
+import { corrupt, ZERO_COPY_BYTES } from './format.ts';
 
 /** The one file that LMDB keeps an index in; its lock file lies beside it. */
 export const INDEX_FILE = 'index.mdb';
@@ -42,9 +42,6 @@ export interface Storage {
 }
 
 export const segmentKey = (number: number, kind: number): number => number * 16 + kind;
-
-/** lmdb-js hands out values from this size on as views of the memory map, smaller ones from a shared buffer. */
-const ZERO_COPY_BYTES = 16 * 1024 * 1024;
 
 /**
  * Opens the LMDB file of an index folder.

@@ -1,6 +1,7 @@
 import type { PostingLists } from '../indexer/posting-lists.ts';
 import { NOT_DENSE } from '../indexer/posting-lists.ts';
 import type { Segment } from '../indexer/segment.ts';
+import { type PostingSearch, postingSearch } from '../kernels/posting-search.ts';
 import { type Accept, accepts, countAccepted, forEachAccepted } from './accept.ts';
 import type { ImpactQuery } from './impact-query.ts';
 import type { TopK } from './top-k.ts';
@@ -24,6 +25,41 @@ export function queryLists(segment: Segment, query: ImpactQuery): QueryList[] {
     found.push({ list, weight: query.weights[i]! });
   });
   return found;
+}
+
+/** The native or WebAssembly search of a segment, made when first needed; undefined where only TypeScript runs. */
+const kernels = new WeakMap<PostingLists, { search: PostingSearch | undefined }>();
+
+/**
+ * Exact top-k of one segment by the fastest backend; equal to {@link exactScan} in every bit.
+ *
+ * @param scores scratch of {@link exactScan}
+ */
+export function exactSearch(
+  segment: Segment,
+  lists: readonly QueryList[],
+  accept: Accept,
+  top: TopK,
+  scores: Uint32Array,
+): void {
+  if (lists.length === 0) return;
+  const { impacts, ranks } = segment;
+  let kernel = kernels.get(impacts);
+  if (!kernel) {
+    kernel = { search: postingSearch({ ...impacts.block, ranks }) };
+    kernels.set(impacts, kernel);
+  }
+  if (!kernel.search) {
+    exactScan(segment, lists, accept, top, scores);
+    return;
+  }
+  const query = new Uint32Array(2 * lists.length);
+  lists.forEach(({ list, weight }, i) => {
+    query[i] = list;
+    query[lists.length + i] = weight;
+  });
+  const { count, docIds, scores: found } = kernel.search(query, accept, top.k);
+  for (let i = 0; i < count; i++) top.offer(found[i]!, ranks[docIds[i]!]!, docIds[i]!);
 }
 
 /**

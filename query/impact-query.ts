@@ -1,7 +1,7 @@
 import { WinnowError } from '../errors.ts';
+// 15 bits, so that SIMD kernels can multiply a weight as a signed 16-bit number.
+import { MAX_QUERY_WEIGHT } from '../kernels/posting-search.ts';
 
-/** Largest integer query weight: 15 bits, so that SIMD kernels can multiply it as a signed 16-bit number. */
-const MAX_QUERY_WEIGHT = 32_767;
 /** Scores are u32 sums of `queryWeight * impact`, impact <= 255. */
 const MAX_SCORE = 0xffff_ffff;
 const MAX_IMPACT = 255;

@@ -8,7 +8,7 @@ import { bm25Query, bm25Scan } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
 import {
   exactForward,
-  exactScan,
+  exactSearch,
   forwardIsCheaper,
   forwardScore,
   queryLists,
@@ -205,11 +205,10 @@ export class Searcher {
   ): Located[] {
     return this.perSegment(generation, k, (view, top) => {
       const lists = queryLists(view.segment, query);
-      if (lists.length === 0) return;
       const accepted = accept(view);
       if (forwardIsCheaper(view.segment, lists, accepted))
         exactForward(view.segment, query, accepted, top, this.weights);
-      else exactScan(view.segment, lists, accepted, top, this.scores);
+      else exactSearch(view.segment, lists, accepted, top, this.scores);
     }).map((located) => ({ ...located, score: this.toScore(located.score, query) }));
   }
 
@@ -276,7 +275,7 @@ export class Searcher {
     let rank = 1;
     for (const view of generation.segments) {
       const top = new TopK(view.segment.numDocs);
-      exactScan(view.segment, queryLists(view.segment, query), view.live, top, this.scores);
+      exactSearch(view.segment, queryLists(view.segment, query), view.live, top, this.scores);
       for (let i = 0; i < top.size; i++) {
         const other = top.scores[i]!;
         if (other > score || (other === score && view.segment.id(top.docIds[i]!) < id)) rank++;
