@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { type Qrels, textLines } from '../corpus/beir.ts';
+import { type Qrels, type Query, textLines } from '../corpus/beir.ts';
 import { WinnowError } from '../errors.ts';
 import { type Run, rank, type ScoredDocument } from './metrics.ts';
 
@@ -37,6 +37,41 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
   }
   if (run.size === 0) throw new WinnowError('WINNOW_BAD_DATASET', 'there is no line in it', { place: file });
   return run;
+}
+
+/**
+ * Reads topics: TREC's `<top> <num> Number: 301 <title> words <desc> ... </top>` (the title is the query), or one
+ * `id <tab> text` a line.
+ *
+ * @throws WinnowError WINNOW_BAD_DATASET with file:line, WINNOW_NOT_FOUND
+ */
+export async function readTrecTopics(file: string): Promise<Query[]> {
+  const queries = new Map<string, string>();
+  const bad = (message: string, line: number) =>
+    new WinnowError('WINNOW_BAD_DATASET', message, { place: `${file}:${line}` });
+  const add = (id: string, text: string, line: number) => {
+    if (id === '' || text === '') throw bad('a topic needs a number and a title', line);
+    if (queries.has(id)) throw bad(`the topic "${id}" was already given`, line);
+    queries.set(id, text);
+  };
+  let topic: { line: number; text: string } | undefined;
+  for await (const { line, text } of textLines(file)) {
+    if (/^\s*<top>/i.test(text)) topic = { line, text: '' };
+    else if (topic && /^\s*<\/top>/i.test(text)) {
+      const field = (name: string) =>
+        new RegExp(`<${name}>\\s*([^<]*)`, 'i').exec(topic!.text)?.[1]?.replace(/\s+/g, ' ').trim() ?? '';
+      add(field('num').replace(/^number:\s*/i, ''), field('title').replace(/^topic:\s*/i, ''), topic.line);
+      topic = undefined;
+    } else if (topic) topic.text += `${text}\n`;
+    else {
+      const tab = text.indexOf('\t');
+      if (tab < 0) throw bad('expected "id <tab> text" or a <top> element', line);
+      add(text.slice(0, tab).trim(), text.slice(tab + 1).trim(), line);
+    }
+  }
+  if (topic) throw bad('a <top> element is never closed', topic.line);
+  if (queries.size === 0) throw bad('there is no topic in it', 1);
+  return [...queries].map(([id, text]) => ({ id, text }));
 }
 
 /**
