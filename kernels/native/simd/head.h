@@ -24,7 +24,7 @@ void KERNEL(head_argmax_int8)(const uint8_t *x, const float *x_scale, const floa
         int rows = starts[d + 1] - t < INT8_TILE_ROWS ? starts[d + 1] - t : INT8_TILE_ROWS;
         const uint8_t *tile = x + (size_t)t * stride;
         const int8_t *panel = w + (size_t)n * stride;
-        TILE_INT8_ROWS(rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
+        WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
         for (int r = 0; r < rows; r++) {
           float scale = x_scale[t + r], minimum = x_min[t + r];
           for (int c = 0; c < INT8_TILE_COLUMNS; c++) {
@@ -55,7 +55,7 @@ void KERNEL(head_argmax_f32)(const float *x, const float *w, const float *bias, 
       for (int32_t t = starts[d]; t < starts[d + 1]; t += F32_TILE_ROWS) {
         int rows = starts[d + 1] - t < F32_TILE_ROWS ? starts[d + 1] - t : F32_TILE_ROWS;
         const float *tile = x + (size_t)t * K;
-        TILE_F32_ROWS(rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
+        WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
         for (int r = 0; r < rows; r++) {
           for (int c = 0; c < F32_TILE_COLUMNS; c++) {
             float value = acc[r * F32_TILE_COLUMNS + c];

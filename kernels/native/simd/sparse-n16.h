@@ -4,27 +4,35 @@
 #pragma once
 #include "finish.h"
 
-#define N16_TILE_COLUMNS 16
 #if defined(VARIANT_VNNI)
-#define N16_TILE_ROWS 12
+#define N16_TILE_ROWS 8
+#define N16_TILE_COLUMNS 32
+// Two panels at once: the broadcast of 16 activations is the scarce load.
 INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, size_t groups, int passes, int32_t *out) {
-  __m512i acc[N16_TILE_ROWS];
-  for (int r = 0; r < rows; r++) acc[r] = _mm512_setzero_si512();
+  __m512i acc[N16_TILE_ROWS][2];
+  const uint8_t *b1 = b + groups * passes * 128;
+  for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = _mm512_setzero_si512();
   for (size_t g = 0; g < groups; g++) {
-    for (int p = 0; p < passes; p++, b += 128) {
-      __m512i w = _mm512_loadu_si512(b), pick = _mm512_loadu_si512(b + 64);
-#pragma GCC unroll 12
+    for (int p = 0; p < passes; p++, b += 128, b1 += 128) {
+      __m512i w0 = _mm512_loadu_si512(b), pick0 = _mm512_loadu_si512(b + 64);
+      __m512i w1 = _mm512_loadu_si512(b1), pick1 = _mm512_loadu_si512(b1 + 64);
+#pragma GCC unroll 8
       for (int r = 0; r < rows; r++) {
         __m512i x = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(a + r * lda + 16 * g)));
-        acc[r] = _mm512_dpbusd_epi32(acc[r], _mm512_shuffle_epi8(x, pick), w);
+        acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], _mm512_shuffle_epi8(x, pick0), w0);
+        acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], _mm512_shuffle_epi8(x, pick1), w1);
       }
     }
   }
-  for (int r = 0; r < rows; r++) _mm512_storeu_si512(out + 16 * r, acc[r]);
+  for (int r = 0; r < rows; r++) {
+    _mm512_storeu_si512(out + 32 * r, acc[r][0]);
+    _mm512_storeu_si512(out + 32 * r + 16, acc[r][1]);
+  }
 }
 
 #elif defined(VARIANT_AVX2)
 #define N16_TILE_ROWS 5
+#define N16_TILE_COLUMNS 16
 INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, size_t groups, int passes, int32_t *out) {
   __m256i acc[N16_TILE_ROWS][2];
   const __m256i ones = _mm256_set1_epi16(1);
@@ -52,6 +60,7 @@ INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, s
 
 #elif defined(VARIANT_WASM) || defined(__ARM_NEON)
 #define N16_TILE_ROWS 4
+#define N16_TILE_COLUMNS 16
 #if defined(VARIANT_WASM)
 INLINE v128 pick_bytes(v128 x, v128 pick) { return wasm_i8x16_swizzle(x, pick); }
 INLINE v128 widen_low_u8(v128 x) { return wasm_u16x8_extend_low_u8x16(x); }
@@ -86,17 +95,14 @@ INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, s
 #else
 // SSE2 has no byte shuffle: plain loops serve the few processors without AVX2.
 #define N16_TILE_ROWS 4
+#define N16_TILE_COLUMNS 16
 INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, size_t groups, int passes, int32_t *out) {
   for (int i = 0; i < 16 * rows; i++) out[i] = 0;
   for (size_t g = 0; g < groups; g++)
     for (int p = 0; p < passes; p++, b += 128)
       for (int r = 0; r < rows; r++)
-        for (int i = 0; i < 64; i++) out[16 * r + i / 4] += a[r * lda + 16 * g + b[64 + i]] * (int8_t)b[i];
+        for (int i = 0; i < 64; i++) out[16 * r + i / 4] += a[r * lda + 16 * g + (b[64 + i] & 15)] * (int8_t)b[i];
 }
-#endif
-
-#if N16_TILE_ROWS != INT8_TILE_ROWS
-#error "both int8 tiles share TILE_INT8_ROWS"
 #endif
 
 // As gemm_int8 with w in the layout above and passes 1 (4:16), 2 (8:16) or 3 (12:16).
@@ -111,9 +117,9 @@ void KERNEL(gemm_n16)(const uint8_t *x, const float *x_scale, const float *x_min
     for (int32_t t = 0; t < T; t += N16_TILE_ROWS) {
       int rows = T - t < N16_TILE_ROWS ? T - t : N16_TILE_ROWS;
       const uint8_t *tile = x + (size_t)t * stride;
-      if (passes == 1) TILE_INT8_ROWS(rows, tile_n16(tile, stride, ROWS, panel, groups, 1, acc))
-      else if (passes == 2) TILE_INT8_ROWS(rows, tile_n16(tile, stride, ROWS, panel, groups, 2, acc))
-      else TILE_INT8_ROWS(rows, tile_n16(tile, stride, ROWS, panel, groups, 3, acc))
+      if (passes == 1) WITH_ROWS(N16_TILE_ROWS, rows, tile_n16(tile, stride, ROWS, panel, groups, 1, acc))
+      else if (passes == 2) WITH_ROWS(N16_TILE_ROWS, rows, tile_n16(tile, stride, ROWS, panel, groups, 2, acc))
+      else WITH_ROWS(N16_TILE_ROWS, rows, tile_n16(tile, stride, ROWS, panel, groups, 3, acc))
       finish_tile(acc, rows, columns, N16_TILE_COLUMNS, x_scale + t, x_min + t, w_scale + n, w_sum + n, bias + n,
                   out + (size_t)t * out_stride + n, out_stride);
     }
