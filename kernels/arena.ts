@@ -51,6 +51,7 @@ export class Arena {
   readonly memory: ArenaMemory;
   readonly u8: Uint8Array;
   readonly i8: Int8Array;
+  readonly u16: Uint16Array;
   readonly i32: Int32Array;
   readonly f32: Float32Array;
 
@@ -60,12 +61,13 @@ export class Arena {
     const words = Math.floor(buffer.byteLength / 4);
     this.u8 = new Uint8Array(buffer);
     this.i8 = new Int8Array(buffer);
+    this.u16 = new Uint16Array(buffer, 0, 2 * words);
     this.i32 = new Int32Array(buffer, 0, words);
     this.f32 = new Float32Array(buffer, 0, words);
   }
 
   /** Refuses a region that is not inside the arena or not aligned; kernels trust their offsets after this. */
-  require(name: string, offset: number, bytes: number, alignment: 1 | 4): void {
+  require(name: string, offset: number, bytes: number, alignment: 1 | 2 | 4): void {
     if (
       !Number.isSafeInteger(offset) ||
       !Number.isSafeInteger(bytes) ||
@@ -92,6 +94,11 @@ export class Arena {
     return this.i32.subarray(offset / 4, offset / 4 + count);
   }
 
+  shorts(offset: number, count: number): Uint16Array {
+    this.require('shorts', offset, 2 * count, 2);
+    return this.u16.subarray(offset / 2, offset / 2 + count);
+  }
+
   bytes(offset: number, count: number): Uint8Array {
     this.require('bytes', offset, count, 1);
     return this.u8.subarray(offset, offset + count);
@@ -108,5 +115,40 @@ export function requireCount(name: string, value: number, low: number, high: num
         place: name,
       },
     );
+  }
+}
+
+/** Rows of activations that one call may have. */
+export const MAX_ROWS = 1 << 20;
+
+/**
+ * Refuses row ranges that do not rise: `starts` is an i32[documents + 1] region, document d owns rows
+ * starts[d] .. starts[d + 1] - 1.
+ *
+ * @returns the number of rows that the documents cover, at most `capacity`
+ */
+export function checkStarts(arena: Arena, starts: number, documents: number, capacity: number): number {
+  requireCount('documents', documents, 1, MAX_ROWS);
+  const offsets = arena.ints(starts, documents + 1);
+  for (let d = 0; d < documents; d++) {
+    if (offsets[d]! < 0 || offsets[d]! > offsets[d + 1]!) {
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `document ${d} has no rising row range`, {
+        place: 'starts',
+      });
+    }
+  }
+  requireCount('rows of all documents', offsets[documents]!, 0, capacity);
+  return offsets[documents]!;
+}
+
+/** Refuses an i32[count] region with a value outside 0..limit - 1. */
+export function checkIndexes(arena: Arena, name: string, offset: number, count: number, limit: number): void {
+  const indexes = arena.ints(offset, count);
+  for (let i = 0; i < count; i++) {
+    if (indexes[i]! < 0 || indexes[i]! >= limit) {
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `${name} ${indexes[i]} is not in 0..${limit - 1}`, {
+        place: name,
+      });
+    }
   }
 }

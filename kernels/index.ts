@@ -5,6 +5,18 @@ export {
   ArenaLayout,
   type ArenaMemory,
 } from './arena.ts';
+export {
+  type Block4F32Matrix,
+  type Block4Matrix,
+  block4ScratchBytes,
+  countBlocks4,
+  countBlocks4F32,
+  fillBlock4F32Matrix,
+  fillBlock4Matrix,
+  reserveBlock4F32Matrix,
+  reserveBlock4Matrix,
+  unpackBlock4Matrix,
+} from './block-matrix.ts';
 export { type F32Matrix, fillF32Matrix, reserveF32Matrix } from './f32-matrix.ts';
 export {
   fillInt8Matrix,
@@ -18,8 +30,6 @@ export {
   attentionScratchBytes,
   type KernelBackend,
   Kernels,
-  type QuantizedRows,
-  reserveQuantizedRows,
 } from './kernels.ts';
 export type { KernelLibrary } from './library.ts';
 export {
@@ -28,3 +38,12 @@ export {
   type KernelReport,
   loadKernels,
 } from './loader.ts';
+export {
+  decodeN16,
+  encodeN16,
+  fillN16Matrix,
+  type N16Matrix,
+  reserveN16Matrix,
+  unpackN16Matrix,
+} from './n16-matrix.ts';
+export { type QuantizedRows, reserveQuantizedRows } from './quantized-rows.ts';

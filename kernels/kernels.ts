@@ -1,45 +1,19 @@
 import { WinnowError } from '../errors.ts';
-import { type Arena, type ArenaLayout, requireCount } from './arena.ts';
+import { type Arena, checkIndexes, checkStarts, MAX_ROWS, requireCount } from './arena.ts';
 import { checkF32Matrix, type F32Matrix } from './f32-matrix.ts';
+import { HeadKernels } from './head-kernels.ts';
 import { checkInt8Matrix, type Int8Matrix, MAX_INPUTS, padTo } from './int8-matrix.ts';
+import { checkOperand, checkQuantizedRows, type QuantizedRows } from './quantized-rows.ts';
 import type { RawKernels } from './raw.ts';
+import { SparseKernels } from './sparse-kernels.ts';
 
 /** Which code runs the kernels. */
 export type KernelBackend = 'native' | 'wasm' | 'reference';
-
-/**
- * Rows of activations in 7 bits: x[t][k] is about scales[t] * u7 + minimums[t].
- * `values` has `stride` bytes a row (columns padded with 0 to a multiple of 16).
- */
-export interface QuantizedRows {
-  readonly columns: number;
-  readonly stride: number;
-  readonly capacity: number;
-  readonly values: number;
-  readonly scales: number;
-  readonly minimums: number;
-}
-
-export function reserveQuantizedRows(layout: ArenaLayout, capacity: number, columns: number): QuantizedRows {
-  requireCount('rows', capacity, 1, MAX_ROWS);
-  requireCount('columns', columns, 1, MAX_INPUTS);
-  const stride = padTo(columns, 16);
-  return {
-    columns,
-    stride,
-    capacity,
-    values: layout.reserve(capacity * stride),
-    scales: layout.reserve(4 * capacity),
-    minimums: layout.reserve(4 * capacity),
-  };
-}
 
 /** Bytes of scratch that {@link Kernels.attention} needs for sequences of at most `longest` tokens. */
 export function attentionScratchBytes(longest: number, headSize: number): number {
   return 4 * ((2 * padTo(headSize, 32) + 12) * padTo(longest, 32) + 12 * 32);
 }
-
-const MAX_ROWS = 1 << 20;
 
 /**
  * The kernels of one backend over one arena. Every buffer, offset and size is checked here, so a bad call throws
@@ -49,11 +23,17 @@ const MAX_ROWS = 1 << 20;
 export class Kernels {
   readonly backend: KernelBackend;
   readonly arena: Arena;
+  /** The vocabulary head of masked-language models. */
+  readonly head: HeadKernels;
+  /** Products with sparse weights or sparse activations. */
+  readonly sparse: SparseKernels;
   readonly #raw: RawKernels;
 
   constructor(backend: KernelBackend, arena: Arena, raw: RawKernels) {
     this.backend = backend;
     this.arena = arena;
+    this.head = new HeadKernels(arena, raw);
+    this.sparse = new SparseKernels(arena, raw);
     this.#raw = raw;
   }
 
@@ -67,7 +47,8 @@ export class Kernels {
     outStride?: number;
   }): void {
     const { input, rows, weights, out, firstRow = 0, outStride = weights.outputs } = call;
-    this.#checkProduct(input, firstRow, rows, weights);
+    checkOperand(this.arena, input, firstRow, rows, weights.inputs);
+    checkInt8Matrix(this.arena, weights);
     requireCount('outStride', outStride, weights.outputs, 1 << 24);
     this.arena.require('out', out, 4 * ((rows - 1) * outStride + weights.outputs), 4);
     this.#raw.gemm_int8(
@@ -89,49 +70,16 @@ export class Kernels {
   /** out[T][N] i32: the integer products alone, for tests and for callers with their own scales. */
   gemmInt8Exact(call: { input: QuantizedRows; rows: number; weights: Int8Matrix; out: number }): void {
     const { input, rows, weights, out } = call;
-    this.#checkProduct(input, 0, rows, weights);
+    checkOperand(this.arena, input, 0, rows, weights.inputs);
+    checkInt8Matrix(this.arena, weights);
     this.arena.require('out', out, 4 * rows * weights.outputs, 4);
     this.#raw.gemm_int8_exact(input.values, weights.values, out, rows, input.stride, weights.outputs);
-  }
-
-  /**
-   * Fused vocabulary head: out[d][outStride] = max over the rows of document d of (x w + bias), never holding T x N.
-   * `starts` is an i32[documents + 1] region of rising row numbers; an empty document gets -Infinity.
-   */
-  headMaxInt8(call: {
-    input: QuantizedRows;
-    starts: number;
-    documents: number;
-    weights: Int8Matrix;
-    out: number;
-    outStride: number;
-  }): void {
-    const { input, starts, documents, weights, out, outStride } = call;
-    const rows = this.#checkStarts(starts, documents, input.capacity);
-    this.#checkProduct(input, 0, Math.max(1, rows), weights);
-    requireCount('outStride', outStride, padTo(weights.outputs, 32), 1 << 24);
-    this.arena.require('out', out, 4 * documents * outStride, 4);
-    this.#raw.head_max_int8(
-      input.values,
-      input.scales,
-      input.minimums,
-      weights.values,
-      weights.scales,
-      weights.sums,
-      weights.bias,
-      starts,
-      out,
-      documents,
-      input.stride,
-      weights.outputs,
-      outStride,
-    );
   }
 
   /** Quantises f32 rows [T][columns]. */
   quantizeRows(call: { x: number; rows: number; out: QuantizedRows }): void {
     const { x, rows, out } = call;
-    this.#checkQuantized(out, 0, rows);
+    checkQuantizedRows(this.arena, out, 0, rows);
     this.arena.require('x', x, 4 * rows * out.columns, 4);
     this.#raw.quantize_rows(x, out.values, out.scales, out.minimums, rows, out.columns, out.stride);
   }
@@ -139,7 +87,7 @@ export class Kernels {
   /** x = GELU(x) in place (erf form), then quantised into `out`. */
   geluQuantize(call: { x: number; rows: number; out: QuantizedRows }): void {
     const { x, rows, out } = call;
-    this.#checkQuantized(out, 0, rows);
+    checkQuantizedRows(this.arena, out, 0, rows);
     this.arena.require('x', x, 4 * rows * out.columns, 4);
     this.#raw.gelu_quantize(x, out.values, out.scales, out.minimums, rows, out.columns, out.stride);
   }
@@ -187,7 +135,7 @@ export class Kernels {
           `quantised rows have ${quantized.columns} columns, not ${columns}`,
         );
       }
-      this.#checkQuantized(quantized, firstRow, rows);
+      checkQuantizedRows(this.arena, quantized, firstRow, rows);
     }
     this.#raw.layer_norm_quantize(
       x,
@@ -225,9 +173,9 @@ export class Kernels {
     this.arena.require('places', places, 4 * placeCount * columns, 4);
     this.arena.require('kinds', kinds, 4 * kindCount * columns, 4);
     this.arena.require('out', out, 4 * rows * columns, 4);
-    this.#checkIndexes('token id', ids, rows, words.outputs);
-    this.#checkIndexes('position', positions, rows, placeCount);
-    this.#checkIndexes('token type', types, rows, kindCount);
+    checkIndexes(this.arena, 'token id', ids, rows, words.outputs);
+    checkIndexes(this.arena, 'position', positions, rows, placeCount);
+    checkIndexes(this.arena, 'token type', types, rows, kindCount);
     this.#raw.embed(
       ids,
       positions,
@@ -291,7 +239,7 @@ export class Kernels {
     if (headSize % 16 !== 0) {
       throw new WinnowError('WINNOW_BAD_ARGUMENT', `head size ${headSize} is not a multiple of 16`);
     }
-    const rows = this.#checkStarts(starts, sequences, MAX_ROWS);
+    const rows = checkStarts(this.arena, starts, sequences, MAX_ROWS);
     const offsets = this.arena.ints(starts, sequences + 1);
     let longest = 0;
     for (let d = 0; d < sequences; d++) longest = Math.max(longest, offsets[d + 1]! - offsets[d]!);
@@ -299,58 +247,5 @@ export class Kernels {
     this.arena.require('out', out, 4 * rows * heads * headSize, 4);
     this.arena.require('scratch', scratch, attentionScratchBytes(longest, headSize), 4);
     this.#raw.attention(qkv, starts, out, scratch, sequences, heads, headSize);
-  }
-
-  #checkProduct(input: QuantizedRows, firstRow: number, rows: number, weights: Int8Matrix): void {
-    this.#checkQuantized(input, firstRow, rows);
-    checkInt8Matrix(this.arena, weights);
-    if (input.columns !== weights.inputs) {
-      throw new WinnowError(
-        'WINNOW_BAD_ARGUMENT',
-        `rows of ${input.columns} values cannot meet weights of ${weights.inputs} inputs`,
-      );
-    }
-  }
-
-  #checkQuantized(rows: QuantizedRows, first: number, count: number): void {
-    requireCount('capacity', rows.capacity, 1, MAX_ROWS);
-    requireCount('columns', rows.columns, 1, MAX_INPUTS);
-    requireCount('first row', first, 0, rows.capacity - 1);
-    requireCount('rows', count, 1, rows.capacity - first);
-    if (rows.stride !== padTo(rows.columns, 16)) {
-      throw new WinnowError(
-        'WINNOW_BAD_ARGUMENT',
-        `stride ${rows.stride} does not fit ${rows.columns} columns`,
-      );
-    }
-    this.arena.require('quantized.values', rows.values, rows.capacity * rows.stride, 1);
-    this.arena.require('quantized.scales', rows.scales, 4 * rows.capacity, 4);
-    this.arena.require('quantized.minimums', rows.minimums, 4 * rows.capacity, 4);
-  }
-
-  /** @returns the number of rows that the documents cover */
-  #checkStarts(starts: number, documents: number, capacity: number): number {
-    requireCount('documents', documents, 1, MAX_ROWS);
-    const offsets = this.arena.ints(starts, documents + 1);
-    for (let d = 0; d < documents; d++) {
-      if (offsets[d]! < 0 || offsets[d]! > offsets[d + 1]!) {
-        throw new WinnowError('WINNOW_BAD_ARGUMENT', `document ${d} has no rising row range`, {
-          place: 'starts',
-        });
-      }
-    }
-    requireCount('rows of all documents', offsets[documents]!, 0, capacity);
-    return offsets[documents]!;
-  }
-
-  #checkIndexes(name: string, offset: number, count: number, limit: number): void {
-    const indexes = this.arena.ints(offset, count);
-    for (let i = 0; i < count; i++) {
-      if (indexes[i]! < 0 || indexes[i]! >= limit) {
-        throw new WinnowError('WINNOW_BAD_ARGUMENT', `${name} ${indexes[i]} is not in 0..${limit - 1}`, {
-          place: name,
-        });
-      }
-    }
   }
 }

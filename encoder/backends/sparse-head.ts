@@ -64,7 +64,7 @@ export function runSparseHead(
       columns: hidden,
     });
   });
-  kernels.headMaxInt8({
+  kernels.head.maxInt8({
     input: work.hiddenQuantized,
     starts: work.starts,
     documents,

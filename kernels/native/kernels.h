@@ -26,4 +26,26 @@ struct kernels {
   void (*gemm_f32)(const float *x, const float *w, const float *bias, float *out, int32_t T, int32_t K, int32_t N);
   void (*attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
                     int32_t heads, int32_t size);
+  void (*gemm_n16)(const uint8_t *x, const float *x_scale, const float *x_min, const uint8_t *w, const float *w_scale,
+                   const float *w_sum, const float *bias, float *out, int32_t T, int32_t stride, int32_t N,
+                   int32_t passes, int32_t out_stride);
+  void (*gemm_block4)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *blocks,
+                      const uint16_t *inputs, const int32_t *counts, const float *w_scale, const float *w_sum,
+                      const float *bias, float *out, uint8_t *scratch, int32_t T, int32_t stride, int32_t N,
+                      int32_t out_stride);
+  void (*gemm_block4_f32)(const float *x, const float *blocks, const uint16_t *inputs, const int32_t *counts,
+                          const float *bias, float *out, float *scratch, int32_t T, int32_t K, int32_t N);
+  void (*head_argmax_int8)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *w,
+                           const float *w_scale, const float *w_sum, const float *bias, const int32_t *starts,
+                           float *out, int32_t *winners, int32_t documents, int32_t stride, int32_t N,
+                           int32_t out_stride);
+  void (*head_argmax_f32)(const float *x, const float *w, const float *bias, const int32_t *starts, float *out,
+                          int32_t *winners, int32_t documents, int32_t K, int32_t N, int32_t out_stride);
+  void (*score_pairs_int8)(const float *x, const int8_t *w, const float *w_scale, const float *bias,
+                           const int32_t *rows, const int32_t *terms, float *out, int32_t pairs, int32_t K,
+                           int32_t stride);
+  void (*head_backward)(const float *x, const float *w, const int32_t *rows, const int32_t *terms,
+                        const float *gradients, float *dx, float *dw, int32_t pairs, int32_t K);
+  int32_t (*gemv_thresholded)(const float *x, const float *norms, float threshold, const float *w, const float *bias,
+                              float *out, int32_t *kept, int32_t K, int32_t N);
 };

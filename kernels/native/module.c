@@ -90,6 +90,36 @@ CALL(attention) {
   return 0;
 }
 
+CALL(gemm_n16) {
+  chosen->gemm_n16(P(0), P(1), P(2), P(3), P(4), P(5), P(6), P(7), I(8), I(9), I(10), I(11), I(12));
+  return 0;
+}
+CALL(gemm_block4) {
+  chosen->gemm_block4(P(0), P(1), P(2), P(3), P(4), P(5), P(6), P(7), P(8), P(9), P(10), I(11), I(12), I(13), I(14));
+  return 0;
+}
+CALL(gemm_block4_f32) {
+  chosen->gemm_block4_f32(P(0), P(1), P(2), P(3), P(4), P(5), P(6), I(7), I(8), I(9));
+  return 0;
+}
+CALL(head_argmax_int8) {
+  chosen->head_argmax_int8(P(0), P(1), P(2), P(3), P(4), P(5), P(6), P(7), P(8), P(9), I(10), I(11), I(12), I(13));
+  return 0;
+}
+CALL(head_argmax_f32) {
+  chosen->head_argmax_f32(P(0), P(1), P(2), P(3), P(4), P(5), I(6), I(7), I(8), I(9));
+  return 0;
+}
+CALL(score_pairs_int8) {
+  chosen->score_pairs_int8(P(0), P(1), P(2), P(3), P(4), P(5), P(6), I(7), I(8), I(9));
+  return 0;
+}
+CALL(head_backward) {
+  chosen->head_backward(P(0), P(1), P(2), P(3), P(4), P(5), P(6), I(7), I(8));
+  return 0;
+}
+CALL(gemv_thresholded) { return chosen->gemv_thresholded(P(0), P(1), F(2), P(3), P(4), P(5), P(6), I(7), I(8)); }
+
 struct entry {
   const char *name;
   int arguments;
@@ -99,7 +129,9 @@ struct entry {
 static const struct entry ENTRIES[] = {
     ENTRY(gemm_int8, 12),      ENTRY(gemm_int8_exact, 6), ENTRY(head_max_int8, 13), ENTRY(quantize_rows, 7),
     ENTRY(gelu_quantize, 7),   ENTRY(gelu, 2),            ENTRY(embed, 11),         ENTRY(layer_norm_quantize, 12),
-    ENTRY(collect_above, 5),   ENTRY(gemm_f32, 7),        ENTRY(attention, 7),
+    ENTRY(collect_above, 5),   ENTRY(gemm_f32, 7),        ENTRY(attention, 7),      ENTRY(gemm_n16, 13),
+    ENTRY(gemm_block4, 15),    ENTRY(gemm_block4_f32, 10), ENTRY(head_backward, 9), ENTRY(head_argmax_int8, 14),
+    ENTRY(head_argmax_f32, 10), ENTRY(score_pairs_int8, 10), ENTRY(gemv_thresholded, 9),
 };
 
 // Arena kernels share this callback; `data` is their row of ENTRIES.

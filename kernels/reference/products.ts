@@ -1,14 +1,9 @@
 // Products of the reference backend. The parameters are those of RawKernels, offsets in bytes.
 import type { Arena } from '../arena.ts';
-import type { RawKernels } from '../raw.ts';
-
-type Twin<Name extends keyof RawKernels> = (
-  arena: Arena,
-  ...call: Parameters<RawKernels[Name]>
-) => ReturnType<RawKernels[Name]>;
+import type { Twin } from './twin.ts';
 
 /** Sum over k of x[k] * w[n][k]; x at byte `row`, w in packed panels. */
-function dotInt8({ u8, i8 }: Arena, row: number, w: number, n: number, stride: number): number {
+export function dotInt8({ u8, i8 }: Arena, row: number, w: number, n: number, stride: number): number {
   const base = w + (n >> 4) * 16 * stride + (n & 15) * 4;
   let sum = 0;
   for (let k = 0; k < stride; k += 4) {
@@ -51,35 +46,6 @@ export const gemmInt8: Twin<'gemm_int8'> = (
 export const gemmInt8Exact: Twin<'gemm_int8_exact'> = (arena, x, w, out, T, stride, N) => {
   for (let t = 0; t < T; t++) {
     for (let n = 0; n < N; n++) arena.i32[out / 4 + t * N + n] = dotInt8(arena, x + t * stride, w, n, stride);
-  }
-};
-
-export const headMaxInt8: Twin<'head_max_int8'> = (
-  arena,
-  x,
-  xScale,
-  xMinimum,
-  w,
-  wScale,
-  wSum,
-  bias,
-  starts,
-  out,
-  documents,
-  stride,
-  N,
-  outStride,
-) => {
-  const { f32, i32 } = arena;
-  for (let d = 0; d < documents; d++) {
-    for (let n = 0; n < N; n++) {
-      let best = -Infinity;
-      for (let t = i32[starts / 4 + d]!; t < i32[starts / 4 + d + 1]!; t++) {
-        const acc = dotInt8(arena, x + t * stride, w, n, stride);
-        best = Math.max(best, f32[xScale / 4 + t]! * acc + f32[xMinimum / 4 + t]! * f32[wSum / 4 + n]!);
-      }
-      f32[out / 4 + d * outStride + n] = best * f32[wScale / 4 + n]! + f32[bias / 4 + n]!;
-    }
   }
 };
 

@@ -1,11 +1,6 @@
 // Row-wise steps of the reference backend. The parameters are those of RawKernels, offsets in bytes.
 import type { Arena } from '../arena.ts';
-import type { RawKernels } from '../raw.ts';
-
-type Twin<Name extends keyof RawKernels> = (
-  arena: Arena,
-  ...call: Parameters<RawKernels[Name]>
-) => ReturnType<RawKernels[Name]>;
+import type { Twin } from './twin.ts';
 
 const { fround } = Math;
 

@@ -52,7 +52,7 @@ test('offsets and sizes outside the arena are refused before a kernel runs', () 
           refused(() => kernels.gelu(x, a === 0 ? -1 : Math.abs(a) > size ? a : -1));
           kernels.arena.ints(starts, 3).set([0, 9, 4]);
           const bad = { starts, documents: 2 };
-          refused(() => kernels.headMaxInt8({ input: quantized, ...bad, weights, out, outStride: 32 }));
+          refused(() => kernels.head.maxInt8({ input: quantized, ...bad, weights, out, outStride: 32 }));
           refused(() =>
             kernels.attention({ qkv: x, starts, sequences: 2, heads: 1, headSize: 16, out, scratch }),
           );

@@ -132,7 +132,7 @@ test('the fused head equals the maximum over the unfused product; an empty docum
           const { quantized: input, weights } = planned;
           kernels.gemmInt8({ input, rows: shape.rows, weights, out: planned.out });
           const { starts, maxima } = planned;
-          kernels.headMaxInt8({ input, starts, documents: 2, weights, out: maxima, outStride: wide });
+          kernels.head.maxInt8({ input, starts, documents: 2, weights, out: maxima, outStride: wide });
           const product = kernels.arena.floats(planned.out, shape.rows * shape.outputs);
           const expected = [0, 1].map((d) =>
             Array.from({ length: shape.outputs }, (_, n) => {

@@ -33,7 +33,7 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
         int rows = length - t < F32_TILE_ROWS ? length - t : F32_TILE_ROWS;
         const float *queries = base + (size_t)t * row;
         for (size_t n = 0; n < padded; n += F32_TILE_COLUMNS)
-          TILE_F32_ROWS(rows, tile_f32(queries, row, ROWS, keys, (size_t)size, n, scores + n, padded))
+          WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(queries, row, ROWS, keys, (size_t)size, n, scores + n, padded))
         float weight[F32_TILE_ROWS];
         for (int r = 0; r < rows; r++) {
           float *score = scores + r * padded;
@@ -49,7 +49,7 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
           weight[r] = 1.0f / vf_sum(total);
         }
         for (size_t c = 0; c < (size_t)size; c += F32_TILE_COLUMNS) {
-          TILE_F32_ROWS(rows, tile_f32(scores, padded, ROWS, values, (size_t)length, c, mixed, F32_TILE_COLUMNS))
+          WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(scores, padded, ROWS, values, (size_t)length, c, mixed, F32_TILE_COLUMNS))
           size_t columns = (size_t)size - c < F32_TILE_COLUMNS ? (size_t)size - c : F32_TILE_COLUMNS;
           for (int r = 0; r < rows; r++)
             for (size_t i = 0; i < columns; i++)

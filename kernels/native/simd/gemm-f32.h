@@ -1,5 +1,6 @@
 // f32 product on packed weights: panels of 16 outputs, [K][16] floats each, outputs padded with 0 to a multiple of 32.
 #pragma once
+#include "tile-rows.h"
 #include "vec.h"
 
 #define F32_TILE_COLUMNS (2 * LANES)
@@ -33,19 +34,6 @@ INLINE void tile_f32(const float *a, size_t lda, int rows, const float *b, size_
   }
 }
 
-#define F32_CASE(count, call) case count: { enum { ROWS = count }; call; } break;
-#if F32_TILE_ROWS == 12
-#define TILE_F32_ROWS(rows, call) switch (rows) { \
-  F32_CASE(1, call) F32_CASE(2, call) F32_CASE(3, call) F32_CASE(4, call) F32_CASE(5, call) F32_CASE(6, call) \
-  F32_CASE(7, call) F32_CASE(8, call) F32_CASE(9, call) F32_CASE(10, call) F32_CASE(11, call) F32_CASE(12, call) }
-#elif F32_TILE_ROWS == 6
-#define TILE_F32_ROWS(rows, call) switch (rows) { \
-  F32_CASE(1, call) F32_CASE(2, call) F32_CASE(3, call) F32_CASE(4, call) F32_CASE(5, call) F32_CASE(6, call) }
-#else
-#define TILE_F32_ROWS(rows, call) switch (rows) { \
-  F32_CASE(1, call) F32_CASE(2, call) F32_CASE(3, call) F32_CASE(4, call) }
-#endif
-
 // out[t * N + n] = sum over k of x[t * K + k] * w[n][k] + bias[n]; bias is padded with the panels.
 void KERNEL(gemm_f32)(const float *x, const float *w, const float *bias, float *out, int32_t T, int32_t K, int32_t N) {
   float acc[F32_TILE_ROWS * F32_TILE_COLUMNS];
@@ -53,7 +41,7 @@ void KERNEL(gemm_f32)(const float *x, const float *w, const float *bias, float *
     for (int32_t t = 0; t < T; t += F32_TILE_ROWS) {
       int rows = T - t < F32_TILE_ROWS ? T - t : F32_TILE_ROWS;
       const float *tile = x + (size_t)t * K;
-      TILE_F32_ROWS(rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
+      WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
       for (int r = 0; r < rows; r++)
         for (int c = 0; c < F32_TILE_COLUMNS && n + c < N; c += LANES)
           vf_store_some(out + (size_t)(t + r) * N + n + c,

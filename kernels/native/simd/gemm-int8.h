@@ -1,5 +1,6 @@
 // int8 dense product and the fused vocabulary head. Shapes: T rows (tokens), K inputs, N outputs.
 #pragma once
+#include "finish.h"
 #include "tile-int8.h"
 
 // Rows of quantised activations: value = scale[t] * u7 + minimum[t]; `stride` = bytes a row, a multiple of 16 >= K.
@@ -16,19 +17,9 @@ void KERNEL(gemm_int8)(const uint8_t *x, const float *x_scale, const float *x_mi
     for (int32_t t = 0; t < T; t += INT8_TILE_ROWS) {
       int rows = T - t < INT8_TILE_ROWS ? T - t : INT8_TILE_ROWS;
       const uint8_t *tile = x + (size_t)t * stride;
-      TILE_INT8_ROWS(rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
-      for (int r = 0; r < rows; r++) {
-        vf scale = vf_set(x_scale[t + r]), minimum = vf_set(x_min[t + r]);
-        float *to = out + (size_t)(t + r) * out_stride + n;
-        for (int c = 0; c < columns; c += LANES) {
-          // Scales, sums and bias are padded with the panels, so whole vectors may be read.
-          vf value = vf_mul(vf_from_int(vi_load(acc + r * INT8_TILE_COLUMNS + c)), scale);
-          value = vf_fma(vf_load(w_sum + n + c), minimum, value);
-          value = vf_fma(value, vf_load(w_scale + n + c), vf_load(bias + n + c));
-          if (columns - c >= LANES) vf_store(to + c, value);
-          else vf_store_part(to + c, value, columns - c);
-        }
-      }
+      WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
+      finish_tile(acc, rows, columns, INT8_TILE_COLUMNS, x_scale + t, x_min + t, w_scale + n, w_sum + n, bias + n,
+                  out + (size_t)t * out_stride + n, out_stride);
     }
   }
 }
@@ -42,7 +33,7 @@ void KERNEL(gemm_int8_exact)(const uint8_t *x, const int8_t *w, int32_t *out, in
       int rows = T - t < INT8_TILE_ROWS ? T - t : INT8_TILE_ROWS;
       const uint8_t *tile = x + (size_t)t * stride;
       const int8_t *panel = w + (size_t)n * stride;
-      TILE_INT8_ROWS(rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
+      WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
       for (int r = 0; r < rows; r++)
         memcpy(out + (size_t)(t + r) * N + n, acc + r * INT8_TILE_COLUMNS, 4 * (size_t)columns);
     }
@@ -65,7 +56,7 @@ void KERNEL(head_max_int8)(const uint8_t *x, const float *x_scale, const float *
       for (int32_t t = starts[d]; t < starts[d + 1]; t += INT8_TILE_ROWS) {
         int rows = starts[d + 1] - t < INT8_TILE_ROWS ? starts[d + 1] - t : INT8_TILE_ROWS;
         const uint8_t *tile = x + (size_t)t * stride;
-        TILE_INT8_ROWS(rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
+        WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
         for (int r = 0; r < rows; r++) {
           vf scale = vf_set(x_scale[t + r]), minimum = vf_set(x_min[t + r]);
           for (int c = 0; c < INT8_TILE_COLUMNS / LANES; c++) {

@@ -1,8 +1,8 @@
 // One tile of the int8 product: out[rows][INT8_TILE_COLUMNS] (i32) = a[rows][4 * quads] (u8, 0..127) x b.
 // b holds panels of 16 outputs, [quads][16 outputs][4 inputs] s8; a panel is 64 * quads bytes, panels follow each other.
 // 0..127 x -127..127 keeps a sum of two products inside i16 (32,258), so every instruction set gives the same bits.
-// `rows` must be a compile-time constant after inlining: TILE_INT8_ROWS(rows, call) does that.
 #pragma once
+#include "tile-rows.h"
 #include "vec.h"
 
 INLINE uint32_t load_quad(const uint8_t *p) {
@@ -119,18 +119,4 @@ INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, s
     for (int r = 0; r < rows; r++) v128_store(out + r * 16 + 4 * quarter, join_pairs(low[r], high[r]));
   }
 }
-#endif
-
-// Runs `call` with ROWS as a constant 1..INT8_TILE_ROWS, so that the accumulators live in registers.
-#define TILE_CASE(count, call) case count: { enum { ROWS = count }; call; } break;
-#if INT8_TILE_ROWS == 12
-#define TILE_INT8_ROWS(rows, call) switch (rows) { \
-  TILE_CASE(1, call) TILE_CASE(2, call) TILE_CASE(3, call) TILE_CASE(4, call) TILE_CASE(5, call) TILE_CASE(6, call) \
-  TILE_CASE(7, call) TILE_CASE(8, call) TILE_CASE(9, call) TILE_CASE(10, call) TILE_CASE(11, call) TILE_CASE(12, call) }
-#elif INT8_TILE_ROWS == 5
-#define TILE_INT8_ROWS(rows, call) switch (rows) { \
-  TILE_CASE(1, call) TILE_CASE(2, call) TILE_CASE(3, call) TILE_CASE(4, call) TILE_CASE(5, call) }
-#else
-#define TILE_INT8_ROWS(rows, call) switch (rows) { \
-  TILE_CASE(1, call) TILE_CASE(2, call) TILE_CASE(3, call) TILE_CASE(4, call) }
 #endif
