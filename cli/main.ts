@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { WinnowError } from '../errors.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerEval } from './commands/eval.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerIndex } from './commands/index.ts';
 import { registerSearch } from './commands/search.ts';
@@ -21,6 +22,7 @@ for (const register of [
   registerSearch,
   registerExplain,
   registerServe,
+  registerEval,
   registerStats,
   registerDoctor,
   registerDemo,

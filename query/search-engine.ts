@@ -1,6 +1,6 @@
 import { createDocumentEncoder, type DocumentEncoderOptions } from '../encoder/document-encoder.ts';
 import { type Model, openModel } from '../encoder/model-file.ts';
-import type { DocumentEncoder } from '../encoder/types.ts';
+import type { DocumentEncoder, SparseVector } from '../encoder/types.ts';
 import { MAX_IMPACT } from '../indexer/format.ts';
 import type { Generation } from '../indexer/generation.ts';
 import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
@@ -18,7 +18,12 @@ export interface EngineOptions extends DocumentEncoderOptions {
   readonly create?: boolean;
   /** Search only. Default false. */
   readonly readOnly?: boolean;
+  /** Index words only, for BM25: no model runs and sparse searches find nothing. Fixed at creation. Default false. */
+  readonly lexicalOnly?: boolean;
 }
+
+/** Stands for the model's hash in an index without vectors. */
+const LEXICAL_ONLY = 'lexical-only';
 
 /** Everything a program does with one index: add, delete, search, explain. Opened by {@link openIndex}. */
 export class SearchEngine {
@@ -51,10 +56,10 @@ export class SearchEngine {
    * The encoder starts with the first call (some 100 ms) and stays until {@link close}.
    */
   async add(sources: readonly SourceDocument[]): Promise<UpsertResult> {
-    this.encoder ??= await createDocumentEncoder(this.model, this.options);
-    const documents = sources.flatMap((source) => source.documents);
-    const texts = documents.map(({ title, text }) => (title ? `${title} ${text}` : text));
-    const vectors = await this.encoder.encode(texts);
+    const texts = sources.flatMap(({ documents }) =>
+      documents.map(({ title, text }) => (title ? `${title} ${text}` : text)),
+    );
+    const vectors = await this.encode(texts);
     let next = 0;
     const ready: IndexableSource[] = sources.map(({ id, contentHash, documents }) => ({
       id,
@@ -67,6 +72,19 @@ export class SearchEngine {
     const result = this.store.upsert(ready);
     this.store.mergeIfNeeded();
     return result;
+  }
+
+  /** Arithmetic of the encoder; undefined before the first {@link add}. */
+  get encoderBackend(): string | undefined {
+    return this.encoder?.backend;
+  }
+
+  private async encode(texts: readonly string[]): Promise<readonly SparseVector[]> {
+    if (this.store.settings.modelHash === LEXICAL_ONLY) {
+      return texts.map(() => ({ termIds: new Uint16Array(0), weights: new Float32Array(0) }));
+    }
+    this.encoder ??= await createDocumentEncoder(this.model, this.options);
+    return this.encoder.encode(texts);
   }
 
   /** Deletes documents (with their passages) by id. @returns how many were found */
@@ -116,13 +134,13 @@ export class SearchEngine {
  *   not the one the index was built with, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT
  */
 export function openIndex(folder: string, options: EngineOptions = {}): SearchEngine {
-  const { model: modelName, filterFields, create = false, readOnly = false } = options;
+  const { model: modelName, filterFields, create = false, readOnly = false, lexicalOnly = false } = options;
   if (create && !IndexStore.exists(folder)) {
     const model = openModel(modelName);
     const impactScale = model.config.winnow.maxWeight / MAX_IMPACT;
     const store = IndexStore.openOrCreate(folder, {
       modelName: model.name,
-      modelHash: model.hash,
+      modelHash: lexicalOnly ? LEXICAL_ONLY : model.hash,
       impactScale,
       filterFields: filterFields ?? [],
     });
@@ -133,7 +151,7 @@ export function openIndex(folder: string, options: EngineOptions = {}): SearchEn
     const model = openModel(modelName ?? store.settings.modelName);
     store.requireSettings({
       modelName: model.name,
-      modelHash: model.hash,
+      modelHash: store.settings.modelHash === LEXICAL_ONLY ? LEXICAL_ONLY : model.hash,
       impactScale: store.settings.impactScale,
       filterFields: filterFields ?? store.settings.filterFields,
     });
