@@ -49,9 +49,8 @@ export class Progress {
     const percent = `${Math.floor(Math.min(1, fraction) * 100)}%`;
     const filled = Math.round(Math.min(1, fraction) * BAR_WIDTH);
     const bar = this.terminal ? `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ` : '';
-    return [`${this.label} ${bar}${percent}`, `${encoded.toLocaleString('en')} docs`, rate, remaining, note]
-      .filter(Boolean)
-      .join(' · ');
+    const count = encoded > 0 ? `${encoded.toLocaleString('en')} docs` : '';
+    return [`${this.label} ${bar}${percent}`, count, rate, remaining, note].filter(Boolean).join(' · ');
   }
 }
 

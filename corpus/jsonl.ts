@@ -37,11 +37,24 @@ export function lineText(
   );
 }
 
+/** JSON as Python's json module writes it: NaN and Infinity, which the standard lacks, count as null. */
+function parseWithPythonNumbers(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const plain = text.replace(/"(?:[^"\\]|\\.)*"|\bNaN\b|-?\bInfinity\b/g, (match) =>
+      match.startsWith('"') ? match : 'null',
+    );
+    if (plain === text) throw error;
+    return JSON.parse(plain);
+  }
+}
+
 /** The object on a line of JSON. @throws RowProblem when it is no JSON object */
 export function parseJsonObject(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseWithPythonNumbers(text);
   } catch (error) {
     // V8 quotes the text in its message; a cut keeps a long line out of the log.
     const reason = (error as Error).message.replace(/\s+/g, ' ').slice(0, 120);

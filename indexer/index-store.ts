@@ -49,7 +49,12 @@ export class IndexStore {
     this.storage = storage;
     this.path = storage.path;
     this.readOnly = readOnly;
-    this.current = new Generation(storage);
+    try {
+      this.current = guard(storage.path, () => new Generation(storage));
+    } catch (error) {
+      void storage.root.close();
+      throw error;
+    }
   }
 
   /**
@@ -68,14 +73,20 @@ export class IndexStore {
    */
   static openOrCreate(folder: string, settings: IndexSettings): IndexStore {
     const storage = openStorage(folder, { create: true, readOnly: false });
-    guard(storage.path, () =>
-      storage.root.transactionSync(() => {
-        const existing = storage.manifest.get('current');
-        if (existing) return checkSettings(decodeManifest(existing, storage.path).settings, settings, folder);
-        const empty: Manifest = { generation: 1, nextSegment: 1, nextDocKey: 1, segments: [], settings };
-        storage.manifest.put('current', asBuffer(encodeManifest(empty)));
-      }),
-    );
+    try {
+      guard(storage.path, () =>
+        storage.root.transactionSync(() => {
+          const existing = storage.manifest.get('current');
+          if (existing)
+            return checkSettings(decodeManifest(existing, storage.path).settings, settings, folder);
+          const empty: Manifest = { generation: 1, nextSegment: 1, nextDocKey: 1, segments: [], settings };
+          storage.manifest.put('current', asBuffer(encodeManifest(empty)));
+        }),
+      );
+    } catch (error) {
+      void storage.root.close();
+      throw error;
+    }
     return new IndexStore(storage, false);
   }
 

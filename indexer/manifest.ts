@@ -25,7 +25,8 @@ export interface Manifest {
 
 const filterTypeNames = Object.keys(FilterType) as FilterTypeName[];
 
-export function encodeManifest(manifest: Manifest): Uint8Array {
+/** @param formatVersion another version than this build's, for tests of refusal */
+export function encodeManifest(manifest: Manifest, formatVersion = FORMAT_VERSION): Uint8Array {
   const { settings } = manifest;
   const builder = new flatbuffers.Builder(1024);
   const modelName = builder.createString(settings.modelName);
@@ -45,7 +46,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   builder.finish(
     ManifestTable.createManifest(
       builder,
-      FORMAT_VERSION,
+      formatVersion,
       BigInt(manifest.generation),
       manifest.nextSegment,
       manifest.nextDocKey,

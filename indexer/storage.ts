@@ -75,18 +75,23 @@ export function openStorage(
       overlappingSync: false,
       cache: false,
     });
-    if (!readOnly) root.readerCheck(); // slots of killed readers would keep old pages alive
-    const binary = { encoding: 'binary', keyEncoding: 'uint32' } as const;
-    return {
-      path,
-      root,
-      manifest: root.openDB({ name: 'manifest', encoding: 'binary' }),
-      segments: root.openDB({ name: 'segments', ...binary }),
-      tombstones: root.openDB({ name: 'tombstones', ...binary }),
-      documents: root.openDB({ name: 'documents', keyEncoding: 'uint32', compression: true }),
-      ids: root.openDB({ name: 'ids' }),
-      sources: root.openDB({ name: 'sources' }),
-    };
+    try {
+      if (!readOnly) root.readerCheck(); // slots of killed readers would keep old pages alive
+      const binary = { encoding: 'binary', keyEncoding: 'uint32' } as const;
+      return {
+        path,
+        root,
+        manifest: root.openDB({ name: 'manifest', encoding: 'binary' }),
+        segments: root.openDB({ name: 'segments', ...binary }),
+        tombstones: root.openDB({ name: 'tombstones', ...binary }),
+        documents: root.openDB({ name: 'documents', keyEncoding: 'uint32', compression: true }),
+        ids: root.openDB({ name: 'ids' }),
+        sources: root.openDB({ name: 'sources' }),
+      };
+    } catch (error) {
+      void root.close();
+      throw error;
+    }
   });
 }
 
