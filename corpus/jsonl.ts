@@ -37,11 +37,16 @@ export function lineText(
   );
 }
 
-/** The object on a line of JSON. @throws RowProblem when it is no JSON object */
+/**
+ * The object on a line of JSON. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
+ * no such numbers, count as null.
+ *
+ * @throws RowProblem when it is no JSON object
+ */
 export function parseJsonObject(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseWithPythonNumbers(text);
   } catch (error) {
     // V8 quotes the text in its message; a cut keeps a long line out of the log.
     const reason = (error as Error).message.replace(/\s+/g, ' ').slice(0, 120);
@@ -50,6 +55,32 @@ export function parseJsonObject(text: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new RowProblem('WINNOW_BAD_ROW', 'expected a JSON object on each line');
   return value as Record<string, unknown>;
+}
+
+function parseWithPythonNumbers(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!/NaN|Infinity/.test(text)) throw error;
+    return JSON.parse(pythonNumbersToNull(text));
+  }
+}
+
+/** Replaces the three names outside strings. */
+function pythonNumbersToNull(text: string): string {
+  let result = '';
+  let from = 0;
+  while (from < text.length) {
+    const quote = text.indexOf('"', from);
+    const outside = text.slice(from, quote < 0 ? text.length : quote);
+    result += outside.replace(/-?\b(?:NaN|Infinity)\b/g, 'null');
+    if (quote < 0) break;
+    let end = quote + 1;
+    while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
+    result += text.slice(quote, end + 1);
+    from = end + 1;
+  }
+  return result;
 }
 
 /** Reads JSON Lines: one document a line, blank lines ignored. Errors of the file itself end the stream by throwing. */

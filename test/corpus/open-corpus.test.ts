@@ -127,6 +127,17 @@ corpus('names of fields can be given, and ids made up on request', async () => {
   assert.is(generated.documents[0]!.id, 'line-1');
 });
 
+corpus("Python's NaN and Infinity count as null, inside strings they stay", async () => {
+  const file = write(
+    'python.jsonl',
+    '{"_id":"a","text":"is \\"NaN\\" and Infinity","x":NaN,"y":[1,-Infinity],"z":2}\n{"_id":NaN,"text":"t"}\n{"_id":NaN',
+  );
+  const { documents, errors } = await read(file);
+  assert.equal(documents, [{ id: 'a', title: '', text: 'is "NaN" and Infinity', metadata: { z: 2 } }]);
+  assert.match(errors[0]!, /^2 WINNOW_BAD_ROW no id/);
+  assert.match(errors[1]!, /^3 WINNOW_BAD_ROW not JSON/);
+});
+
 corpus('CSV: quotes, line ends inside fields, numbers, wrong field counts, a stray quote', async () => {
   const file = write(
     'table.csv',

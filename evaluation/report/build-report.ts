@@ -1,11 +1,11 @@
 import { cpus, totalmem } from 'node:os';
-import type { EvaluationDataset } from './dataset.ts';
-import { readTexts } from './dataset.ts';
-import type { SystemResult } from './evaluate.ts';
-import { type MetricName, rank } from './metrics.ts';
-import { averageMeans, type ResultRow, resultRow } from './result-table.ts';
-import { comparePaired, holm, type PairedTest } from './significance.ts';
-import type { EvaluatedSystem } from './system.ts';
+import type { EvaluationDataset } from '../dataset.ts';
+import { readTexts } from '../dataset.ts';
+import type { SystemResult } from '../evaluate.ts';
+import { type MetricName, rank } from '../metrics.ts';
+import { averageMeans, type ResultRow, resultRow } from '../result-table.ts';
+import { comparePaired, holm, type PairedTest } from '../significance.ts';
+import type { EvaluatedSystem } from '../system.ts';
 
 /** Version of the stored form; {@link readReport} refuses another. */
 export const REPORT_VERSION = 1;
