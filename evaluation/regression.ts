@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { WinnowError } from '../errors.ts';
-import { type EvaluationReport, REPORT_VERSION } from './report/build-report.ts';
+import { type EvaluationReport, REPORT_VERSION } from './report.ts';
 import type { ResultRow } from './result-table.ts';
 
 export interface RegressionOptions {

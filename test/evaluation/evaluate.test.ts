@@ -9,7 +9,7 @@ import { openDataset } from '../../evaluation/dataset.ts';
 import { evaluate, evaluateSystem } from '../../evaluation/evaluate.ts';
 import { percentile } from '../../evaluation/latency.ts';
 import { findRegressions, formatRegressions, readReport } from '../../evaluation/regression.ts';
-import { buildReport } from '../../evaluation/report/build-report.ts';
+import { buildReport } from '../../evaluation/report.ts';
 import {
   formatBytes,
   formatMicros,

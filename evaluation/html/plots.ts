@@ -1,5 +1,5 @@
+import type { Comparison } from '../report.ts';
 import { formatMicros } from '../result-table.ts';
-import type { Comparison } from './build-report.ts';
 import {
   bottomAxis,
   escapeXml,
@@ -71,9 +71,9 @@ export function differencePlot(
 ): string {
   const rowHeight = 24;
   const frame: Frame = {
-    width: 620,
+    width: 760,
     height: 66 + comparisons.length * rowHeight,
-    left: 190,
+    left: 250,
     right: 16,
     top: 20,
     bottom: 40,
@@ -91,7 +91,7 @@ export function differencePlot(
         : '';
       const tooltip = `${system} on ${dataset}: ${signed(difference)} ${metric}, p ${pHolm.toPrecision(2)} (Holm), ${wins} wins, ${losses} losses`;
       return (
-        `<text class="tick${pHolm < 0.05 ? ' strong' : ''}" x="${frame.left - 10}" y="${y + 4}" text-anchor="end">${escapeXml(shorten(`${dataset} ${system}`, 30))}</text>` +
+        `<text class="tick${pHolm < 0.05 ? ' strong' : ''}" x="${frame.left - 10}" y="${y + 4}" text-anchor="end">${escapeXml(shorten(`${dataset}  ${system}`, 34))}</text>` +
         line +
         mark(series(system), x(difference), y, tooltip)
       );
@@ -108,7 +108,7 @@ export function queryDeltaPlot(
   metric: string,
 ): string {
   const sorted = [...deltas].sort((a, b) => b.delta - a.delta);
-  const frame: Frame = { width: 620, height: 190, left: 50, right: 16, top: 30, bottom: 24 };
+  const frame: Frame = { width: 525, height: 180, left: 50, right: 16, top: 30, bottom: 24 };
   const values = sorted.map(({ delta }) => delta);
   const y = linearScale([...values, 0], frame.height - frame.bottom, frame.top);
   const step = (frame.width - frame.left - frame.right) / Math.max(1, sorted.length);
@@ -140,9 +140,9 @@ export function barPlot(
 ): string {
   const rowHeight = 24;
   const frame: Frame = {
-    width: 360,
+    width: 325,
     height: 34 + bars.length * rowHeight,
-    left: 130,
+    left: 120,
     right: 60,
     top: 26,
     bottom: 8,
@@ -154,7 +154,7 @@ export function barPlot(
       const y = frame.top + i * rowHeight;
       const length = Math.max(1, (Math.max(0, value) / most) * span);
       return (
-        `<text class="tick" x="${frame.left - 8}" y="${y + 14}" text-anchor="end">${escapeXml(shorten(name, 20))}</text>` +
+        `<text class="tick" x="${frame.left - 8}" y="${y + 14}" text-anchor="end">${escapeXml(shorten(name, 18))}</text>` +
         `<rect class="bar s${series % SERIES_COLOURS}" x="${frame.left}" y="${y + 3}" width="${length.toFixed(1)}" height="15" rx="2"/>` +
         `<text class="value" x="${(frame.left + length + 6).toFixed(1)}" y="${y + 14.5}">${value.toFixed(4)}</text>`
       );

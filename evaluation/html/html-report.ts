@@ -1,5 +1,5 @@
+import type { Comparison, EvaluationReport, HitDetail, QueryDetail } from '../report.ts';
 import { formatBytes, formatCount, formatMicros, type ResultRow } from '../result-table.ts';
-import type { Comparison, EvaluationReport, HitDetail, QueryDetail } from './build-report.ts';
 import { barPlot, differencePlot, type Point, queryDeltaPlot, scatterPlot, signed } from './plots.ts';
 import { REPORT_CSS } from './style.ts';
 import { escapeXml as e, SERIES_COLOURS } from './svg.ts';
@@ -22,7 +22,7 @@ export function htmlReport(report: EvaluationReport, title = 'Retrieval evaluati
   const sections = [
     ['results', 'Results', resultsSection(view)],
     ['cost', 'Quality against cost', costSection(view)],
-    ['alpha', 'Settings', settingsSection(view)],
+    ['settings', 'Settings', settingsSection(view)],
     ['tests', 'Is the difference real?', comparisons.length > 0 ? testsSection(view) : ''],
     ['queries', 'Query by query', queries.length > 0 ? queriesSection(view) : ''],
   ].filter(([, , body]) => body !== '') as [string, string, string][];
@@ -71,7 +71,9 @@ function figure(caption: string, picture: string): string {
 }
 
 function table(header: readonly string[], rows: readonly string[]): string {
-  const head = header.map((name, i) => `<th${i === 0 ? ' class="name"' : ''}>${e(name)}</th>`).join('');
+  const head = header
+    .map((name, i) => `<th${i === 0 || name === 'system' ? ' class="name"' : ''}>${e(name)}</th>`)
+    .join('');
   return `<div class="table"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
@@ -99,6 +101,7 @@ function resultsSection(view: View): string {
   const { rows, averages } = view.report;
   const metrics = metricsOf(rows);
   const parts: string[] = [];
+  if (view.datasets.length > 1) parts.push(overview(view));
   const bars = view.datasets.map((dataset) =>
     figure(
       dataset,
@@ -138,7 +141,7 @@ function resultsSection(view: View): string {
   }
   if (averages.length > 0)
     parts.push(
-      '<h3>Average <span class="soft">over the data sets that every system ran on</span></h3>',
+      '<h3>Average <span class="soft">over all data sets, for systems that ran on all</span></h3>',
       table(
         ['system', ...metrics],
         averages.map(
@@ -150,6 +153,35 @@ function resultsSection(view: View): string {
   return parts.join('\n');
 }
 
+/** The main measure of every system on every data set, and the average: the table that a paper would print. */
+function overview(view: View): string {
+  const { rows, averages } = view.report;
+  const cells = (of: (system: string) => number | undefined) => {
+    const best = Math.max(...view.systems.map((system) => of(system) ?? Number.NEGATIVE_INFINITY));
+    return view.systems.map((system) => {
+      const figure = of(system);
+      if (figure === undefined) return '<td>-</td>';
+      return `<td${view.systems.length > 1 && figure === best ? ' class="best"' : ''}>${figure.toFixed(4)}</td>`;
+    });
+  };
+  const columns = view.datasets.map((dataset) =>
+    cells((system) => {
+      const row = rows.find((candidate) => candidate.dataset === dataset && candidate.system === system);
+      return row && value(row, view.metric);
+    }),
+  );
+  if (averages.length > 0)
+    columns.push(
+      cells((system) => averages.find((average) => average.system === system)?.means[view.metric]),
+    );
+  const header = [view.metric, ...view.datasets, ...(averages.length > 0 ? ['average'] : [])];
+  const lines = view.systems.map(
+    (system, i) =>
+      `<tr><td class="name">${swatch(view, system)}</td>${columns.map((column) => column[i]).join('')}</tr>`,
+  );
+  return table(header, lines);
+}
+
 /** Scatter plots of the main measure against what a system costs, for each cost that at least two systems name. */
 function costSection(view: View): string {
   const costs: {
@@ -159,7 +191,7 @@ function costSection(view: View): string {
     micros?: boolean;
   }[] = [
     { axis: 'search p50', of: (row) => row.latencyUs?.p50, log: true, micros: true },
-    { axis: 'FLOPS (postings a query expects in a document)', of: (row) => row.flops ?? undefined },
+    { axis: 'FLOPS (matched postings expected)', of: (row) => row.flops ?? undefined },
     { axis: 'terms per document', of: (row) => row.termsPerDocument ?? undefined },
     { axis: 'index size in MB', of: (row) => (row.indexBytes === null ? undefined : row.indexBytes / 1e6) },
   ];
@@ -172,7 +204,8 @@ function costSection(view: View): string {
         if (x === undefined || (log && x <= 0)) return [];
         return [{ series: view.series(row.system), name: row.system, x, y: value(row, view.metric) }];
       });
-      if (points.length >= 2)
+      // Three pictures fill a row of the page.
+      if (points.length >= 2 && plots.length < 3)
         plots.push(
           figure(
             `${dataset}: ${axis.replace(/ \(.*/, '')}`,
@@ -219,9 +252,13 @@ function settingsSection(view: View): string {
               group: JSON.stringify(others),
             };
           });
-        if (new Set(points.map(({ x }) => x)).size >= 2)
+        // Only settings that were varied with all others equal say anything.
+        const varied = points.filter((p) =>
+          points.some((other) => other.group === p.group && other.x !== p.x),
+        );
+        if (varied.length >= 2)
           plots.push(
-            figure(`${dataset}: ${metric} against ${name}`, scatterPlot(points, { x: name, y: metric })),
+            figure(`${dataset}: ${metric} against ${name}`, scatterPlot(varied, { x: name, y: metric })),
           );
       }
   }
@@ -238,7 +275,7 @@ function testsSection(view: View): string {
       `<td class="${c.difference < 0 ? 'loss' : 'gain'}">${signed(c.difference)}</td>` +
       `<td>${Number.isFinite(c.interval95[0]) ? `${signed(c.interval95[0])} … ${signed(c.interval95[1])}` : '-'}</td>` +
       `<td>${c.wins}</td><td>${c.ties}</td><td>${c.losses}</td><td>${cell(c.pStudent)}</td><td>${cell(c.pRandomisation)}</td>` +
-      `<td${real ? ' class="best"' : ''}>${cell(c.pHolm)}</td><td class="name">${real ? 'yes' : 'not shown'}</td></tr>`
+      `<td${real ? ' class="best"' : ''}>${cell(c.pHolm)}</td><td class="name">${real ? 'yes' : 'no evidence'}</td></tr>`
     );
   });
   const header = [
@@ -270,13 +307,21 @@ function queriesSection(view: View): string {
       .map(({ text, values }) => ({ text, delta: (values[system] ?? 0) - (values[baseline] ?? 0) }));
     return figure(`${dataset}: ${system} against ${baseline}`, queryDeltaPlot(deltas, metric));
   });
-  const detailed = queries.filter(({ hits }) => hits !== undefined);
-  const shown = detailed.map((query) => queryBlock(view, query)).join('');
+  const groups: [NonNullable<QueryDetail['shownAs']>, string][] = [
+    ['loss', 'Largest losses'],
+    ['gain', 'Largest gains'],
+    ['unanswered', 'Queries that every system answers badly'],
+  ];
+  const shown = groups.map(([reason, heading]) => {
+    const blocks = queries
+      .filter(({ shownAs }) => shownAs === reason)
+      .map((query) => queryBlock(view, query));
+    return blocks.length === 0 ? '' : `<h3>${heading}</h3>${blocks.join('')}`;
+  });
   return (
     `<p class="soft">Each bar is one query; hover it for the text.</p><div class="plots">${plots.join('')}</div>` +
-    (shown === ''
-      ? ''
-      : `<h3>Largest losses and gains, and queries that nothing answers</h3><p class="soft">Open a query to see the first hits of each system. Green: judged relevant.</p>${shown}`)
+    '<p class="soft">Open a query to see the first hits of each system. Green: judged relevant.</p>' +
+    shown.join('')
   );
 }
 
