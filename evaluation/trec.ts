@@ -8,7 +8,7 @@ import { separateTies } from './tie-order.ts';
 
 /**
  * Reads a TREC run: `query Q0 document rank score tag` separated by blanks, or the four columns
- * `query document rank score`. The rank is ignored, as trec_eval does. Plain or `.gz`.
+ * `query document rank score`. The rank is ignored, as trec_eval does. Plain, `.gz` or `.xz`.
  *
  * @throws WinnowError WINNOW_BAD_DATASET with file:line for a malformed line or a document repeated for a query,
  *   WINNOW_NOT_FOUND
