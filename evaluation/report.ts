@@ -2,10 +2,10 @@ import { cpus, totalmem } from 'node:os';
 import type { EvaluationDataset } from './dataset.ts';
 import { readTexts } from './dataset.ts';
 import type { SystemResult } from './evaluate.ts';
-import { type MetricName, rank } from './metrics.ts';
+import { type MetricName, rank, type ScoredDocument } from './metrics.ts';
 import { averageMeans, type ResultRow, resultRow } from './result-table.ts';
 import { comparePaired, holm, type PairedTest } from './significance.ts';
-import type { EvaluatedSystem } from './system.ts';
+import type { SystemFactory } from './system.ts';
 
 /** Version of the stored form; {@link readReport} refuses another. */
 export const REPORT_VERSION = 1;
@@ -73,8 +73,11 @@ export interface ReportOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Seed of the randomisation test; default 1. */
   readonly seed?: number;
-  /** Open systems by data set and name, to explain hits of the queries shown in full. */
-  readonly explainers?: ReadonlyMap<string, EvaluatedSystem>;
+  /**
+   * The systems of the results: those that can explain are opened once more for each data set, to explain the hits of the
+   * queries shown in full. One at a time, as two systems may share an index.
+   */
+  readonly factories?: readonly SystemFactory[];
 }
 
 const SNIPPET_CHARACTERS = 220;
@@ -157,7 +160,7 @@ async function queryDetails(
   });
   const shown = pickQueries(details, results, baseline, options.detailedQueries ?? 12);
   const wanted = new Set<string>();
-  const tops = new Map<string, Map<string, ReturnType<typeof rank>>>();
+  const tops: Tops = new Map();
   for (const id of shown.keys()) {
     const perSystem = new Map(
       results.map(({ system, run }) => [system, rank(run.get(id) ?? []).slice(0, HITS_SHOWN)] as const),
@@ -178,6 +181,7 @@ async function queryDetails(
       ? whole
       : `${whole.slice(0, SNIPPET_CHARACTERS).replace(/\s\S*$/, '')} ...`;
   };
+  const explanations = await explainHits(dataset, tops, details, options.factories ?? []);
   const filled: QueryDetail[] = [];
   for (const detail of details) {
     const perSystem = tops.get(detail.id);
@@ -189,11 +193,10 @@ async function queryDetails(
     const hits: Record<string, HitDetail[]> = {};
     const covered = new Set<string>();
     for (const [system, top] of perSystem) {
-      const explainer = options.explainers?.get(`${dataset.name}/${system}`);
       hits[system] = [];
       for (const { id, score } of top) {
         covered.add(id);
-        const explanation = await explainer?.explain?.({ id: detail.id, text: detail.text }, id);
+        const explanation = explanations.get(explanationKey(system, detail.id, id));
         hits[system].push({
           id,
           score,
@@ -209,6 +212,39 @@ async function queryDetails(
     filled.push({ ...detail, shownAs: shown.get(detail.id)!, hits, missed });
   }
   return filled;
+}
+
+/** Query id -> system -> its first hits. */
+type Tops = Map<string, Map<string, readonly ScoredDocument[]>>;
+
+function explanationKey(system: string, queryId: string, documentId: string): string {
+  return JSON.stringify([system, queryId, documentId]);
+}
+
+/** What the systems say about their first hits. */
+async function explainHits(
+  dataset: EvaluationDataset,
+  tops: Tops,
+  queries: readonly QueryDetail[],
+  factories: readonly SystemFactory[],
+): Promise<Map<string, string>> {
+  const texts = new Map(queries.map(({ id, text }) => [id, text]));
+  const explanations = new Map<string, string>();
+  if (tops.size === 0) return explanations;
+  for (const factory of factories) {
+    const system = await factory.open(dataset);
+    try {
+      if (!system.explain) continue;
+      for (const [queryId, perSystem] of tops)
+        for (const { id } of perSystem.get(system.name) ?? []) {
+          const said = await system.explain({ id: queryId, text: texts.get(queryId) ?? '' }, id);
+          if (said !== undefined) explanations.set(explanationKey(system.name, queryId, id), said);
+        }
+    } finally {
+      await system.close?.();
+    }
+  }
+  return explanations;
 }
 
 /** The two best judged documents of a query. */
