@@ -96,9 +96,9 @@ export function parseEvaluationConfig(text: string, file: string): EvaluationCon
     };
   });
 
-  const systems = list(top.systems, 'systems', fail).flatMap((entry, i) =>
-    expandSystem(entry, `systems[${i}]`, fail),
-  );
+  const systems = list(top.systems, 'systems', fail)
+    .flatMap((entry, i) => expandSystem(entry, `systems[${i}]`, fail))
+    .map((spec) => withRunFile(spec, folder, fail));
   if (systems.length > MOST_SYSTEMS)
     fail(
       `${systems.length} systems, at most ${MOST_SYSTEMS} are allowed`,
@@ -156,6 +156,14 @@ function knownKeys(
 ): void {
   for (const name of Object.keys(fields))
     if (!known.includes(name)) fail('unknown key', `${prefix}${name}`, `the keys are ${known.join(', ')}`);
+}
+
+/** An imported run names its file relative to the config. */
+function withRunFile(spec: SystemSpec, folder: string, fail: Fail): SystemSpec {
+  if (spec.kind !== 'run') return spec;
+  const { file } = spec.settings;
+  if (typeof file !== 'string') return fail('an imported run needs a file', `systems, ${spec.name}: file`);
+  return { ...spec, settings: { ...spec.settings, file: resolve(folder, file) } };
 }
 
 /** One system for each combination of the listed settings, in the order that nested loops would give. */

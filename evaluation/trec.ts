@@ -8,7 +8,7 @@ import { separateTies } from './tie-order.ts';
 
 /**
  * Reads a TREC run: `query Q0 document rank score tag` separated by blanks, or the four columns
- * `query document rank score`. The rank is ignored, as trec_eval does. Plain, `.gz` or `.xz`.
+ * `query document rank score`; lines that start with `# ` are comments. The rank is ignored, as trec_eval does. Plain, `.gz` or `.xz`.
  *
  * @throws WinnowError WINNOW_BAD_DATASET with file:line for a malformed line or a document repeated for a query,
  *   WINNOW_NOT_FOUND
@@ -17,6 +17,8 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
   const run = new Map<string, ScoredDocument[]>();
   const seen = new Map<string, Set<string>>();
   for await (const { line, text } of textLines(file)) {
+    // Comments, such as the block that ir_metadata puts on top.
+    if (/^#(?:\s|$)/.test(text)) continue;
     const fields = text.trim().split(/\s+/);
     const bad = (message: string) =>
       new WinnowError('WINNOW_BAD_DATASET', message, { place: `${file}:${line}` });
