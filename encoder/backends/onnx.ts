@@ -75,7 +75,8 @@ export async function createOnnxEncoder(
       },
     };
   } catch (cause) {
-    throw new WinnowError('WINNOW_MODEL_INVALID', `the ONNX model "${nameOrFolder}" does not load`, {
+    throw new WinnowError('WINNOW_MODEL_INVALID', `the ONNX model does not load: ${String(cause)}`, {
+      place: nameOrFolder,
       cause,
     });
   } finally {
