@@ -163,7 +163,8 @@ struct function {
   const char *name;
   napi_callback callback;
 };
-static const struct function FUNCTIONS[] = {{NULL, NULL}};
+napi_value search_exact_call(napi_env env, napi_callback_info info); // search.c
+static const struct function FUNCTIONS[] = {{"searchExact", search_exact_call}, {NULL, NULL}};
 
 NAPI_MODULE_INIT() {
   napi_value value;

@@ -1,7 +1,7 @@
-// Builds kernels/wasm/winnow.wasm from the same C as the native module. Needs clang with the wasm32 target and wasm-ld;
-// the result is committed, so users need neither.
-//   node kernels/wasm/build.mjs           writes winnow.wasm
-//   node kernels/wasm/build.mjs --check   exits 1 when the committed file is not what the sources give
+// Builds winnow.wasm (encoder kernels) and search.wasm (posting kernels) from the same C as the native module. Needs clang with the wasm32 target and wasm-ld;
+// the results are committed, so users need neither.
+//   node kernels/wasm/build.mjs           writes the modules
+//   node kernels/wasm/build.mjs --check   exits 1 when a committed module is not what the sources give
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,44 +9,49 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const folder = dirname(fileURLToPath(import.meta.url));
-const target = join(folder, 'winnow.wasm');
-const FLAGS = [
+const COMMON = [
   '--target=wasm32',
   '-std=gnu11',
   '-O3',
   '-msimd128',
   '-mbulk-memory',
-  '-matomics',
   '-mmutable-globals',
   '-nostdlib',
   '-ffreestanding',
   '-fvisibility=hidden',
   '-fno-math-errno',
   '-ffp-contract=off',
-  '-DVARIANT=wasm',
-  '-DVARIANT_WASM',
-  // The stack lies below the data, all within the first 64 KiB page that arenas leave to the module.
   '-Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=32768',
-  '-Wl,--shared-memory,--import-memory,--initial-memory=65536,--max-memory=4294967296',
-  '-Wl,--export=__stack_pointer',
 ];
+const MODULES = {
+  'winnow.wasm': [
+    join(folder, '..', 'native', 'simd', 'all.c'),
+    '-matomics',
+    '-DVARIANT=wasm',
+    '-DVARIANT_WASM',
+    // The stack lies below the data, all within the first 64 KiB page that arenas leave to the module.
+    '-Wl,--shared-memory,--import-memory,--initial-memory=65536,--max-memory=4294967296',
+    '-Wl,--export=__stack_pointer',
+  ],
+  // Each block of posting lists gets an instance with a memory of its own, so nothing is imported.
+  'search.wasm': [join(folder, 'search.c'), '-Wl,--initial-memory=65536,--max-memory=4294967296'],
+};
 
 const scratch = mkdtempSync(join(tmpdir(), 'winnow-wasm-'));
 try {
-  const output = join(scratch, 'winnow.wasm');
-  const { status, error } = spawnSync(
-    'clang',
-    [...FLAGS, join(folder, '..', 'native', 'simd', 'all.c'), '-o', output],
-    { stdio: 'inherit' },
-  );
-  if (status !== 0) throw error ?? new Error(`clang ended with ${status}`);
-  const built = readFileSync(output);
-  if (!process.argv.includes('--check')) writeFileSync(target, built);
-  else if (!built.equals(readFileSync(target))) {
-    process.stdout.write(
-      'kernels/wasm/winnow.wasm is older than its sources: run node kernels/wasm/build.mjs\n',
-    );
-    process.exitCode = 1;
+  for (const [name, flags] of Object.entries(MODULES)) {
+    const output = join(scratch, name);
+    const target = join(folder, name);
+    const { status, error } = spawnSync('clang', [...COMMON, ...flags, '-o', output], { stdio: 'inherit' });
+    if (status !== 0) throw error ?? new Error(`clang ended with ${status}`);
+    const built = readFileSync(output);
+    if (!process.argv.includes('--check')) writeFileSync(target, built);
+    else if (!built.equals(readFileSync(target))) {
+      process.stdout.write(
+        `kernels/wasm/${name} is older than its sources: run node kernels/wasm/build.mjs\n`,
+      );
+      process.exitCode = 1;
+    }
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });

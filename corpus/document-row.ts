@@ -1,0 +1,138 @@
+import { type ErrorCode, WinnowError } from '../errors.ts';
+import type { CorpusDocument, Metadata, MetadataValue } from './types.ts';
+
+/** Which fields of a row hold what. Unset: the first of the usual names that the row has. */
+export interface FieldNames {
+  /** Default `_id`, else `id`. */
+  readonly idField?: string;
+  /** Default `title`; a row without it has an empty title. */
+  readonly titleField?: string;
+  /** Default `text`, else `contents`, else `body`. */
+  readonly textField?: string;
+  /** Fields kept as metadata; default: every other field that holds a scalar. */
+  readonly metadataFields?: readonly string[];
+}
+
+const ID_FIELDS = ['_id', 'id'];
+const TEXT_FIELDS = ['text', 'contents', 'body'];
+const MAX_ID_BYTES = 512;
+
+/** A row of a corpus could not become a document; the reader adds the place. */
+export class RowProblem extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  constructor(code: ErrorCode, message: string, hint?: string) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+  at(file: string, line: number): WinnowError {
+    return new WinnowError(this.code, this.message, {
+      place: `${file}:${line}`,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+    });
+  }
+}
+
+function badRow(message: string, hint?: string): RowProblem {
+  return new RowProblem('WINNOW_BAD_ROW', message, hint);
+}
+
+/** Name a value's type as a person would, for messages. */
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** Lone surrogates cannot be stored as UTF-8; they become U+FFFD, as TextEncoder would make them. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+/** A value as metadata: a scalar, or an array of strings or of finite numbers; anything else is no metadata. */
+export function metadataValue(value: unknown): MetadataValue | undefined {
+  if (typeof value === 'string') return wellFormed(value);
+  if (typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  if (value.every((item) => typeof item === 'string')) return value.map(wellFormed);
+  if (value.every((item) => typeof item === 'number' && Number.isFinite(item))) return value as number[];
+  return undefined;
+}
+
+/** The entries that can be metadata, in order. Later entries of the same name win; `__proto__` is an ordinary name. */
+export function toMetadata(entries: Iterable<readonly [string, unknown]>): Metadata {
+  const kept = new Map<string, MetadataValue>();
+  for (const [name, raw] of entries) {
+    const value = metadataValue(raw);
+    if (value !== undefined) kept.set(name, value);
+  }
+  return Object.fromEntries(kept);
+}
+
+/** Checks a user's id: 1..512 bytes of well-formed UTF-8. @throws RowProblem */
+export function checkId(id: string): string {
+  if (id.length === 0) throw badRow('the id is empty');
+  if (/\p{Surrogate}/u.test(id)) throw badRow('the id holds half a surrogate pair');
+  const bytes = Buffer.byteLength(id);
+  if (bytes > MAX_ID_BYTES)
+    throw badRow(`the id is ${bytes} bytes long, at most ${MAX_ID_BYTES} are allowed`);
+  return id;
+}
+
+function optionalText(row: Record<string, unknown>, field: string): string {
+  const value = row[field];
+  if (value === undefined || value === null) return '';
+  if (typeof value !== 'string') throw badRow(`"${field}" must be a string, not ${typeName(value)}`);
+  return wellFormed(value);
+}
+
+/**
+ * Turns a parsed row into a document. The title may stand alone (BEIR has documents with an empty text), but a row
+ * without a text field, or with nothing in title and text, is refused. Nested objects, nulls and mixed arrays outside
+ * the known fields are dropped; fields of a `metadata` object count like fields of the row.
+ *
+ * @param fallbackId id for rows without one, where the caller allows that
+ * @throws RowProblem
+ */
+export function documentFromRow(
+  row: Record<string, unknown>,
+  names: FieldNames = {},
+  fallbackId?: string,
+): CorpusDocument {
+  const has = (field: string) => Object.hasOwn(row, field);
+  const idField = names.idField ?? ID_FIELDS.find(has);
+  const textField = names.textField ?? TEXT_FIELDS.find(has);
+  const titleField = names.titleField ?? 'title';
+
+  const rawId = idField === undefined ? undefined : row[idField];
+  let id: string;
+  if (typeof rawId === 'string') id = rawId;
+  else if (typeof rawId === 'number' && Number.isFinite(rawId)) id = String(rawId);
+  else if ((rawId === undefined || rawId === null) && fallbackId !== undefined) id = fallbackId;
+  else if (rawId === undefined || rawId === null)
+    throw badRow(`no id: expected the field ${names.idField ?? ID_FIELDS.join(' or ')}`, 'name the id field');
+  else throw badRow(`"${idField}" must be a string or number, not ${typeName(rawId)}`);
+  checkId(id);
+
+  if (textField === undefined || !has(textField))
+    throw badRow(
+      `no text: expected the field ${names.textField ?? TEXT_FIELDS.join(', ')}`,
+      'name the text field',
+    );
+  const text = optionalText(row, textField);
+  const title = optionalText(row, titleField);
+  if (text.trim() === '' && title.trim() === '')
+    throw new RowProblem('WINNOW_EMPTY_TEXT', `document "${id}" has no text`);
+
+  const known = new Set([idField, textField, titleField]);
+  const nested = row.metadata;
+  const isNested = typeof nested === 'object' && nested !== null && !Array.isArray(nested);
+  const entries = Object.entries(row).filter(
+    ([name]) => !known.has(name) && !(isNested && name === 'metadata'),
+  );
+  if (isNested) entries.push(...Object.entries(nested));
+  const wanted = names.metadataFields;
+  const metadata = toMetadata(wanted ? entries.filter(([name]) => wanted.includes(name)) : entries);
+  return { id, title, text, metadata };
+}

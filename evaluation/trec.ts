@@ -1,0 +1,158 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { type Qrels, type Query, textLines } from '../corpus/beir.ts';
+import { WinnowError } from '../errors.ts';
+import { type Run, rank, type ScoredDocument } from './metrics.ts';
+
+/**
+ * Reads a TREC run: `query Q0 document rank score tag` separated by blanks, or the four columns
+ * `query document rank score`. The rank is ignored, as trec_eval does. Plain or `.gz`.
+ *
+ * @throws WinnowError WINNOW_BAD_DATASET with file:line for a malformed line or a document repeated for a query,
+ *   WINNOW_NOT_FOUND
+ */
+export async function readTrecRun(file: string): Promise<Map<string, ScoredDocument[]>> {
+  const run = new Map<string, ScoredDocument[]>();
+  const seen = new Map<string, Set<string>>();
+  for await (const { line, text } of textLines(file)) {
+    const fields = text.trim().split(/\s+/);
+    const bad = (message: string) =>
+      new WinnowError('WINNOW_BAD_DATASET', message, { place: `${file}:${line}` });
+    if (fields.length !== 6 && fields.length !== 4)
+      throw bad(
+        `${fields.length} columns, expected "query Q0 document rank score tag" or "query document rank score"`,
+      );
+    const [queryId, id, score] =
+      fields.length === 6 ? [fields[0]!, fields[2]!, fields[4]!] : [fields[0]!, fields[1]!, fields[3]!];
+    const value = Number(score);
+    if (!Number.isFinite(value)) throw bad(`the score "${score}" is not a finite number`);
+    const documents = run.get(queryId) ?? [];
+    const ids = seen.get(queryId) ?? new Set();
+    run.set(queryId, documents);
+    seen.set(queryId, ids);
+    if (ids.has(id)) throw bad(`"${id}" was already retrieved for query "${queryId}"`);
+    ids.add(id);
+    documents.push({ id, score: value });
+  }
+  if (run.size === 0) throw new WinnowError('WINNOW_BAD_DATASET', 'there is no line in it', { place: file });
+  return run;
+}
+
+/**
+ * Reads topics: TREC's `<top> <num> Number: 301 <title> words <desc> ... </top>` (the title is the query), or one
+ * `id <tab> text` a line.
+ *
+ * @throws WinnowError WINNOW_BAD_DATASET with file:line, WINNOW_NOT_FOUND
+ */
+export async function readTrecTopics(file: string): Promise<Query[]> {
+  const queries = new Map<string, string>();
+  const bad = (message: string, line: number) =>
+    new WinnowError('WINNOW_BAD_DATASET', message, { place: `${file}:${line}` });
+  const add = (id: string, text: string, line: number) => {
+    if (id === '' || text === '') throw bad('a topic needs a number and a title', line);
+    if (queries.has(id)) throw bad(`the topic "${id}" was already given`, line);
+    queries.set(id, text);
+  };
+  let topic: { line: number; text: string } | undefined;
+  for await (const { line, text } of textLines(file)) {
+    if (/^\s*<top>/i.test(text)) topic = { line, text: '' };
+    else if (topic && /^\s*<\/top>/i.test(text)) {
+      const field = (name: string) =>
+        new RegExp(`<${name}>\\s*([^<]*)`, 'i').exec(topic!.text)?.[1]?.replace(/\s+/g, ' ').trim() ?? '';
+      add(field('num').replace(/^number:\s*/i, ''), field('title').replace(/^topic:\s*/i, ''), topic.line);
+      topic = undefined;
+    } else if (topic) topic.text += `${text}\n`;
+    else {
+      const tab = text.indexOf('\t');
+      if (tab < 0) throw bad('expected "id <tab> text" or a <top> element', line);
+      add(text.slice(0, tab).trim(), text.slice(tab + 1).trim(), line);
+    }
+  }
+  if (topic) throw bad('a <top> element is never closed', topic.line);
+  if (queries.size === 0) throw bad('there is no topic in it', 1);
+  return [...queries].map(([id, text]) => ({ id, text }));
+}
+
+/**
+ * Lines of a run with enough digits that every tool sees the same order: a 32-bit float needs 9. Where trec_eval would
+ * order equal 32-bit scores otherwise than the run does, the later score is lowered to the next smaller float, as
+ * Anserini's ScoreTiesAdjusterReranker does in decimal.
+ *
+ * @param run documents of a query in the order that the system means
+ * @param tag last column; blanks become underscores
+ */
+export function* formatTrecRun(run: Run, tag: string): Generator<string> {
+  const name = tag.replace(/\s+/g, '_') || 'winnow';
+  for (const [queryId, documents] of run) {
+    let above = Number.POSITIVE_INFINITY;
+    for (const [index, { id, score }] of documents.entries()) {
+      let value = Math.fround(score);
+      if (value >= above) value = nextSmaller(above);
+      above = value;
+      yield `${queryId} Q0 ${id} ${index + 1} ${shortestFloat(value)} ${name}\n`;
+    }
+  }
+}
+
+const floatView = new DataView(new ArrayBuffer(4));
+
+/** The greatest 32-bit float below a finite or infinite one. */
+function nextSmaller(value: number): number {
+  if (value === Number.POSITIVE_INFINITY) return 3.4028234663852886e38;
+  if (value === 0) return -1.401298464324817e-45;
+  floatView.setFloat32(0, value);
+  const bits = floatView.getInt32(0);
+  floatView.setInt32(0, value > 0 ? bits - 1 : bits + 1);
+  return floatView.getFloat32(0);
+}
+
+/** Fewest decimal digits (6..9) that read back as the same 32-bit float. */
+function shortestFloat(value: number): string {
+  for (let digits = 6; digits < 9; digits++) {
+    const text = value.toPrecision(digits);
+    if (Math.fround(Number(text)) === value) return text;
+  }
+  return value.toPrecision(9);
+}
+
+/** Writes a run beside its name first and then renames it, so a reader never sees half a run. */
+export async function writeTrecRun(file: string, run: Run, tag: string): Promise<void> {
+  await writeLines(file, formatTrecRun(run, tag));
+}
+
+/** Writes judgements as `query 0 document relevance`. */
+export async function writeTrecQrels(file: string, qrels: Qrels): Promise<void> {
+  function* lines() {
+    for (const [queryId, judged] of qrels)
+      for (const [id, relevance] of judged) yield `${queryId} 0 ${id} ${relevance}\n`;
+  }
+  await writeLines(file, lines());
+}
+
+async function writeLines(file: string, lines: Iterable<string>): Promise<void> {
+  const temporary = `${file}.part`;
+  const output = createWriteStream(temporary);
+  const failed = new Promise<never>((_, reject) => output.once('error', reject));
+  try {
+    await Promise.race([
+      failed,
+      (async () => {
+        for (const line of lines) if (!output.write(line)) await once(output, 'drain');
+        output.end();
+        await once(output, 'close');
+      })(),
+    ]);
+    await rename(temporary, file);
+  } catch (cause) {
+    throw new WinnowError('WINNOW_STORAGE', `cannot be written: ${(cause as Error).message}`, {
+      place: file,
+      cause,
+    });
+  }
+}
+
+/** Turns hits in a system's order into the order that trec_eval would use. */
+export function trecOrder(run: Run): Map<string, ScoredDocument[]> {
+  return new Map([...run].map(([queryId, documents]) => [queryId, rank(documents)]));
+}

@@ -1,0 +1,209 @@
+import { stemmer } from 'stemmer';
+
+/**
+ * The chain of Lucene's EnglishAnalyzer, so that BM25 here can be compared with published Lucene figures:
+ * StandardTokenizer -> EnglishPossessiveFilter -> LowerCaseFilter -> StopFilter (33 words) -> PorterStemFilter.
+ *
+ * Known differences, all outside English text: runs of Thai, Lao, Khmer and Myanmar letters are one token as in Lucene,
+ * but emoji sequences joined by ZWJ become one token a pictograph.
+ */
+
+/** Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET. */
+export const ENGLISH_STOP_WORDS: ReadonlySet<string> = new Set(
+  (
+    'a an and are as at be but by for if in into is it no not of on or such that the their then there these they ' +
+    'this to was will with'
+  ).split(' '),
+);
+
+/** StandardTokenizer.MAX_TOKEN_LENGTH_DEFAULT in UTF-16 units: a longer word is chopped into pieces of this length. */
+const MAX_TOKEN_LENGTH = 255;
+
+// Word_Break classes of UAX #29 as far as StandardTokenizer tells them apart. One character has one class.
+const OTHER = 0;
+const LETTER = 1; // ALetter, Hebrew_Letter
+const NUMERIC = 2;
+const EXTEND_NUM_LET = 3; // _ and its like
+const MID_LETTER = 4; // : and its like join letters
+const MID_NUM = 5; // , and ; join digits
+const MID_NUM_LET = 6; // . ' and ’ join both
+const EXTEND = 7; // combining marks and format characters ride on the character before them
+const IDEOGRAPH = 8; // one token each (also Hiragana)
+const KATAKANA = 9; // runs
+const SOUTH_EAST_ASIAN = 10; // runs, as no dictionary is at hand
+const EMOJI = 11;
+const UNKNOWN = 255;
+
+const MID_LETTERS = ':\u00b7\u0387\u055f\u05f4\u2027\ufe13\ufe55\uff1a';
+const MID_NUMS = ',;\u037e\u0589\u060c\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b';
+const MID_NUM_LETS = ".'\u2018\u2019\u2024\ufe52\uff07\uff0e";
+
+function classify(codePoint: number): number {
+  const character = String.fromCodePoint(codePoint);
+  if (MID_LETTERS.includes(character)) return MID_LETTER;
+  if (MID_NUMS.includes(character)) return MID_NUM;
+  if (MID_NUM_LETS.includes(character)) return MID_NUM_LET;
+  if (/[\p{M}\u200c\u200d]|\p{Cf}/u.test(character)) return codePoint === 0x200b ? OTHER : EXTEND;
+  if (/[\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u.test(character) && /\p{L}/u.test(character))
+    return SOUTH_EAST_ASIAN;
+  if (/\p{Nd}/u.test(character) || codePoint === 0x66b) return NUMERIC;
+  if (/[\p{sc=Han}\p{sc=Hiragana}]/u.test(character)) return IDEOGRAPH;
+  if (/\p{sc=Katakana}|[\u3031-\u3035\u309b\u309c\u30a0\u30fc\uff70]/u.test(character)) return KATAKANA;
+  if (/\p{Alphabetic}/u.test(character) || codePoint === 0x5f3) return LETTER;
+  if (/\p{Pc}|\u202f/u.test(character)) return EXTEND_NUM_LET;
+  if (/\p{Emoji_Presentation}/u.test(character)) return EMOJI;
+  return OTHER;
+}
+
+// Classes are looked up once per character of the Basic Multilingual Plane and kept; the rest is rare.
+const classes = new Uint8Array(65_536).fill(UNKNOWN);
+
+function classOf(codePoint: number): number {
+  if (codePoint > 0xffff) return classify(codePoint);
+  const known = classes[codePoint]!;
+  if (known !== UNKNOWN) return known;
+  const found = classify(codePoint);
+  classes[codePoint] = found;
+  return found;
+}
+
+/**
+ * Words of a text in order, case kept: letters and digits with the joiners that UAX #29 allows inside ("don't", "3.14",
+ * "U.S.A", "foo_bar"). Words of more than 255 UTF-16 units are chopped as Lucene does.
+ */
+export function tokenizeWords(text: string): string[] {
+  const tokens: string[] = [];
+  const length = text.length;
+  let start = -1; // first unit of the open word, or -1
+  let end = 0; // one past its last unit, extending marks included
+  let last = OTHER; // class of the last character that is not an extending mark
+  let hasWordCharacter = false;
+
+  const close = () => {
+    if (start >= 0 && hasWordCharacter) {
+      for (let from = start; from < end; from += MAX_TOKEN_LENGTH)
+        tokens.push(text.slice(from, Math.min(end, from + MAX_TOKEN_LENGTH)));
+    }
+    start = -1;
+    hasWordCharacter = false;
+    last = OTHER;
+  };
+
+  for (let at = 0; at < length; ) {
+    const codePoint = text.codePointAt(at)!;
+    const next = at + (codePoint > 0xffff ? 2 : 1);
+    const kind = classOf(codePoint);
+    switch (kind) {
+      case EXTEND:
+        if (start >= 0 && end === at) end = next;
+        break;
+      case LETTER:
+      case NUMERIC:
+      case EXTEND_NUM_LET:
+      case KATAKANA: {
+        // Katakana and letters touch only across an underscore (WB13).
+        const joins =
+          start >= 0 &&
+          end === at &&
+          (last === EXTEND_NUM_LET ||
+            kind === EXTEND_NUM_LET ||
+            ((kind === KATAKANA) === (last === KATAKANA) && last <= NUMERIC) ||
+            (kind === KATAKANA && last === KATAKANA));
+        if (!joins || last === SOUTH_EAST_ASIAN) {
+          close();
+          start = at;
+        }
+        end = next;
+        last = kind;
+        if (kind !== EXTEND_NUM_LET) hasWordCharacter = true;
+        break;
+      }
+      case MID_LETTER:
+      case MID_NUM:
+      case MID_NUM_LET: {
+        // A joiner stays inside only between two letters or two digits (WB6, WB7, WB11, WB12).
+        const wanted =
+          start < 0 || end !== at
+            ? OTHER
+            : last === LETTER && kind !== MID_NUM
+              ? LETTER
+              : last === NUMERIC && kind !== MID_LETTER
+                ? NUMERIC
+                : OTHER;
+        let after = next;
+        while (wanted !== OTHER && after < length && classOf(text.codePointAt(after)!) === EXTEND)
+          after += text.codePointAt(after)! > 0xffff ? 2 : 1;
+        if (wanted !== OTHER && after < length && classOf(text.codePointAt(after)!) === wanted) {
+          end = after;
+          at = after;
+          continue;
+        }
+        close();
+        break;
+      }
+      case SOUTH_EAST_ASIAN:
+        if (!(start >= 0 && end === at && last === SOUTH_EAST_ASIAN)) {
+          close();
+          start = at;
+        }
+        end = next;
+        last = kind;
+        hasWordCharacter = true;
+        break;
+      case IDEOGRAPH:
+      case EMOJI:
+        close();
+        start = at;
+        end = next;
+        last = OTHER;
+        hasWordCharacter = true;
+        break;
+      default:
+        close();
+    }
+    at = next;
+  }
+  close();
+  return tokens;
+}
+
+/** Drops a final 's with any of the three apostrophes that EnglishPossessiveFilter knows. */
+function withoutPossessive(word: string): string {
+  const n = word.length;
+  if (n < 2) return word;
+  const final = word.charCodeAt(n - 1);
+  if (final !== 0x73 && final !== 0x53) return word;
+  const mark = word.charCodeAt(n - 2);
+  return mark === 0x27 || mark === 0x2019 || mark === 0xff07 ? word.slice(0, -2) : word;
+}
+
+/**
+ * Stems already computed: natural text repeats its words, and Porter's rules cost ~2 us a word. Cleared when full, so
+ * that memory is bounded; a pure cache, it never changes a result.
+ */
+const STEM_CACHE_WORDS = 65_536;
+const stems = new Map<string, string>();
+
+function stem(word: string): string {
+  const known = stems.get(word);
+  if (known !== undefined) return known;
+  // `stemmer` is Porter 1 with the two departures (bli -> ble, logi -> log) that Lucene's PorterStemmer has as well.
+  const found = stemmer(word);
+  if (stems.size >= STEM_CACHE_WORDS) stems.clear();
+  if (word.length <= 64) stems.set(word, found);
+  return found;
+}
+
+/**
+ * Index terms of a text in order, repeats kept (their count is the term frequency, their number the document length).
+ * Pure: the same text gives the same terms in every process.
+ */
+export function analyze(text: string): string[] {
+  const terms: string[] = [];
+  for (const token of tokenizeWords(text)) {
+    const word = withoutPossessive(token).toLowerCase();
+    if (word.length === 0 || ENGLISH_STOP_WORDS.has(word)) continue;
+    terms.push(stem(word));
+  }
+  return terms;
+}
