@@ -47,3 +47,10 @@ export {
   unpackN16Matrix,
 } from './n16-matrix.ts';
 export { type QuantizedRows, reserveQuantizedRows } from './quantized-rows.ts';
+export {
+  type ColumnSpread,
+  chooseCopies,
+  fillSpread,
+  repeatInputs,
+  reserveSpread,
+} from './spread.ts';

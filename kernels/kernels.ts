@@ -3,12 +3,15 @@ import { type Arena, checkIndexes, checkStarts, MAX_ROWS, requireCount } from '.
 import { checkF32Matrix, type F32Matrix } from './f32-matrix.ts';
 import { HeadKernels } from './head-kernels.ts';
 import { checkInt8Matrix, type Int8Matrix, MAX_INPUTS, padTo } from './int8-matrix.ts';
-import { checkOperand, checkQuantizedRows, type QuantizedRows } from './quantized-rows.ts';
+import { checkOperand, checkQuantizedTarget, type QuantizedRows } from './quantized-rows.ts';
 import type { RawKernels } from './raw.ts';
 import { SparseKernels } from './sparse-kernels.ts';
+import type { ColumnSpread } from './spread.ts';
 
 /** Which code runs the kernels. */
 export type KernelBackend = 'native' | 'wasm' | 'reference';
+
+const NO_SPREAD = { share: 0, splits: 0 };
 
 /** Bytes of scratch that {@link Kernels.attention} needs for sequences of at most `longest` tokens. */
 export function attentionScratchBytes(longest: number, headSize: number): number {
@@ -76,20 +79,32 @@ export class Kernels {
     this.#raw.gemm_int8_exact(input.values, weights.values, out, rows, input.stride, weights.outputs);
   }
 
-  /** Quantises f32 rows [T][columns]. */
-  quantizeRows(call: { x: number; rows: number; out: QuantizedRows }): void {
-    const { x, rows, out } = call;
-    checkQuantizedRows(this.arena, out, 0, rows);
-    this.arena.require('x', x, 4 * rows * out.columns, 4);
-    this.#raw.quantize_rows(x, out.values, out.scales, out.minimums, rows, out.columns, out.stride);
+  /** Quantises f32 rows [T][columns]; the columns that `spread` names get more bytes. */
+  quantizeRows(call: {
+    x: number;
+    rows: number;
+    out: QuantizedRows;
+    spread?: ColumnSpread | undefined;
+  }): void {
+    const { x, rows, out, spread } = call;
+    const columns = this.#checkRowsIn(x, rows, out, spread);
+    const { values, scales, minimums, stride } = out;
+    const { share, splits } = spread ?? NO_SPREAD;
+    this.#raw.quantize_rows(x, values, scales, minimums, rows, columns, stride, share, splits);
   }
 
   /** x = GELU(x) in place (erf form), then quantised into `out`. */
-  geluQuantize(call: { x: number; rows: number; out: QuantizedRows }): void {
-    const { x, rows, out } = call;
-    checkQuantizedRows(this.arena, out, 0, rows);
-    this.arena.require('x', x, 4 * rows * out.columns, 4);
-    this.#raw.gelu_quantize(x, out.values, out.scales, out.minimums, rows, out.columns, out.stride);
+  geluQuantize(call: {
+    x: number;
+    rows: number;
+    out: QuantizedRows;
+    spread?: ColumnSpread | undefined;
+  }): void {
+    const { x, rows, out, spread } = call;
+    const columns = this.#checkRowsIn(x, rows, out, spread);
+    const { values, scales, minimums, stride } = out;
+    const { share, splits } = spread ?? NO_SPREAD;
+    this.#raw.gelu_quantize(x, values, scales, minimums, rows, columns, stride, share, splits);
   }
 
   /** x = GELU(x) in place over `count` floats. */
@@ -114,8 +129,21 @@ export class Kernels {
     columns: number;
     quantized?: QuantizedRows;
     firstRow?: number;
+    spread?: ColumnSpread | undefined;
   }): void {
-    const { x, residual = 0, gamma, beta, epsilon, out, rows, columns, quantized, firstRow = 0 } = call;
+    const {
+      x,
+      residual = 0,
+      gamma,
+      beta,
+      epsilon,
+      out,
+      rows,
+      columns,
+      quantized,
+      firstRow = 0,
+      spread,
+    } = call;
     requireCount('rows', rows, 1, MAX_ROWS);
     requireCount('columns', columns, 1, MAX_INPUTS);
     if (!(epsilon >= 0 && epsilon < 1)) {
@@ -129,13 +157,7 @@ export class Kernels {
     this.arena.require('gamma', gamma, 4 * columns, 4);
     this.arena.require('beta', beta, 4 * columns, 4);
     if (quantized !== undefined) {
-      if (quantized.columns !== columns) {
-        throw new WinnowError(
-          'WINNOW_BAD_ARGUMENT',
-          `quantised rows have ${quantized.columns} columns, not ${columns}`,
-        );
-      }
-      checkQuantizedRows(this.arena, quantized, firstRow, rows);
+      checkQuantizedTarget(this.arena, quantized, firstRow, rows, columns, spread);
     }
     this.#raw.layer_norm_quantize(
       x,
@@ -149,7 +171,9 @@ export class Kernels {
       quantized === undefined ? 0 : quantized.minimums + 4 * firstRow,
       rows,
       columns,
-      padTo(columns, 16),
+      quantized?.stride ?? 0,
+      spread?.share ?? 0,
+      spread?.splits ?? 0,
     );
   }
 
@@ -247,5 +271,13 @@ export class Kernels {
     this.arena.require('out', out, 4 * rows * heads * headSize, 4);
     this.arena.require('scratch', scratch, attentionScratchBytes(longest, headSize), 4);
     this.#raw.attention(qkv, starts, out, scratch, sequences, heads, headSize);
+  }
+
+  /** @returns the columns of the f32 rows that `out` is made from */
+  #checkRowsIn(x: number, rows: number, out: QuantizedRows, spread: ColumnSpread | undefined): number {
+    const columns = spread?.columns ?? out.columns;
+    checkQuantizedTarget(this.arena, out, 0, rows, columns, spread);
+    this.arena.require('x', x, 4 * rows * columns, 4);
+    return columns;
   }
 }

@@ -1,6 +1,7 @@
 import { WinnowError } from '../errors.ts';
 import { type Arena, type ArenaLayout, MAX_ROWS, requireCount } from './arena.ts';
 import { MAX_INPUTS, padTo } from './int8-matrix.ts';
+import { type ColumnSpread, checkSpread } from './spread.ts';
 
 /**
  * Rows of activations in 7 bits: x[t][k] is about scales[t] * u7 + minimums[t].
@@ -54,6 +55,26 @@ export function checkOperand(
     throw new WinnowError(
       'WINNOW_BAD_ARGUMENT',
       `rows of ${rows.columns} values cannot meet weights of ${inputs} inputs`,
+    );
+  }
+}
+
+/** As {@link checkQuantizedRows}, for rows made of `columns` f32 values, with outlying ones spread over more bytes. */
+export function checkQuantizedTarget(
+  arena: Arena,
+  rows: QuantizedRows,
+  first: number,
+  count: number,
+  columns: number,
+  spread: ColumnSpread | undefined,
+): void {
+  checkQuantizedRows(arena, rows, first, count);
+  if (spread !== undefined) checkSpread(arena, spread);
+  const wanted = columns + (spread?.extra ?? 0);
+  if (rows.columns !== wanted || (spread !== undefined && spread.columns !== columns)) {
+    throw new WinnowError(
+      'WINNOW_BAD_ARGUMENT',
+      `quantised rows have ${rows.columns} columns, ${columns} values with their spread need ${wanted}`,
     );
   }
 }

@@ -42,6 +42,8 @@ export interface RawKernels {
     T: number,
     K: number,
     stride: number,
+    share: number,
+    splits: number,
   ): void;
   gelu_quantize(
     x: number,
@@ -51,6 +53,8 @@ export interface RawKernels {
     T: number,
     K: number,
     stride: number,
+    share: number,
+    splits: number,
   ): void;
   gelu(x: number, count: number): void;
   layer_norm_quantize(
@@ -66,6 +70,8 @@ export interface RawKernels {
     T: number,
     K: number,
     stride: number,
+    share: number,
+    splits: number,
   ): void;
   embed(
     ids: number,

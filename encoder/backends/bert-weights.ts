@@ -2,10 +2,14 @@ import { WinnowError } from '../../errors.ts';
 import {
   type Arena,
   type ArenaLayout,
+  type ColumnSpread,
   fillInt8Matrix,
+  fillSpread,
   type Int8Matrix,
   type Int8Rows,
+  repeatInputs,
   reserveInt8Matrix,
+  reserveSpread,
 } from '../../kernels/index.ts';
 import type { ModelConfig, ModelWeights, Tensor } from '../model-file.ts';
 
@@ -15,7 +19,19 @@ export interface NormWeights {
   readonly beta: number;
 }
 
+/** How the quantised inputs of a layer's products deal out their outlying channels; see kernels/spread.ts. */
+export interface LayerSpreads {
+  readonly queryKeyValue: ColumnSpread;
+  readonly expand: ColumnSpread;
+  readonly shrink: ColumnSpread;
+}
+
+/** Bytes of each input channel of a layer's products, as calibration chose them. */
+export type LayerCopies = { readonly [point in keyof LayerSpreads]: Int32Array };
+
 export interface LayerWeights {
+  /** Absent: every channel has one byte. */
+  readonly spreads: LayerSpreads | undefined;
   /** Query, key and value stacked: 3 * hidden outputs, so that one product serves all three. */
   readonly queryKeyValue: Int8Matrix;
   readonly attentionOut: Int8Matrix;
@@ -109,9 +125,15 @@ export function quantizeWeightRows(values: Float32Array, outputs: number, inputs
 /**
  * Reserves a BERT body in `layout`; the returned `fill` copies the tensors once the arena exists.
  *
+ * @param copies bytes of the input channels of each layer, from calibration; absent: one each
+ *
  * @throws WinnowError WINNOW_MODEL_INVALID for a shape that the kernels do not support
  */
-export function planBody(layout: ArenaLayout, config: ModelConfig): { weights: BodyWeights; fill: Filler } {
+export function planBody(
+  layout: ArenaLayout,
+  config: ModelConfig,
+  copies?: readonly LayerCopies[],
+): { weights: BodyWeights; fill: Filler } {
   const { hidden_size: hidden, num_attention_heads: heads, intermediate_size: inner } = config;
   if (hidden % heads !== 0 || (hidden / heads) % 16 !== 0) {
     throw new WinnowError('WINNOW_MODEL_INVALID', `${heads} heads of ${hidden / heads} are not supported`, {
@@ -119,19 +141,27 @@ export function planBody(layout: ArenaLayout, config: ModelConfig): { weights: B
     });
   }
   const fillers: Filler[] = [];
-  const matrix = (outputs: number, inputs: number, parts: readonly [weight: string, bias?: string][]) => {
-    const handle = reserveInt8Matrix(layout, outputs, inputs);
-    fillers.push((arena, source) =>
-      fillInt8Matrix(
-        arena,
-        handle,
-        parts.map(([weight, bias]) => source.rows(weight, outputs / parts.length, inputs, bias)),
-      ),
-    );
+  const matrix = (
+    outputs: number,
+    inputs: number,
+    parts: readonly [weight: string, bias?: string][],
+    copies: Int32Array = new Int32Array(inputs).fill(1),
+  ) => {
+    const width = copies.reduce((sum, own) => sum + own, 0);
+    const handle = reserveInt8Matrix(layout, outputs, width);
+    fillers.push((arena, source) => {
+      const rows = parts.map(([weight, bias]) => source.rows(weight, outputs / parts.length, inputs, bias));
+      fillInt8Matrix(arena, handle, width === inputs ? rows : rows.map((part) => repeatInputs(part, copies)));
+    });
     return handle;
   };
-  const dense = (name: string, outputs: number, inputs: number) =>
-    matrix(outputs, inputs, [[`${name}.weight`, `${name}.bias`]]);
+  const dense = (name: string, outputs: number, inputs: number, copies?: Int32Array) =>
+    matrix(outputs, inputs, [[`${name}.weight`, `${name}.bias`]], copies);
+  const spread = (copies: Int32Array) => {
+    const handle = reserveSpread(layout, copies);
+    fillers.push((arena) => fillSpread(arena, handle, copies));
+    return handle;
+  };
   const norm = (name: string) => planNorm(layout, fillers, name, hidden);
   const table = (name: string, rows: number) => {
     const offset = layout.reserve(4 * rows * hidden);
@@ -165,12 +195,23 @@ export function planBody(layout: ArenaLayout, config: ModelConfig): { weights: B
         `${layer}.attention.self.${part}.weight`,
         `${layer}.attention.self.${part}.bias`,
       ];
+      const own = copies?.[index];
       return {
-        queryKeyValue: matrix(3 * hidden, hidden, [self('query'), self('key'), self('value')]),
+        spreads: own && {
+          queryKeyValue: spread(own.queryKeyValue),
+          expand: spread(own.expand),
+          shrink: spread(own.shrink),
+        },
+        queryKeyValue: matrix(
+          3 * hidden,
+          hidden,
+          [self('query'), self('key'), self('value')],
+          own?.queryKeyValue,
+        ),
         attentionOut: dense(`${layer}.attention.output.dense`, hidden, hidden),
         attentionNorm: norm(`${layer}.attention.output.LayerNorm`),
-        expand: dense(`${layer}.intermediate.dense`, inner, hidden),
-        shrink: dense(`${layer}.output.dense`, hidden, inner),
+        expand: dense(`${layer}.intermediate.dense`, inner, hidden, own?.expand),
+        shrink: dense(`${layer}.output.dense`, hidden, inner, own?.shrink),
         outputNorm: norm(`${layer}.output.LayerNorm`),
       };
     }),

@@ -16,6 +16,7 @@ import {
   type SparseHeadWeights,
   tensorSource,
 } from './bert-weights.ts';
+import { calibrate } from './calibration.ts';
 import { planSparseHeadWorkspace, runSparseHead, type SparseHeadWorkspace } from './sparse-head.ts';
 
 /** Sequences in a batch at most: bounds the [sequences][V] maxima of the head to 4 MB a thread. */
@@ -51,7 +52,7 @@ export function prepareSeats(
   const { config } = model;
   const library = loadKernels(backend);
   const layout = new ArenaLayout(library.arenaStart);
-  const body = planBody(layout, config);
+  const body = planBody(layout, config, calibrate(model, library));
   const head = planSparseHead(layout, config);
   const plans = Array.from({ length: seats }, () => ({
     stack: layout.reserve(library.stackBytes),

@@ -45,7 +45,7 @@ export function runSparseHead(
   const { hidden, epsilon, words } = body;
   inChunks(rows, (first, count) => {
     kernels.gemmInt8({
-      input: work.hiddenQuantized,
+      input: work.finalQuantized,
       firstRow: first,
       rows: count,
       weights: head.transform,
@@ -57,7 +57,7 @@ export function runSparseHead(
       ...head.norm,
       x: work.mixed,
       out: work.mixed,
-      quantized: work.hiddenQuantized,
+      quantized: work.finalQuantized,
       firstRow: first,
       epsilon,
       rows: count,
@@ -65,7 +65,7 @@ export function runSparseHead(
     });
   });
   kernels.head.maxInt8({
-    input: work.hiddenQuantized,
+    input: work.finalQuantized,
     starts: work.starts,
     documents,
     weights: words,

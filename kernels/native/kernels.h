@@ -13,12 +13,13 @@ struct kernels {
                         const float *w_scale, const float *w_sum, const float *bias, const int32_t *starts, float *out,
                         int32_t documents, int32_t stride, int32_t N, int32_t out_stride);
   void (*quantize_rows)(const float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K,
-                        int32_t stride);
-  void (*gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K, int32_t stride);
+                        int32_t stride, const float *share, const int32_t *splits);
+  void (*gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K, int32_t stride,
+                        const float *share, const int32_t *splits);
   void (*gelu)(float *x, int32_t count);
   void (*layer_norm_quantize)(const float *x, const float *residual, const float *gamma, const float *beta,
                               float epsilon, float *out, uint8_t *quantized, float *scale, float *minimum, int32_t T,
-                              int32_t K, int32_t stride);
+                              int32_t K, int32_t stride, const float *share, const int32_t *splits);
   void (*embed)(const int32_t *ids, const int32_t *positions, const int32_t *types, const int8_t *words,
                 const float *word_scale, const float *places, const float *kinds, float *out, int32_t T, int32_t K,
                 int32_t stride);

@@ -61,11 +61,11 @@ CALL(head_max_int8) {
   return 0;
 }
 CALL(quantize_rows) {
-  chosen->quantize_rows(P(0), P(1), P(2), P(3), I(4), I(5), I(6));
+  chosen->quantize_rows(P(0), P(1), P(2), P(3), I(4), I(5), I(6), P(7), P(8));
   return 0;
 }
 CALL(gelu_quantize) {
-  chosen->gelu_quantize(P(0), P(1), P(2), P(3), I(4), I(5), I(6));
+  chosen->gelu_quantize(P(0), P(1), P(2), P(3), I(4), I(5), I(6), P(7), P(8));
   return 0;
 }
 CALL(gelu) {
@@ -73,7 +73,7 @@ CALL(gelu) {
   return 0;
 }
 CALL(layer_norm_quantize) {
-  chosen->layer_norm_quantize(P(0), P(1), P(2), P(3), F(4), P(5), P(6), P(7), P(8), I(9), I(10), I(11));
+  chosen->layer_norm_quantize(P(0), P(1), P(2), P(3), F(4), P(5), P(6), P(7), P(8), I(9), I(10), I(11), P(12), P(13));
   return 0;
 }
 CALL(embed) {
@@ -127,8 +127,8 @@ struct entry {
 };
 #define ENTRY(name, arguments) {#name, arguments, call_##name}
 static const struct entry ENTRIES[] = {
-    ENTRY(gemm_int8, 12),      ENTRY(gemm_int8_exact, 6), ENTRY(head_max_int8, 13), ENTRY(quantize_rows, 7),
-    ENTRY(gelu_quantize, 7),   ENTRY(gelu, 2),            ENTRY(embed, 11),         ENTRY(layer_norm_quantize, 12),
+    ENTRY(gemm_int8, 12),      ENTRY(gemm_int8_exact, 6), ENTRY(head_max_int8, 13), ENTRY(quantize_rows, 9),
+    ENTRY(gelu_quantize, 9),   ENTRY(gelu, 2),            ENTRY(embed, 11),         ENTRY(layer_norm_quantize, 14),
     ENTRY(collect_above, 5),   ENTRY(gemm_f32, 7),        ENTRY(attention, 7),      ENTRY(gemm_n16, 13),
     ENTRY(gemm_block4, 15),    ENTRY(gemm_block4_f32, 10), ENTRY(head_backward, 9), ENTRY(head_argmax_int8, 14),
     ENTRY(head_argmax_f32, 10), ENTRY(score_pairs_int8, 10), ENTRY(gemv_thresholded, 9),

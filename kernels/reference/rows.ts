@@ -9,36 +9,70 @@ function roundHalfEven(x: number): number {
   return rounded - x === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
-/** Each step is rounded to f32 as the vector units do, so the bytes are identical. `x` is an index of f32. */
+/**
+ * The bytes of one row; each step is rounded to f32 as the vector units do, so they are identical. `x` is an index of
+ * f32, `share` and `splits` are byte offsets or 0, as in native/simd/rows.h.
+ */
 function quantizeRow(
-  { f32, u8 }: Arena,
+  { f32, i32, u8 }: Arena,
   x: number,
   out: number,
   scale: number,
   minimum: number,
   K: number,
   stride: number,
+  share: number,
+  splits: number,
 ) {
   let low = Infinity;
   let high = -Infinity;
   for (let k = 0; k < K; k++) {
-    low = Math.min(low, f32[x + k]!);
-    high = Math.max(high, f32[x + k]!);
+    const value = share === 0 ? f32[x + k]! : fround(f32[x + k]! * f32[share / 4 + k]!);
+    low = Math.min(low, value);
+    high = Math.max(high, value);
   }
   const range = fround(high - low);
   const inverse = range > fround(1e-30) ? fround(127 / range) : 0;
   f32[scale] = range / 127;
   f32[minimum] = low;
-  for (let k = 0; k < K; k++) {
-    const steps = Math.min(fround(fround(f32[x + k]! - low) * inverse), 127);
-    u8[out + k] = roundHalfEven(steps);
-  }
+  const total = (value: number, copies: number) => {
+    const steps = fround(fround(value - fround(copies * low)) * inverse);
+    return roundHalfEven(Math.max(0, Math.min(steps, 127 * copies)));
+  };
+  for (let k = 0; k < K; k++) u8[out + k] = total(f32[x + k]!, 1);
   u8.fill(0, out + K, out + stride);
+  for (let i = 0; splits !== 0 && i < i32[splits / 4]!; i++) {
+    const [column, copies, extra] = [0, 1, 2].map((field) => i32[splits / 4 + 1 + 3 * i + field]!);
+    const sum = total(f32[x + column!]!, copies!);
+    u8[out + column!] = Math.floor(sum / copies!);
+    for (let c = 1; c < copies!; c++) u8[out + extra! + c - 1] = Math.floor((sum + c) / copies!);
+  }
 }
 
-export const quantizeRows: Twin<'quantize_rows'> = (arena, x, out, scale, minimum, T, K, stride) => {
+export const quantizeRows: Twin<'quantize_rows'> = (
+  arena,
+  x,
+  out,
+  scale,
+  minimum,
+  T,
+  K,
+  stride,
+  share,
+  splits,
+) => {
   for (let t = 0; t < T; t++) {
-    quantizeRow(arena, x / 4 + t * K, out + t * stride, scale / 4 + t, minimum / 4 + t, K, stride);
+    quantizeRow(
+      arena,
+      x / 4 + t * K,
+      out + t * stride,
+      scale / 4 + t,
+      minimum / 4 + t,
+      K,
+      stride,
+      share,
+      splits,
+    );
   }
 };
 
@@ -67,9 +101,20 @@ export const gelu: Twin<'gelu'> = ({ f32 }, x, count) => {
   for (let i = x / 4; i < x / 4 + count; i++) f32[i] = 0.5 * f32[i]! * (1 + erf(f32[i]! * Math.SQRT1_2));
 };
 
-export const geluQuantize: Twin<'gelu_quantize'> = (arena, x, out, scale, minimum, T, K, stride) => {
+export const geluQuantize: Twin<'gelu_quantize'> = (
+  arena,
+  x,
+  out,
+  scale,
+  minimum,
+  T,
+  K,
+  stride,
+  share,
+  splits,
+) => {
   gelu(arena, x, T * K);
-  quantizeRows(arena, x, out, scale, minimum, T, K, stride);
+  quantizeRows(arena, x, out, scale, minimum, T, K, stride, share, splits);
 };
 
 export const layerNormQuantize: Twin<'layer_norm_quantize'> = (
@@ -86,6 +131,8 @@ export const layerNormQuantize: Twin<'layer_norm_quantize'> = (
   T,
   K,
   stride,
+  share,
+  splits,
 ) => {
   const { f32 } = arena;
   for (let t = 0; t < T; t++) {
@@ -103,7 +150,17 @@ export const layerNormQuantize: Twin<'layer_norm_quantize'> = (
       f32[to + k] = (f32[to + k]! - mean) * factor * f32[gamma / 4 + k]! + f32[beta / 4 + k]!;
     }
     if (quantized !== 0) {
-      quantizeRow(arena, to, quantized + t * stride, scale / 4 + t, minimum / 4 + t, K, stride);
+      quantizeRow(
+        arena,
+        to,
+        quantized + t * stride,
+        scale / 4 + t,
+        minimum / 4 + t,
+        K,
+        stride,
+        share,
+        splits,
+      );
     }
   }
 };

@@ -16,16 +16,49 @@ export const libraries: KernelLibrary[] = ['reference' as const, 'native' as con
   .filter((backend) => availableKernels().includes(backend))
   .map((backend) => loadKernels(backend));
 
+const GAP = 0xa5;
+
+/** Knows its regions, so a write between two of them is noticed: sanitizers see the arena as one block. */
+class RecordingLayout extends ArenaLayout {
+  readonly #regions: { start: number; end: number }[] = [];
+
+  override reserve(bytes: number): number {
+    const start = super.reserve(bytes);
+    this.#regions.push({ start, end: start + bytes });
+    return start;
+  }
+
+  #gaps(kernels: Kernels): Uint8Array[] {
+    const ends = [...this.#regions.slice(1).map(({ start }) => start), this.sizeBytes];
+    return this.#regions.map(({ end }, i) => kernels.arena.u8.subarray(end, ends[i]));
+  }
+
+  markGaps(kernels: Kernels): void {
+    for (const gap of this.#gaps(kernels)) gap.fill(GAP);
+  }
+
+  checkGaps(kernels: Kernels): void {
+    this.#gaps(kernels).forEach((gap, i) => {
+      if (gap.some((byte) => byte !== GAP)) {
+        throw new Error(`${kernels.backend}: bytes after region ${i} of the plan were written`);
+      }
+    });
+  }
+}
+
 /** Runs `body` on every backend that loads, each with an arena that `plan` laid out. */
 export function onEveryBackend<Plan, Result>(
   plan: (layout: ArenaLayout) => Plan,
   body: (kernels: Kernels, plan: Plan) => Result,
 ): { backend: string; result: Result }[] {
   return libraries.map((library) => {
-    const layout = new ArenaLayout(library.arenaStart);
+    const layout = new RecordingLayout(library.arenaStart);
     const planned = plan(layout);
     const kernels = library.bind(library.newMemory(layout.sizeBytes));
-    return { backend: `${library.backend} (${library.instructions})`, result: body(kernels, planned) };
+    layout.markGaps(kernels);
+    const result = body(kernels, planned);
+    layout.checkGaps(kernels);
+    return { backend: `${library.backend} (${library.instructions})`, result };
   });
 }
 
