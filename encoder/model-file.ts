@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 import { IdfQueryEncoder, readIdfTable } from './idf-query.ts';
@@ -50,10 +51,13 @@ export interface Model {
   readWeights(): ModelWeights;
 }
 
-/** `weights.winnow`: 16-byte preamble, JSON header, then tensors at 64-byte boundaries, all little-endian. */
+/**
+ * `weights.winnow`, all little-endian: magic, u32 version, u32 header length, u32 CRC-32 of the header, u32 zero; the
+ * JSON header; then tensors at 64-byte boundaries.
+ */
 const MAGIC = 'WNWMODEL';
 const FORMAT_VERSION = 1;
-const PREAMBLE_BYTES = 16;
+const PREAMBLE_BYTES = 24;
 const ALIGNMENT = 64;
 
 interface TensorEntry {
@@ -103,6 +107,7 @@ export function encodeWeights(tensors: ReadonlyMap<string, Tensor>): Buffer {
   file.write(MAGIC, 0, 'latin1');
   file.writeUInt32LE(FORMAT_VERSION, 8);
   file.writeUInt32LE(json.length, 12);
+  file.writeUInt32LE(crc32(json), 16);
   json.copy(file, PREAMBLE_BYTES);
   data.copy(file, dataStart);
   return file;
@@ -124,6 +129,8 @@ function readHeader(file: Buffer, place: string): { header: Header; dataStart: n
   const headerLength = file.readUInt32LE(12);
   if (PREAMBLE_BYTES + headerLength > file.length) throw invalid('the file is shorter than its header says');
   const headerBytes = file.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + headerLength);
+  if (crc32(headerBytes) !== file.readUInt32LE(16) || file.readUInt32LE(20) !== 0)
+    throw invalid('checksum mismatch in the header');
   try {
     const header = JSON.parse(headerBytes.toString('utf8')) as Header;
     return { header, dataStart: align(PREAMBLE_BYTES + headerLength), headerBytes };
