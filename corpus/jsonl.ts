@@ -83,19 +83,32 @@ function pythonNumbersToNull(text: string): string {
   return result;
 }
 
-/** Reads JSON Lines: one document a line, blank lines ignored. Errors of the file itself end the stream by throwing. */
+/** Reads a JSON Lines file; see {@link readJsonlStream}. Errors of the file itself end the stream by throwing. */
 export async function* readJsonl(
   path: string,
   options: RowReaderOptions,
   progress: CorpusProgress,
 ): AsyncGenerator<ReadItem> {
-  const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
   const bytes = openBytes(path, (count) => {
     progress.bytesRead += count;
   });
-  for await (const line of readLines(bytes, maxLineBytes)) {
-    const location = { file: path, line: line.line };
-    const text = lineText(line, path, maxLineBytes);
+  yield* readJsonlStream(bytes, path, options);
+}
+
+/**
+ * Reads JSON Lines from any byte stream: one document a line, blank lines ignored.
+ *
+ * @param name what errors call the stream: a path, or "request body"
+ */
+export async function* readJsonlStream(
+  chunks: AsyncIterable<Buffer>,
+  name: string,
+  options: RowReaderOptions = {},
+): AsyncGenerator<ReadItem> {
+  const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
+  for await (const line of readLines(chunks, maxLineBytes)) {
+    const location = { file: name, line: line.line };
+    const text = lineText(line, name, maxLineBytes);
     if (typeof text !== 'string') {
       yield { error: text, location };
       continue;
@@ -106,7 +119,7 @@ export async function* readJsonl(
       yield { document: documentFromRow(parseJsonObject(text), options, fallbackId), location };
     } catch (error) {
       if (!(error instanceof RowProblem)) throw error;
-      yield { error: error.at(path, line.line), location };
+      yield { error: error.at(name, line.line), location };
     }
   }
 }

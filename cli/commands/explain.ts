@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { openIndex } from '../../query/search-engine.ts';
+import { renderExplanation } from '../render.ts';
+
+export function registerExplain(program: Command): void {
+  program
+    .command('explain')
+    .description('show token by token why a document has its score, or why it is not among the hits')
+    .argument('<query>', 'the query')
+    .argument('<id>', 'the document')
+    .requiredOption('--index <dir>', 'index folder')
+    .option('--json', 'print one JSON object')
+    .action(run);
+}
+
+async function run(query: string, id: string, options: { index: string; json?: boolean }): Promise<void> {
+  const engine = openIndex(options.index, { readOnly: true });
+  try {
+    const explained = engine.explain(query, id);
+    if (options.json) {
+      console.log(JSON.stringify(explained));
+      return;
+    }
+    const { score, rank, tokens } = explained;
+    console.log(
+      rank === undefined
+        ? `${id} shares no token with the query`
+        : `${id}: score ${score.toFixed(2)}, rank ${rank}`,
+    );
+    console.log(renderExplanation(tokens));
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,54 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EncoderBackend } from '../encoder/types.ts';
+import { FilterType, type FilterTypeName } from '../indexer/format.ts';
+import type { FilterField } from '../indexer/types.ts';
+import type { Filter } from '../query/filter.ts';
+
+/** Options of the commands that run the document encoder. */
+export interface EncoderCliOptions {
+  readonly model?: string;
+  readonly backend?: EncoderBackend;
+  readonly threads?: number;
+}
+
+export function addEncoderOptions(command: Command): Command {
+  return command
+    .option('--model <name>', 'bundled model or model folder (default: winnow-mini)')
+    .addOption(new Option('--backend <name>', 'arithmetic to use').choices(['native', 'wasm', 'reference']))
+    .option('--threads <n>', 'encoder threads (default: the cores, at most 8)', wholeNumber(0, 64));
+}
+
+/** Parser of a whole number in a range. */
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw new InvalidArgumentError(`Expected a whole number from ${low} to ${high}.`);
+    }
+    return value;
+  };
+}
+
+/** Parser of repeated `NAME:TYPE` field declarations. */
+export function filterField(text: string, previous: readonly FilterField[] = []): readonly FilterField[] {
+  const [name, type = 'string'] = text.split(':');
+  if (!name || !Object.hasOwn(FilterType, type)) {
+    throw new InvalidArgumentError(
+      `Expected NAME:TYPE with a type of ${Object.keys(FilterType).join(', ')}.`,
+    );
+  }
+  return [...previous, { name, type: type as FilterTypeName }];
+}
+
+export function jsonFilter(text: string): Filter {
+  try {
+    return JSON.parse(text) as Filter;
+  } catch {
+    throw new InvalidArgumentError('Expected JSON, such as \'{"year":{"gte":2020}}\'.');
+  }
+}
+
+/** Leaves out undefined values, which exact optional properties do not take. */
+export function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}

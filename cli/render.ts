@@ -1,0 +1,53 @@
+import pc from 'picocolors';
+import type { TokenExplanation } from '../query/explain.ts';
+import type { Hit } from '../query/searcher.ts';
+import type { Snippet } from '../query/snippet.ts';
+
+/** A hit for the terminal: rank, score, title, id, marked snippet, and which words matched or were added. */
+export function renderHit(hit: Hit, rank: number): string {
+  const title = hit.title || hit.id;
+  const lines = [
+    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(hit.id)}`,
+  ];
+  const snippet = renderSnippet(hit.snippet);
+  if (snippet) lines.push(indent(snippet));
+  if (hit.explanation) lines.push(indent(renderMatches(hit.explanation)));
+  return lines.join('\n');
+}
+
+function renderSnippet({ parts, cutBefore, cutAfter }: Snippet): string {
+  const text = parts.map(({ text, marked }) => (marked ? pc.yellow(pc.bold(text)) : text)).join('');
+  return `${cutBefore ? '… ' : ''}${text.trim()}${cutAfter ? ' …' : ''}`;
+}
+
+/** `matched: plant 4.2, light 3.1 · added: photosynthesis 6.2`, strongest first. */
+function renderMatches(tokens: readonly TokenExplanation[]): string {
+  const group = (origin: TokenExplanation['origin'], label: string): string => {
+    const some = tokens.filter((token) => token.origin === origin && token.contribution > 0.05);
+    return some.length === 0
+      ? ''
+      : `${label}: ${some.map(({ token, contribution }) => `${token} ${contribution.toFixed(1)}`).join(', ')}`;
+  };
+  const parts = [group('text', 'matched'), group('added', 'added by the model')].filter(Boolean);
+  return pc.dim(parts.join(' · '));
+}
+
+/** The full account of a score as a table. */
+export function renderExplanation(tokens: readonly TokenExplanation[]): string {
+  const width = Math.max(5, ...tokens.map(({ token }) => token.length));
+  const header = `${'token'.padEnd(width)}     idf  weight  contribution`;
+  const rows = tokens.map(({ token, idf, weight, contribution, origin }) => {
+    const where = { text: 'in the text', added: 'added by the model', missing: 'not in the document' }[
+      origin
+    ];
+    const row = `${token.padEnd(width)}  ${idf.toFixed(2).padStart(6)}  ${weight.toFixed(2).padStart(6)}  ${contribution.toFixed(2).padStart(12)}  ${where}`;
+    return origin === 'missing' ? pc.dim(row) : row;
+  });
+  return [pc.bold(header), ...rows].join('\n');
+}
+
+const indent = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => `           ${line}`)
+    .join('\n');

@@ -1,0 +1,208 @@
+import {
+  type ArenaLayout,
+  attentionScratchBytes,
+  type ColumnSpread,
+  type Kernels,
+  padTo,
+  type QuantizedRows,
+  reserveQuantizedRows,
+} from '../../kernels/index.ts';
+import type { BodyWeights, LayerSpreads, LayerWeights, NormWeights } from './bert-weights.ts';
+
+/** A sequence of token ids with [CLS] and [SEP]; `types` are the segment ids of a pair, all 0 when absent. */
+export interface TokenSequence {
+  readonly ids: ArrayLike<number>;
+  readonly types?: ArrayLike<number>;
+}
+
+/** Activations of one thread in the arena. T = capacity in tokens, H hidden, I inner; all f32 row-major. */
+export interface BodyWorkspace {
+  /** T: tokens of a batch. */
+  readonly capacity: number;
+  /** Sequences of a batch at most. */
+  readonly sequences: number;
+  readonly ids: number;
+  readonly positions: number;
+  readonly types: number;
+  /** i32[sequences + 1]: first row of each sequence. */
+  readonly starts: number;
+  /** [T][H], the residual stream; the result of the body. */
+  readonly hidden: number;
+  /** The stream as a layer's products take it, outlying channels spread. */
+  readonly hiddenQuantized: QuantizedRows;
+  /** The same memory with one byte a channel, as a head takes it. */
+  readonly finalQuantized: QuantizedRows;
+  /** [T][3 H] */
+  readonly queryKeyValue: number;
+  /** [T][H] */
+  readonly context: number;
+  readonly scratch: number;
+  /** [CHUNK_ROWS][H] */
+  readonly mixed: number;
+  readonly mixedQuantized: QuantizedRows;
+  /** [CHUNK_ROWS][I] */
+  readonly inner: number;
+  readonly innerQuantized: QuantizedRows;
+}
+
+/** Rows that pass through the feed-forward part at once: its f32 buffer (128 x 1536 x 4 B) stays in a 1 MiB L2. */
+export const CHUNK_ROWS = 128;
+
+export function planWorkspace(
+  layout: ArenaLayout,
+  weights: BodyWeights,
+  capacity: number,
+  sequences: number,
+): BodyWorkspace {
+  const { hidden, inner, placeCount } = weights;
+  const longest = Math.min(capacity, placeCount);
+  const spreads = weights.layers[0]?.spreads;
+  const hiddenQuantized = reserveQuantizedRows(layout, capacity, hidden + (spreads?.expand.extra ?? 0));
+  return {
+    capacity,
+    sequences,
+    ids: layout.reserve(4 * capacity),
+    positions: layout.reserve(4 * capacity),
+    types: layout.reserve(4 * capacity),
+    starts: layout.reserve(4 * (sequences + 1)),
+    hidden: layout.reserve(4 * capacity * hidden),
+    hiddenQuantized,
+    finalQuantized: { ...hiddenQuantized, columns: hidden, stride: padTo(hidden, 16) },
+    queryKeyValue: layout.reserve(12 * capacity * hidden),
+    context: layout.reserve(4 * capacity * hidden),
+    scratch: layout.reserve(attentionScratchBytes(longest, hidden / weights.heads)),
+    mixed: layout.reserve(4 * CHUNK_ROWS * hidden),
+    mixedQuantized: reserveQuantizedRows(layout, CHUNK_ROWS, hidden),
+    inner: layout.reserve(4 * CHUNK_ROWS * inner),
+    innerQuantized: reserveQuantizedRows(layout, CHUNK_ROWS, inner + (spreads?.shrink.extra ?? 0)),
+  };
+}
+
+/** Where calibration looks: the f32 rows that a product of a layer takes, quantised. */
+export type Observer = (
+  point: keyof LayerSpreads,
+  layer: number,
+  rows: { readonly offset: number; readonly count: number; readonly columns: number },
+) => void;
+
+/** What the steps of one forward pass share. */
+interface Pass {
+  readonly kernels: Kernels;
+  readonly weights: BodyWeights;
+  readonly work: BodyWorkspace;
+  readonly observe: Observer | undefined;
+}
+
+/** Calls `step(first, rows)` over 0..total in pieces of at most CHUNK_ROWS. */
+export function inChunks(total: number, step: (first: number, rows: number) => void): void {
+  for (let first = 0; first < total; first += CHUNK_ROWS) step(first, Math.min(CHUNK_ROWS, total - first));
+}
+
+/**
+ * Runs the BERT body on a ragged batch: no padding, attention within each sequence.
+ *
+ * Afterwards `work.hidden` and `work.finalQuantized` hold the last layer's rows and `work.starts` the row ranges;
+ * a head (sparse-head.ts, or a reranker's) goes on from there.
+ *
+ * @param batch 1..work.sequences non-empty sequences of at most work.capacity tokens together
+ * @returns the number of rows
+ */
+export function runBody(
+  kernels: Kernels,
+  weights: BodyWeights,
+  work: BodyWorkspace,
+  batch: readonly TokenSequence[],
+  observe?: Observer,
+): number {
+  const rows = loadTokens(kernels, work, batch);
+  const { hidden, epsilon, heads, layers } = weights;
+  const { ids, positions, types } = work;
+  kernels.embed({ ...weights, ids, positions, types, rows, out: work.hidden });
+  kernels.layerNorm({
+    ...weights.embeddingNorm,
+    ...quantizedFor(work, layers[0]),
+    x: work.hidden,
+    out: work.hidden,
+    epsilon,
+    rows,
+    columns: hidden,
+  });
+  layers.forEach((layer, index) => {
+    observe?.('queryKeyValue', index, { offset: work.hidden, count: rows, columns: hidden });
+    const { queryKeyValue: qkv, starts, scratch } = work;
+    kernels.gemmInt8({ input: work.hiddenQuantized, rows, weights: layer.queryKeyValue, out: qkv });
+    kernels.attention({
+      qkv,
+      starts,
+      sequences: batch.length,
+      heads,
+      headSize: hidden / heads,
+      out: work.context,
+      scratch,
+    });
+    inChunks(rows, (first, count) => feedForward({ kernels, weights, work, observe }, index, first, count));
+  });
+  return rows;
+}
+
+/** The quantised form of the stream that the layer after a LayerNorm takes, or the head when there is none. */
+function quantizedFor(work: BodyWorkspace, next: LayerWeights | undefined) {
+  if (next === undefined) return { quantized: work.finalQuantized };
+  return { quantized: work.hiddenQuantized, spread: next.spreads?.queryKeyValue };
+}
+
+/** Everything of a layer after attention, for rows first .. first + rows - 1. */
+function feedForward(pass: Pass, index: number, first: number, rows: number): void {
+  const { kernels, weights, work, observe } = pass;
+  const { hidden, inner, epsilon } = weights;
+  const layer = weights.layers[index]!;
+  const stream = work.hidden + 4 * first * hidden;
+  const addToStream = (
+    norm: NormWeights,
+    target: { quantized: QuantizedRows; spread?: ColumnSpread | undefined },
+  ) =>
+    kernels.layerNorm({
+      ...norm,
+      ...target,
+      x: work.mixed,
+      residual: stream,
+      out: stream,
+      firstRow: first,
+      epsilon,
+      rows,
+      columns: hidden,
+    });
+  kernels.quantizeRows({ x: work.context + 4 * first * hidden, rows, out: work.mixedQuantized });
+  kernels.gemmInt8({ input: work.mixedQuantized, rows, weights: layer.attentionOut, out: work.mixed });
+  addToStream(layer.attentionNorm, { quantized: work.hiddenQuantized, spread: layer.spreads?.expand });
+  observe?.('expand', index, { offset: stream, count: rows, columns: hidden });
+  kernels.gemmInt8({
+    input: work.hiddenQuantized,
+    firstRow: first,
+    rows,
+    weights: layer.expand,
+    out: work.inner,
+  });
+  kernels.geluQuantize({ x: work.inner, rows, out: work.innerQuantized, spread: layer.spreads?.shrink });
+  observe?.('shrink', index, { offset: work.inner, count: rows, columns: inner });
+  kernels.gemmInt8({ input: work.innerQuantized, rows, weights: layer.shrink, out: work.mixed });
+  addToStream(layer.outputNorm, quantizedFor(work, weights.layers[index + 1]));
+}
+
+function loadTokens({ arena }: Kernels, work: BodyWorkspace, batch: readonly TokenSequence[]): number {
+  const ids = arena.ints(work.ids, work.capacity);
+  const positions = arena.ints(work.positions, work.capacity);
+  const types = arena.ints(work.types, work.capacity);
+  const starts = arena.ints(work.starts, work.sequences + 1);
+  let row = 0;
+  starts[0] = 0;
+  batch.forEach((sequence, index) => {
+    for (let t = 0; t < sequence.ids.length; t++, row++) {
+      ids[row] = sequence.ids[t]!;
+      positions[row] = t;
+      types[row] = sequence.types?.[t] ?? 0;
+    }
+    starts[index + 1] = row;
+  });
+  return row;
+}

@@ -1,0 +1,107 @@
+import { type ArenaLayout, type Kernels, padTo } from '../../kernels/index.ts';
+import type { ModelConfig } from '../model-file.ts';
+import type { SparseVector } from '../types.ts';
+import { SPECIAL_IDS } from '../wordpiece.ts';
+import { type BodyWorkspace, inChunks } from './bert-body.ts';
+import type { BodyWeights, SparseHeadWeights } from './bert-weights.ts';
+
+/** Buffers of the sparse head of one thread. V = vocabulary. */
+export interface SparseHeadWorkspace {
+  /** f32 [sequences][maximaStride]: the largest logit of each term. */
+  readonly maxima: number;
+  readonly maximaStride: number;
+  /** i32[V] and f32[V]: the terms that are on. */
+  readonly termIds: number;
+  readonly logits: number;
+}
+
+export function planSparseHeadWorkspace(
+  layout: ArenaLayout,
+  vocabulary: number,
+  sequences: number,
+): SparseHeadWorkspace {
+  const maximaStride = padTo(vocabulary, 32);
+  return {
+    maxima: layout.reserve(4 * sequences * maximaStride),
+    maximaStride,
+    termIds: layout.reserve(4 * vocabulary),
+    logits: layout.reserve(4 * vocabulary),
+  };
+}
+
+/**
+ * Sparse vectors from the body's last rows: transform, GELU, LayerNorm, tied decoder with the maximum over all tokens
+ * of a document ([CLS] and [SEP] too), then the activation (SPLADE-doc; Geng et al., arXiv 2411.04403, section 3.1).
+ */
+export function runSparseHead(
+  kernels: Kernels,
+  { body, head }: { body: BodyWeights; head: SparseHeadWeights },
+  work: BodyWorkspace,
+  own: SparseHeadWorkspace,
+  rows: number,
+  documents: number,
+  activation: ModelConfig['winnow']['activation'],
+): SparseVector[] {
+  const { hidden, epsilon, words } = body;
+  inChunks(rows, (first, count) => {
+    kernels.gemmInt8({
+      input: work.finalQuantized,
+      firstRow: first,
+      rows: count,
+      weights: head.transform,
+      out: work.mixed,
+    });
+    kernels.gelu(work.mixed, count * hidden);
+    // The quantised rows of the body are consumed: the head's take their place.
+    kernels.layerNorm({
+      ...head.norm,
+      x: work.mixed,
+      out: work.mixed,
+      quantized: work.finalQuantized,
+      firstRow: first,
+      epsilon,
+      rows: count,
+      columns: hidden,
+    });
+  });
+  kernels.head.maxInt8({
+    input: work.finalQuantized,
+    starts: work.starts,
+    documents,
+    weights: words,
+    out: own.maxima,
+    outStride: own.maximaStride,
+  });
+  return Array.from({ length: documents }, (_, d) => {
+    const count = kernels.collectAbove({
+      values: own.maxima + 4 * d * own.maximaStride,
+      count: words.outputs,
+      threshold: 0,
+      indexes: own.termIds,
+      kept: own.logits,
+    });
+    return activate(
+      kernels.arena.ints(own.termIds, count),
+      kernels.arena.floats(own.logits, count),
+      activation,
+    );
+  });
+}
+
+/** Weights of the terms that are on, without the special ids. */
+function activate(
+  termIds: Int32Array,
+  logits: Float32Array,
+  activation: ModelConfig['winnow']['activation'],
+): SparseVector {
+  const ids = new Uint16Array(termIds.length);
+  const weights = new Float32Array(termIds.length);
+  let count = 0;
+  for (let i = 0; i < termIds.length; i++) {
+    if (SPECIAL_IDS.has(termIds[i]!)) continue;
+    const once = Math.log1p(logits[i]!);
+    ids[count] = termIds[i]!;
+    weights[count++] = activation === 'log1p2' ? Math.log1p(once) : once;
+  }
+  return { termIds: ids.slice(0, count), weights: weights.slice(0, count) };
+}

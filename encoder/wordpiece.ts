@@ -1,0 +1,249 @@
+import { readFileSync } from 'node:fs';
+import { WinnowError } from '../errors.ts';
+
+/** One word of a text: a UTF-16 range `[start, end)` of the original and the WordPiece ids it became. */
+export interface WordPieces {
+  readonly start: number;
+  readonly end: number;
+  readonly ids: readonly number[];
+}
+
+/** Ids of BERT's special tokens, which never carry weight: [PAD], [UNK], [CLS], [SEP], [MASK]. */
+export const SPECIAL_IDS: ReadonlySet<number> = new Set([0, 100, 101, 102, 103]);
+export const UNK_ID = 100;
+export const CLS_ID = 101;
+export const SEP_ID = 102;
+
+/** Words longer than this become [UNK], as in BERT's WordPiece (`max_input_chars_per_word`). */
+const MAX_WORD_CHARS = 100;
+/** Words already split are remembered up to this many entries; natural text repeats its words. */
+const CACHE_LIMIT = 50_000;
+
+const Kind = { Word: 0, Space: 1, Punctuation: 2, Removed: 3 } as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
+
+const ASCII_KIND = new Uint8Array(128);
+for (let c = 0; c < 128; c++) {
+  if (c === 9 || c === 10 || c === 13 || c === 32) ASCII_KIND[c] = Kind.Space;
+  else if (c < 32 || c === 127) ASCII_KIND[c] = Kind.Removed;
+  else if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126))
+    ASCII_KIND[c] = Kind.Punctuation;
+}
+
+const isRemoved = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\uFFFD]/u;
+const isSpace = /\p{White_Space}/u;
+const isPunctuation = /\p{P}/u;
+const nonspacingMarks = /\p{Mn}/gu;
+
+function isCjkIdeograph(c: number): boolean {
+  return (
+    (c >= 0x4e00 && c <= 0x9fff) ||
+    (c >= 0x3400 && c <= 0x4dbf) ||
+    (c >= 0x20000 && c <= 0x2a6df) ||
+    (c >= 0x2a700 && c <= 0x2b73f) ||
+    (c >= 0x2b740 && c <= 0x2b81f) ||
+    (c >= 0x2b920 && c <= 0x2ceaf) ||
+    (c >= 0xf900 && c <= 0xfaff) ||
+    (c >= 0x2f800 && c <= 0x2fa1f)
+  );
+}
+
+/**
+ * BERT's uncased WordPiece: clean, split at white space and punctuation, strip accents, lower-case, then the longest
+ * known prefix again and again (Devlin et al. 2018; equal to the `tokenizers` library on `bert-base-uncased`).
+ *
+ * A literal "[MASK]" in a text is ordinary text here: input can never inject special tokens.
+ */
+export class WordPieceTokenizer {
+  /** Token string of every id; continuation pieces start with `##`. */
+  readonly tokens: readonly string[];
+  private readonly vocabulary: ReadonlyMap<string, number>;
+  private readonly cache = new Map<string, readonly number[]>();
+
+  constructor(tokens: readonly string[]) {
+    this.tokens = tokens;
+    this.vocabulary = new Map(tokens.map((token, id) => [token, id]));
+  }
+
+  /**
+   * Reads the `model.vocab` of a Hugging Face `tokenizer.json` (type WordPiece, lower-casing).
+   *
+   * @throws WinnowError WINNOW_MODEL_INVALID when the file is not such a tokenizer
+   */
+  static fromFile(path: string): WordPieceTokenizer {
+    let json: { model?: { type?: string; vocab?: Record<string, number> } };
+    try {
+      json = JSON.parse(readFileSync(path, 'utf8'));
+    } catch (cause) {
+      throw new WinnowError('WINNOW_MODEL_INVALID', 'the tokenizer cannot be read as JSON', {
+        place: path,
+        cause,
+      });
+    }
+    const vocab = json.model?.vocab;
+    if (json.model?.type !== 'WordPiece' || !vocab) {
+      throw new WinnowError('WINNOW_MODEL_INVALID', 'not a WordPiece tokenizer', {
+        place: path,
+        hint: 'Winnow reads tokenizers of the bert-base-uncased family',
+      });
+    }
+    const tokens: string[] = [];
+    for (const [token, id] of Object.entries(vocab)) tokens[id] = token;
+    if (tokens.length > 65_536 || tokens.length !== Object.keys(vocab).length) {
+      throw new WinnowError('WINNOW_MODEL_INVALID', 'vocabulary ids have gaps or exceed 65,536', {
+        place: path,
+      });
+    }
+    return new WordPieceTokenizer(tokens);
+  }
+
+  get vocabularySize(): number {
+    return this.tokens.length;
+  }
+
+  /** WordPiece ids of a text in order, without special tokens at the ends; unknown words give [UNK] (100). */
+  encode(text: string): number[] {
+    const ids: number[] = [];
+    this.scan(text, (pieces) => {
+      for (const id of pieces) ids.push(id);
+      return true;
+    });
+    return ids;
+  }
+
+  /** The text's words with their place in the original string, for highlighting and explanations. */
+  words(text: string): WordPieces[] {
+    const words: WordPieces[] = [];
+    this.scan(text, (ids, start, end) => {
+      words.push({ start, end, ids });
+      return true;
+    });
+    return words;
+  }
+
+  /** `[CLS] pieces [SEP]`, cut so that the whole has at most `maxTokens` ids. */
+  encodeWindow(text: string, maxTokens: number): Uint16Array {
+    const ids: number[] = [CLS_ID];
+    this.scan(text, (pieces) => {
+      for (const id of pieces) {
+        if (ids.length === maxTokens - 1) return false;
+        ids.push(id);
+      }
+      return true;
+    });
+    ids.push(SEP_ID);
+    return Uint16Array.from(ids);
+  }
+
+  /** Number of ids that `encode` gives, without building them. */
+  count(text: string): number {
+    let count = 0;
+    this.scan(text, (pieces) => {
+      count += pieces.length;
+      return true;
+    });
+    return count;
+  }
+
+  /** Walks the words of `text`; `visit` returns false to stop early. */
+  private scan(text: string, visit: (ids: readonly number[], start: number, end: number) => boolean): void {
+    let wordStart = -1;
+    let plain = true; // no character of the word needs removal, accent stripping or non-ASCII lower-casing
+    const flush = (end: number): boolean => {
+      if (wordStart < 0) return true;
+      const raw = text.slice(wordStart, end);
+      const word = plain ? raw.toLowerCase() : normalizeWord(raw);
+      const start = wordStart;
+      wordStart = -1;
+      plain = true;
+      return word === '' || visit(this.pieces(word), start, end);
+    };
+    for (let i = 0; i < text.length; ) {
+      let code = text.charCodeAt(i);
+      let width = 1;
+      let kind: number;
+      let ascii = true;
+      if (code < 128) {
+        kind = ASCII_KIND[code]!;
+      } else {
+        ascii = false;
+        code = text.codePointAt(i)!;
+        width = code > 0xffff ? 2 : 1;
+        if (isCjkIdeograph(code)) {
+          if (!flush(i) || !visit(this.pieces(normalizeWord(text.slice(i, i + width))), i, i + width)) return;
+          i += width;
+          continue;
+        }
+        // Canonical decomposition first: U+037E, the Greek question mark, is a semicolon.
+        kind = classifyAny(String.fromCodePoint(code).normalize('NFD'));
+      }
+      if (kind === Kind.Word) {
+        if (wordStart < 0) wordStart = i;
+        if (!ascii) plain = false;
+      } else if (kind === Kind.Removed) {
+        plain = false; // an invisible character joins its neighbours: "co\u00adoperate" is one word
+      } else {
+        if (!flush(i)) return;
+        if (
+          kind === Kind.Punctuation &&
+          !visit(this.pieces(normalizeWord(text.slice(i, i + width))), i, i + width)
+        )
+          return;
+      }
+      i += width;
+    }
+    flush(text.length);
+  }
+
+  private pieces(word: string): readonly number[] {
+    const known = this.cache.get(word);
+    if (known) return known;
+    const ids = this.split(word);
+    if (this.cache.size >= CACHE_LIMIT) this.cache.clear();
+    this.cache.set(word, ids);
+    return ids;
+  }
+
+  /** Greedy longest-match-first; a word with any unknown rest is [UNK] as a whole. */
+  private split(word: string): readonly number[] {
+    const whole = this.vocabulary.get(word);
+    if (whole !== undefined) return [whole];
+    const chars = Array.from(word);
+    if (chars.length > MAX_WORD_CHARS) return [UNK_ID];
+    const ids: number[] = [];
+    for (let start = 0; start < chars.length; ) {
+      let end = chars.length;
+      let found: number | undefined;
+      while (end > start) {
+        const piece = (start > 0 ? '##' : '') + chars.slice(start, end).join('');
+        found = this.vocabulary.get(piece);
+        if (found !== undefined) break;
+        end--;
+      }
+      if (found === undefined) return [UNK_ID];
+      ids.push(found);
+      start = end;
+    }
+    return ids;
+  }
+}
+
+function classify(char: string): Kind {
+  if (isRemoved.test(char)) return Kind.Removed;
+  if (isSpace.test(char)) return Kind.Space;
+  return isPunctuation.test(char) ? Kind.Punctuation : Kind.Word;
+}
+
+/** Lower-cases character by character, as `tokenizers` does: JavaScript's own treats a final sigma by its context. */
+function normalizeWord(raw: string): string {
+  let word = '';
+  for (const char of raw.normalize('NFD').replace(nonspacingMarks, '')) {
+    if (classifyAny(char) !== Kind.Removed) word += char.toLowerCase();
+  }
+  return word;
+}
+
+function classifyAny(char: string): Kind {
+  const code = char.charCodeAt(0);
+  return code < 128 ? (ASCII_KIND[code] as Kind) : classify(char);
+}

@@ -1,0 +1,111 @@
+import type { Metadata, MetadataValue } from '../corpus/types.ts';
+import { WinnowError } from '../errors.ts';
+import { bytesOf, corrupt, viewU32 } from './format.ts';
+import { compareUtf8, encodeStrings, StringTable } from './string-table.ts';
+import type { FilterField } from './types.ts';
+
+/**
+ * Values of one filterable field for all documents of a segment: document d has `values[offsets[d] .. offsets[d + 1])`.
+ * Numbers and dates are f64 (dates as milliseconds since 1970 UTC), strings are indexes into a sorted dictionary,
+ * booleans are 0 and 1.
+ */
+export interface FilterColumn {
+  readonly field: FilterField;
+  readonly offsets: Uint32Array;
+  readonly values: Float64Array | Uint32Array;
+  /** Only for strings. */
+  readonly dictionary?: StringTable;
+}
+
+/** A field's values for one document, typed as declared; empty when absent. */
+export type FieldValues = readonly (string | number)[];
+
+/**
+ * Brings a metadata value to the declared type.
+ *
+ * @throws WinnowError WINNOW_BAD_ROW when the value cannot be of that type
+ */
+export function fieldValues(field: FilterField, metadata: Metadata): FieldValues {
+  const raw = metadata[field.name];
+  if (raw === undefined) return [];
+  const list: readonly MetadataValue[] = Array.isArray(raw) ? raw : [raw as MetadataValue];
+  return list.map((value) => coerce(field, value));
+}
+
+/** One value of a field in its stored form; also used for the values that a filter names. */
+export function coerce(field: FilterField, value: unknown): string | number {
+  switch (field.type) {
+    case 'string':
+      if (typeof value === 'string') return value;
+      if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+      break;
+    case 'number': {
+      const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+      if (typeof number === 'number' && Number.isFinite(number)) return number;
+      break;
+    }
+    case 'boolean':
+      if (value === true || value === 'true' || value === 1) return 1;
+      if (value === false || value === 'false' || value === 0) return 0;
+      break;
+    case 'date': {
+      const time = typeof value === 'number' ? value : Date.parse(String(value));
+      if (Number.isFinite(time)) return time;
+      break;
+    }
+  }
+  throw new WinnowError('WINNOW_BAD_ROW', `${JSON.stringify(value)} is not a ${field.type}`, {
+    place: `field "${field.name}"`,
+    hint: `field "${field.name}" was declared as ${field.type} when the index was created`,
+  });
+}
+
+/** Serialises one column as four sections: offsets, values, dictionary offsets, dictionary bytes. */
+export function encodeColumn(field: FilterField, rows: readonly FieldValues[]): Uint8Array[] {
+  const offsets = new Uint32Array(rows.length + 1);
+  rows.forEach((row, docId) => {
+    offsets[docId + 1] = offsets[docId]! + row.length;
+  });
+  const flat = rows.flat();
+  if (field.type !== 'string')
+    return [
+      bytesOf(offsets),
+      bytesOf(Float64Array.from(flat as number[])),
+      new Uint8Array(4),
+      new Uint8Array(0),
+    ];
+  const words = [...new Set(flat as string[])].sort(compareUtf8);
+  const numberOf = new Map(words.map((word, i) => [word, i]));
+  return [
+    bytesOf(offsets),
+    bytesOf(Uint32Array.from(flat as string[], (word) => numberOf.get(word)!)),
+    ...encodeStrings(words),
+  ];
+}
+
+export function decodeColumn(
+  field: FilterField,
+  sections: readonly Uint8Array[],
+  place: string,
+): FilterColumn {
+  const [offsetBytes, valueBytes, wordOffsets, words] = sections;
+  if (!offsetBytes || !valueBytes || !wordOffsets || !words)
+    throw corrupt(place, `column "${field.name}" is missing`);
+  const offsets = viewU32(offsetBytes, 0, offsetBytes.length / 4);
+  if (field.type !== 'string') {
+    return {
+      field,
+      offsets,
+      values: new Float64Array(valueBytes.buffer, valueBytes.byteOffset, valueBytes.length / 8),
+    };
+  }
+  const values = viewU32(valueBytes, 0, valueBytes.length / 4);
+  return { field, offsets, values, dictionary: new StringTable(wordOffsets, words, place) };
+}
+
+/** The typed values of one document, as they were stored. */
+export function columnRow(column: FilterColumn, docId: number): FieldValues {
+  const row = column.values.subarray(column.offsets[docId]!, column.offsets[docId + 1]!);
+  const { dictionary } = column;
+  return dictionary ? Array.from(row, (index) => dictionary.get(index)) : Array.from(row);
+}

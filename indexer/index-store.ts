@@ -1,0 +1,466 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { WinnowError } from '../errors.ts';
+import { fieldValues } from './filter-columns.ts';
+import { PartKind } from './format.ts';
+import { Generation } from './generation.ts';
+import { quantizeImpacts } from './impact.ts';
+import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
+import { mergeContent } from './merge.ts';
+import { chooseMerge } from './merge-policy.ts';
+import type { Rows } from './posting-lists.ts';
+import { unsealed } from './segment.ts';
+import { type BuiltSegment, buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
+import { guard, INDEX_FILE, openStorage, type Storage, type StoredRecord, segmentKey } from './storage.ts';
+import type { ImpactVector, IndexableDocument, IndexableSource, IndexSettings, IndexStats } from './types.ts';
+
+/** LMDB keys hold 1,978 bytes at most; ids stay well below, so that they fit every client and log line. */
+export const MAX_ID_BYTES = 512;
+
+/** How long a reader may miss another process's commit: asking LMDB costs more than many a search. */
+export const REFRESH_MS = 20;
+
+export interface OpenOptions {
+  /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
+  readonly readOnly?: boolean;
+}
+
+export interface UpsertResult {
+  readonly added: number;
+  readonly replaced: number;
+}
+
+/**
+ * A durable inverted index in one LMDB file.
+ *
+ * One process writes at a time (LMDB's write lock queues others), any number read. Every write is one transaction:
+ * when its promise resolves the documents are on disk and the next {@link generation} shows them, all or none.
+ */
+export class IndexStore {
+  readonly path: string;
+  readonly readOnly: boolean;
+  private readonly storage: Storage;
+  private current: Generation;
+  private closed = false;
+  /** Until then (performance.now) the current generation is taken for the newest without asking LMDB. */
+  private freshUntil = 0;
+
+  private constructor(storage: Storage, readOnly: boolean) {
+    this.storage = storage;
+    this.path = storage.path;
+    this.readOnly = readOnly;
+    try {
+      this.current = guard(storage.path, () => new Generation(storage));
+    } catch (error) {
+      void storage.root.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens an existing index.
+   *
+   * @throws WinnowError WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT
+   */
+  static open(folder: string, { readOnly = false }: OpenOptions = {}): IndexStore {
+    return new IndexStore(openStorage(folder, { create: false, readOnly }), readOnly);
+  }
+
+  /**
+   * Opens the index in a folder, or creates it.
+   *
+   * @throws WinnowError WINNOW_INDEX_MISMATCH when an index is there that was built with other settings
+   */
+  static openOrCreate(folder: string, settings: IndexSettings): IndexStore {
+    const storage = openStorage(folder, { create: true, readOnly: false });
+    try {
+      guard(storage.path, () =>
+        storage.root.transactionSync(() => {
+          const existing = storage.manifest.get('current');
+          if (existing)
+            return checkSettings(decodeManifest(existing, storage.path).settings, settings, folder);
+          const empty: Manifest = { generation: 1, nextSegment: 1, nextDocKey: 1, segments: [], settings };
+          storage.manifest.put('current', asBuffer(encodeManifest(empty)));
+        }),
+      );
+    } catch (error) {
+      void storage.root.close();
+      throw error;
+    }
+    return new IndexStore(storage, false);
+  }
+
+  static exists(folder: string): boolean {
+    return existsSync(join(folder, INDEX_FILE));
+  }
+
+  /** @throws WinnowError WINNOW_INDEX_MISMATCH naming the first setting that differs */
+  requireSettings(wanted: IndexSettings): void {
+    checkSettings(this.settings, wanted, this.path);
+  }
+
+  get settings(): IndexSettings {
+    return this.current.manifest.settings;
+  }
+
+  /**
+   * The newest view; what other processes wrote shows after {@link REFRESH_MS} at the latest. Valid until the next call that changes or refreshes the
+   * index; a search that awaits in between must `use()` and `release()` it.
+   */
+  generation(): Generation {
+    this.assertOpen();
+    if (performance.now() < this.freshUntil) return this.current;
+    const stored = guard(this.path, () => this.storage.manifest.get('current'));
+    if (!stored || decodeManifest(stored, this.path).generation !== this.current.manifest.generation)
+      this.swap();
+    return this.current;
+  }
+
+  /** Hash of a source as last indexed; undefined when it is not there. */
+  sourceHash(id: string): string | undefined {
+    this.assertOpen();
+    return guard(this.path, () => this.storage.sources.get(id)?.hash);
+  }
+
+  /** Ids of all sources. */
+  *sourceIds(): Generator<string> {
+    this.assertOpen();
+    for (const id of this.storage.sources.getKeys({ snapshot: false })) yield id as string;
+  }
+
+  get(id: string): StoredRecord | undefined {
+    return this.generation().documentById(id);
+  }
+
+  /**
+   * Adds sources, or replaces those with the same id, in one transaction.
+   *
+   * @throws WinnowError WINNOW_BAD_ROW for an empty or too long id, WINNOW_STORAGE when the disk refuses
+   */
+  upsert(sources: readonly IndexableSource[]): UpsertResult {
+    const latest = [...new Map(sources.map((source) => [source.id, source])).values()];
+    for (const source of latest) {
+      for (const id of [source.id, ...source.documents.map(({ document }) => document.id)]) checkId(id);
+    }
+    if (latest.length === 0) return { added: 0, replaced: 0 };
+    return this.write((manifest, deletions) => {
+      let replaced = 0;
+      for (const source of latest) {
+        const before = this.storage.sources.get(source.id);
+        if (before) replaced++;
+        for (const docKey of before?.keys ?? []) this.removeDocument(docKey, deletions);
+        for (const { document } of source.documents) {
+          const taken = this.storage.ids.get(document.id);
+          if (taken !== undefined) this.removeDocument(taken, deletions);
+        }
+      }
+      let docKey = manifest.nextDocKey;
+      const documents: { docKey: number; item: IndexableDocument }[] = [];
+      for (const source of latest) {
+        const keys: number[] = [];
+        for (const item of source.documents) {
+          const { id, title, text, metadata, parentId } = item.document;
+          this.storage.documents.put(docKey, {
+            id,
+            title,
+            text,
+            metadata,
+            ...(parentId === undefined ? {} : { parentId }),
+          });
+          this.storage.ids.put(id, docKey);
+          documents.push({ docKey, item });
+          keys.push(docKey++);
+        }
+        this.storage.sources.put(source.id, { hash: source.contentHash, keys });
+      }
+      const segments = [...manifest.segments];
+      if (documents.length > 0) {
+        const built = buildSegment(
+          manifest.nextSegment,
+          contentOf(documents, manifest.settings),
+          manifest.settings.filterFields,
+        );
+        this.putSegment(manifest.nextSegment, built);
+        segments.push({ number: manifest.nextSegment, numDocs: documents.length, numDeleted: 0 });
+      }
+      const next = { ...manifest, segments, nextSegment: manifest.nextSegment + 1, nextDocKey: docKey };
+      return [next, { added: latest.length - replaced, replaced }];
+    });
+  }
+
+  /**
+   * Deletes sources by id, with all their passages, and single passages by theirs.
+   *
+   * @returns how many ids were found
+   */
+  delete(ids: readonly string[]): number {
+    return this.write((manifest, deletions) => {
+      let found = 0;
+      for (const id of new Set(ids)) {
+        const source = this.storage.sources.get(id);
+        const docKey = this.storage.ids.get(id);
+        if (source) {
+          for (const key of source.keys) this.removeDocument(key, deletions);
+          this.storage.sources.remove(id);
+        } else if (docKey !== undefined) {
+          this.removeDocument(docKey, deletions);
+        }
+        if (source || docKey !== undefined) found++;
+      }
+      return [manifest, found];
+    });
+  }
+
+  /** Merges all segments into one and drops deleted documents. */
+  optimize(): void {
+    const { segments } = this.generation().manifest;
+    if (segments.length > 1 || segments.some(({ numDeleted }) => numDeleted > 0)) this.merge(segments);
+  }
+
+  /** Merges while the policy asks for it; called after writes. */
+  mergeIfNeeded(): void {
+    for (let chosen = this.mergeCandidates(); chosen.length > 0; chosen = this.mergeCandidates())
+      this.merge(chosen);
+  }
+
+  /** Reads every byte of every segment. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  verify(): void {
+    for (const { segment } of this.generation().segments) segment.verify();
+  }
+
+  stats(): IndexStats {
+    const generation = this.generation();
+    const { manifest } = generation;
+    const bytes: Record<string, number> = {};
+    const partNames = new Map<number, string>(
+      Object.entries(PartKind).map(([name, kind]) => [kind, name.toLowerCase()]),
+    );
+    for (const { segment } of generation.segments) {
+      for (const [kind, size] of segment.partBytes()) {
+        const name = partNames.get(kind) ?? String(kind);
+        bytes[name] = (bytes[name] ?? 0) + size;
+      }
+    }
+    return {
+      generation: manifest.generation,
+      documents: generation.numLive,
+      deleted: manifest.segments.reduce((sum, { numDeleted }) => sum + numDeleted, 0),
+      sources: this.storage.sources.getCount(),
+      segments: manifest.segments.length,
+      postings: generation.segments.reduce((sum, { segment }) => sum + segment.numPostings, 0),
+      bytes,
+      settings: manifest.settings,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.current.release();
+    await this.storage.root.close();
+  }
+
+  private mergeCandidates(): readonly SegmentRef[] {
+    return chooseMerge(this.generation().manifest.segments);
+  }
+
+  /**
+   * Builds the merged segment outside the write lock and swaps it in; deletes that came meanwhile are carried over.
+   */
+  private merge(refs: readonly SegmentRef[]): void {
+    const numbers = new Set(refs.map(({ number }) => number));
+    const generation = this.generation();
+    const inputs = generation.segments.filter(({ segment }) => numbers.has(segment.number));
+    const { filterFields } = this.settings;
+    const content = mergeContent(inputs, filterFields.length);
+    this.write((manifest, deletions) => {
+      const present = manifest.segments.filter(({ number }) => numbers.has(number));
+      if (present.length !== numbers.size) return [manifest, undefined]; // another writer merged them first
+      const segments = manifest.segments.filter(({ number }) => !numbers.has(number));
+      for (const { number } of present) this.dropSegment(number);
+      if (content.docKeys.length > 0) {
+        const number = manifest.nextSegment;
+        const deletedMeanwhile = content.docKeys.filter(
+          (docKey) => this.storage.documents.get(docKey) === undefined,
+        );
+        for (const docKey of deletedMeanwhile) deletions.add(docKey);
+        this.putSegment(number, buildSegment(number, content, filterFields));
+        segments.push({ number, numDocs: content.docKeys.length, numDeleted: 0 });
+      }
+      return [{ ...manifest, segments, nextSegment: manifest.nextSegment + 1 }, undefined];
+    });
+  }
+
+  /**
+   * Runs a change under LMDB's write lock. `change` gets the manifest as it is on disk and a set to name deleted
+   * document keys in; tombstones and manifest are written after it, in the same transaction.
+   */
+  private write<T>(change: (manifest: Manifest, deletions: Set<number>) => [Manifest, T]): T {
+    this.assertOpen();
+    if (this.readOnly) {
+      throw new WinnowError('WINNOW_INDEX_READ_ONLY', 'the index was opened for reading', {
+        place: this.path,
+      });
+    }
+    const result = guard(this.path, () =>
+      this.storage.root.transactionSync(() => {
+        const stored = this.storage.manifest.get('current');
+        const manifest = decodeManifest(stored ?? Buffer.alloc(0), this.path);
+        const deletions = new Set<number>();
+        const [next, value] = change(manifest, deletions);
+        const segments = this.applyDeletions(next.segments, deletions);
+        this.storage.manifest.put(
+          'current',
+          asBuffer(encodeManifest({ ...next, segments, generation: manifest.generation + 1 })),
+        );
+        return value;
+      }),
+    );
+    this.swap();
+    return result;
+  }
+
+  private removeDocument(docKey: number, deletions: Set<number>): void {
+    const record = this.storage.documents.get(docKey);
+    if (!record) return;
+    this.storage.documents.remove(docKey);
+    if (this.storage.ids.get(record.id) === docKey) this.storage.ids.remove(record.id);
+    deletions.add(docKey);
+  }
+
+  /** Sets tombstones, drops segments in which nothing lives any more. */
+  private applyDeletions(refs: readonly SegmentRef[], deletions: ReadonlySet<number>): SegmentRef[] {
+    if (deletions.size === 0) return [...refs];
+    const known = new Map(this.current.segments.map(({ segment }) => [segment.number, segment]));
+    const kept: SegmentRef[] = [];
+    for (const ref of refs) {
+      const segment = known.get(ref.number) ?? this.segmentInTransaction(ref.number);
+      const hits = [...deletions].map((docKey) => segment.docIdOf(docKey)).filter((docId) => docId >= 0);
+      if (hits.length === 0) {
+        kept.push(ref);
+        continue;
+      }
+      const place = `${this.path}, tombstones of segment ${ref.number}`;
+      const stored = this.storage.tombstones.get(ref.number);
+      const bitmap = stored
+        ? Uint8Array.from(unsealed(stored, place))
+        : new Uint8Array(Math.ceil(ref.numDocs / 8));
+      for (const docId of hits) bitmap[docId >> 3]! |= 1 << (docId & 7);
+      const numDeleted = ref.numDeleted + hits.length;
+      if (numDeleted === ref.numDocs) {
+        this.dropSegment(ref.number);
+      } else {
+        this.storage.tombstones.put(ref.number, asBuffer(sealed(bitmap)));
+        kept.push({ ...ref, numDeleted });
+      }
+    }
+    return kept;
+  }
+
+  /** A segment that this process has not seen yet: written by another process, or a moment ago in this transaction. */
+  private segmentInTransaction(number: number) {
+    return Generation.readSegment(this.storage, number, this.settings.filterFields);
+  }
+
+  private putSegment(number: number, { header, parts }: BuiltSegment): void {
+    this.storage.segments.put(segmentKey(number, 0), asBuffer(header));
+    for (const [kind, bytes] of parts) this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
+  }
+
+  private dropSegment(number: number): void {
+    for (const kind of [0, ...Object.values(PartKind)])
+      this.storage.segments.remove(segmentKey(number, kind));
+    this.storage.tombstones.remove(number);
+  }
+
+  private swap(): void {
+    const previous = this.current;
+    this.current = guard(this.path, () => new Generation(this.storage, previous));
+    previous.release();
+  }
+
+  private assertOpen(): void {
+    if (this.closed)
+      throw new WinnowError('WINNOW_INDEX_CLOSED', 'the index was closed', { place: this.path });
+  }
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function checkId(id: string): void {
+  const bytes = Buffer.byteLength(id, 'utf8');
+  if (bytes > 0 && bytes <= MAX_ID_BYTES && !id.includes('\u0000')) return;
+  throw new WinnowError(
+    'WINNOW_BAD_ROW',
+    `an id must have 1 to ${MAX_ID_BYTES} bytes and no NUL, this one has ${bytes}`,
+    {
+      place: `id "${id.slice(0, 60)}"`,
+    },
+  );
+}
+
+function checkSettings(existing: IndexSettings, wanted: IndexSettings, folder: string): void {
+  const differing = (['modelName', 'modelHash', 'impactScale'] as const).find((key) =>
+    key === 'impactScale'
+      ? Math.fround(existing[key]) !== Math.fround(wanted[key])
+      : existing[key] !== wanted[key],
+  );
+  const fields = (settings: IndexSettings) =>
+    JSON.stringify(settings.filterFields.map(({ name, type }) => `${name}:${type}`).sort());
+  const what = differing ?? (fields(existing) === fields(wanted) ? undefined : 'filterFields');
+  if (!what) return;
+  throw new WinnowError(
+    'WINNOW_INDEX_MISMATCH',
+    `the index was built with ${what} ${JSON.stringify(existing[what])}, this run has ${JSON.stringify(wanted[what])}`,
+    { place: folder, hint: 'use the same model and options, or index into a new folder' },
+  );
+}
+
+function contentOf(
+  documents: readonly { docKey: number; item: IndexableDocument }[],
+  settings: IndexSettings,
+): SegmentContent {
+  const wordNumber = new Map<string, number>();
+  const lexicalRows = documents.map(({ item }) => {
+    const frequencies = new Map<number, number>();
+    for (const word of item.words) {
+      const number = wordNumber.get(word) ?? wordNumber.size;
+      wordNumber.set(word, number);
+      frequencies.set(number, (frequencies.get(number) ?? 0) + 1);
+    }
+    return [...frequencies];
+  });
+  const vectors: ImpactVector[] = documents.map(({ item }) =>
+    quantizeImpacts(item.vector, settings.impactScale),
+  );
+  return {
+    docKeys: Uint32Array.from(documents, ({ docKey }) => docKey),
+    ids: documents.map(({ item }) => item.document.id),
+    impacts: flatten(vectors.map(({ termIds, impacts }) => ({ lists: termIds, values: impacts }))),
+    lexical: flatten(
+      lexicalRows.map((row) => ({
+        lists: row.map(([word]) => word),
+        values: row.map(([, count]) => Math.min(255, count)),
+      })),
+    ),
+    words: [...wordNumber.keys()],
+    lengths: Uint32Array.from(documents, ({ item }) => item.words.length),
+    fields: settings.filterFields.map((field) =>
+      documents.map(({ item }) => fieldValues(field, item.document.metadata)),
+    ),
+  };
+}
+
+function flatten(rows: readonly { lists: ArrayLike<number>; values: ArrayLike<number> }[]): Rows {
+  const offsets = new Uint32Array(rows.length + 1);
+  rows.forEach(({ lists }, i) => {
+    offsets[i + 1] = offsets[i]! + lists.length;
+  });
+  const lists = new Uint32Array(offsets[rows.length]!);
+  const values = new Uint8Array(offsets[rows.length]!);
+  rows.forEach((row, i) => {
+    lists.set(row.lists, offsets[i]!);
+    values.set(row.values, offsets[i]!);
+  });
+  return { offsets, lists, values };
+}

@@ -1,0 +1,296 @@
+import type { PostingBlock } from '../kernels/posting-search.ts';
+import {
+  alignUp,
+  bytesOf,
+  CHUNK_BITS,
+  checksum,
+  corrupt,
+  DENSE_FRACTION,
+  viewU16,
+  viewU32,
+} from './format.ts';
+
+/**
+ * Posting lists of one segment, as one block of bytes (FORMAT.md, "Posting lists").
+ *
+ * A list holds (docId, value u8 >= 1) in rising docId order, as 16-bit local ids and values in two arrays, cut into
+ * chunks of 65,536 documents. A list that is long for its segment is a dense column instead: one byte a document,
+ * 0 = absent. The layout is that of windowed term-at-a-time scoring (SINDI, Knowhere; notes in ARCHITECTURE.md).
+ */
+export interface PostingLists {
+  /** The bytes and where the arrays below start in them, for the search kernels. */
+  readonly block: Omit<PostingBlock, 'ranks'>;
+  readonly numLists: number;
+  readonly numDocs: number;
+  readonly numChunks: number;
+  readonly numPostings: number;
+  /** `starts[list * numChunks + chunk]` is the first posting of the list in that chunk; one more entry ends the last. */
+  readonly starts: Uint32Array;
+  /** Column number of a dense list, or {@link NOT_DENSE}. */
+  readonly denseSlots: Uint16Array;
+  readonly localIds: Uint16Array;
+  readonly values: Uint8Array;
+  /** `columns[slot * columnStride + docId]`. */
+  readonly columns: Uint8Array;
+  readonly columnStride: number;
+  /** 1 for each list whose checksum was found right. */
+  readonly checked: Uint8Array;
+  /** Number of documents in a list. */
+  documentFrequency(list: number): number;
+  /** Verifies a list's checksum the first time it is used. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  verify(list: number): void;
+}
+
+export const NOT_DENSE = 0xffff;
+
+/** Documents with their list entries, row by row: row d is `lists[offsets[d] .. offsets[d + 1])` with `values` alike. */
+export interface Rows {
+  readonly offsets: Uint32Array;
+  readonly lists: Uint16Array | Uint32Array;
+  readonly values: Uint8Array;
+}
+
+const HEADER_BYTES = 64;
+
+interface Layout {
+  readonly starts: number;
+  readonly frequencies: number;
+  readonly checksums: number;
+  readonly denseSlots: number;
+  readonly directoryBytes: number;
+  readonly localIds: number;
+  readonly values: number;
+  readonly columns: number;
+  readonly columnStride: number;
+  readonly totalBytes: number;
+}
+
+function layoutOf(
+  numLists: number,
+  numChunks: number,
+  numDocs: number,
+  numSparse: number,
+  numDense: number,
+): Layout {
+  const starts = HEADER_BYTES;
+  const frequencies = alignUp(starts + 4 * (numLists * numChunks + 1));
+  const checksums = alignUp(frequencies + 4 * numLists);
+  const denseSlots = alignUp(checksums + 4 * numLists);
+  const directoryBytes = alignUp(denseSlots + 2 * numLists);
+  const localIds = directoryBytes;
+  const values = alignUp(localIds + 2 * numSparse);
+  const columns = alignUp(values + numSparse);
+  const columnStride = alignUp(numDocs);
+  return {
+    starts,
+    frequencies,
+    checksums,
+    denseSlots,
+    directoryBytes,
+    localIds,
+    values,
+    columns,
+    columnStride,
+    totalBytes: columns + numDense * columnStride,
+  };
+}
+
+/**
+ * Inverts rows into posting lists.
+ *
+ * @returns the bytes of the part and how many of them, from the start, the segment header's checksum must cover
+ */
+export function buildPostingLists(
+  rows: Rows,
+  numLists: number,
+): { bytes: Uint8Array; directoryBytes: number } {
+  const numDocs = rows.offsets.length - 1;
+  const numChunks = Math.max(1, Math.ceil(numDocs / (1 << CHUNK_BITS)));
+  const frequencies = new Uint32Array(numLists);
+  for (let p = 0; p < rows.lists.length; p++) frequencies[rows.lists[p]!]!++;
+  const denseSlots = new Uint16Array(numLists).fill(NOT_DENSE);
+  let numDense = 0;
+  for (let list = 0; list < numLists; list++) {
+    if (frequencies[list]! >= numDocs * DENSE_FRACTION && numDense < NOT_DENSE) denseSlots[list] = numDense++;
+  }
+
+  const cells = numLists * numChunks;
+  const starts = new Uint32Array(cells + 1);
+  forEachPosting(rows, (docId, list) => {
+    if (denseSlots[list] === NOT_DENSE) starts[list * numChunks + (docId >> CHUNK_BITS) + 1]!++;
+  });
+  for (let cell = 0; cell < cells; cell++) starts[cell + 1]! += starts[cell]!;
+
+  const numSparse = starts[cells]!;
+  const layout = layoutOf(numLists, numChunks, numDocs, numSparse, numDense);
+  const bytes = new Uint8Array(layout.totalBytes);
+  const localIds = viewU16(bytes, layout.localIds, numSparse);
+  const values = bytes.subarray(layout.values, layout.values + numSparse);
+  const next = starts.slice(0, cells);
+  forEachPosting(rows, (docId, list, value) => {
+    const slot = denseSlots[list]!;
+    if (slot !== NOT_DENSE) {
+      bytes[layout.columns + slot * layout.columnStride + docId] = value;
+    } else {
+      const at = next[list * numChunks + (docId >> CHUNK_BITS)]!++;
+      localIds[at] = docId & 0xffff;
+      values[at] = value;
+    }
+  });
+
+  const header = new DataView(bytes.buffer);
+  [numLists, numChunks, numDocs, numSparse, numDense].forEach((n, i) => {
+    header.setUint32(4 * i, n, true);
+  });
+  bytes.set(bytesOf(starts), layout.starts);
+  bytes.set(bytesOf(frequencies), layout.frequencies);
+  bytes.set(bytesOf(denseSlots), layout.denseSlots);
+  const checksums = viewU32(bytes, layout.checksums, numLists);
+  for (let list = 0; list < numLists; list++) {
+    checksums[list] = listChecksum(bytes, layout, starts, denseSlots, numChunks, numDocs, list);
+  }
+  return { bytes, directoryBytes: layout.directoryBytes };
+}
+
+function forEachPosting(rows: Rows, visit: (docId: number, list: number, value: number) => void): void {
+  const numDocs = rows.offsets.length - 1;
+  for (let docId = 0; docId < numDocs; docId++) {
+    for (let p = rows.offsets[docId]!; p < rows.offsets[docId + 1]!; p++)
+      visit(docId, rows.lists[p]!, rows.values[p]!);
+  }
+}
+
+function listChecksum(
+  bytes: Uint8Array,
+  layout: Layout,
+  starts: Uint32Array,
+  denseSlots: Uint16Array,
+  numChunks: number,
+  numDocs: number,
+  list: number,
+): number {
+  const slot = denseSlots[list]!;
+  if (slot !== NOT_DENSE) {
+    const column = layout.columns + slot * layout.columnStride;
+    return checksum(bytes.subarray(column, column + numDocs));
+  }
+  const from = starts[list * numChunks]!;
+  const to = starts[(list + 1) * numChunks]!;
+  const ids = checksum(bytes.subarray(layout.localIds + 2 * from, layout.localIds + 2 * to));
+  return (ids ^ checksum(bytes.subarray(layout.values + from, layout.values + to))) >>> 0;
+}
+
+/**
+ * Opens posting lists whose directory has already been checked against the segment header.
+ *
+ * Lengths are checked here; the bytes of a list are checked by {@link PostingLists.verify} when it is first used, so
+ * that opening costs no more for a large segment than for a small one.
+ *
+ * @param bytes the part; its address must be a multiple of 8
+ * @param alreadyChecked {@link PostingLists.checked} of an earlier opening of the same bytes
+ * @throws WinnowError WINNOW_INDEX_CORRUPT when lengths contradict each other
+ */
+export function openPostingLists(
+  bytes: Uint8Array,
+  place: string,
+  alreadyChecked?: Uint8Array,
+): PostingLists {
+  if (bytes.length < HEADER_BYTES) throw corrupt(place, 'posting lists are cut short');
+  const header = new DataView(bytes.buffer, bytes.byteOffset);
+  const [numLists, numChunks, numDocs, numSparse, numDense] = [0, 1, 2, 3, 4].map((i) =>
+    header.getUint32(4 * i, true),
+  ) as [number, number, number, number, number];
+  const layout = layoutOf(numLists, numChunks, numDocs, numSparse, numDense);
+  if (layout.totalBytes !== bytes.length) {
+    throw corrupt(place, `posting lists have ${bytes.length} bytes, their header needs ${layout.totalBytes}`);
+  }
+  const starts = viewU32(bytes, layout.starts, numLists * numChunks + 1);
+  if (starts[numLists * numChunks] !== numSparse)
+    throw corrupt(place, 'the last list does not end where the postings end');
+  const frequencies = viewU32(bytes, layout.frequencies, numLists);
+  const checksums = viewU32(bytes, layout.checksums, numLists);
+  const denseSlots = viewU16(bytes, layout.denseSlots, numLists);
+  const checked = alreadyChecked ?? new Uint8Array(numLists);
+  return {
+    block: {
+      bytes,
+      numDocs,
+      numChunks,
+      numLists,
+      offsets: {
+        starts: layout.starts,
+        denseSlots: layout.denseSlots,
+        localIds: layout.localIds,
+        values: layout.values,
+        columns: layout.columns,
+      },
+      columnStride: layout.columnStride,
+    },
+    numLists,
+    numDocs,
+    numChunks,
+    numPostings: frequencies.reduce((sum, df) => sum + df, 0),
+    starts,
+    denseSlots,
+    localIds: viewU16(bytes, layout.localIds, numSparse),
+    values: bytes.subarray(layout.values, layout.values + numSparse),
+    columns: bytes.subarray(layout.columns),
+    columnStride: layout.columnStride,
+    checked,
+    documentFrequency: (list) => frequencies[list]!,
+    verify(list) {
+      if (checked[list]) return;
+      if (listChecksum(bytes, layout, starts, denseSlots, numChunks, numDocs, list) !== checksums[list]) {
+        throw corrupt(`${place}, list ${list}`, 'checksum mismatch in the postings');
+      }
+      checked[list] = 1;
+    },
+  };
+}
+
+/** Calls `visit` for every posting of a list in rising docId order, after {@link PostingLists.verify}. */
+export function forEachInList(
+  lists: PostingLists,
+  list: number,
+  visit: (docId: number, value: number) => void,
+): void {
+  lists.verify(list);
+  const slot = lists.denseSlots[list]!;
+  if (slot !== NOT_DENSE) {
+    const base = slot * lists.columnStride;
+    for (let docId = 0; docId < lists.numDocs; docId++) {
+      const value = lists.columns[base + docId]!;
+      if (value > 0) visit(docId, value);
+    }
+    return;
+  }
+  for (let chunk = 0; chunk < lists.numChunks; chunk++) {
+    const cell = list * lists.numChunks + chunk;
+    for (let p = lists.starts[cell]!; p < lists.starts[cell + 1]!; p++) {
+      visit((chunk << CHUNK_BITS) + lists.localIds[p]!, lists.values[p]!);
+    }
+  }
+}
+
+/** Turns lists back into rows (for merging); rows come out with rising list numbers. */
+export function rowsOfPostingLists(lists: PostingLists): Rows {
+  const offsets = new Uint32Array(lists.numDocs + 1);
+  for (let list = 0; list < lists.numLists; list++) {
+    forEachInList(lists, list, (docId) => {
+      offsets[docId + 1]!++;
+    });
+  }
+  for (let docId = 0; docId < lists.numDocs; docId++) offsets[docId + 1]! += offsets[docId]!;
+  const total = offsets[lists.numDocs]!;
+  const rowLists = new Uint32Array(total);
+  const values = new Uint8Array(total);
+  const next = offsets.slice(0, lists.numDocs);
+  for (let list = 0; list < lists.numLists; list++) {
+    forEachInList(lists, list, (docId, value) => {
+      const at = next[docId]!++;
+      rowLists[at] = list;
+      values[at] = value;
+    });
+  }
+  return { offsets, lists: rowLists, values };
+}

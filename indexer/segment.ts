@@ -1,0 +1,268 @@
+import * as flatbuffers from 'flatbuffers';
+import { columnRow, decodeColumn, type FieldValues, type FilterColumn } from './filter-columns.ts';
+import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COPY_BYTES } from './format.ts';
+import { SegmentHeader } from './generated/segment-header.ts';
+import { openPostingLists, type PostingLists, type Rows, rowsOfPostingLists } from './posting-lists.ts';
+import { unpackSections } from './sections.ts';
+import type { SegmentContent } from './segment-builder.ts';
+import { StringTable } from './string-table.ts';
+import type { FilterField, ImpactVector } from './types.ts';
+
+/** Reads a part's bytes from storage; undefined when it is not there. The address must be a multiple of 8. */
+export type PartSource = (kind: PartKind) => Uint8Array | undefined;
+
+interface PartEntry {
+  readonly numBytes: number;
+  readonly directoryBytes: number;
+  readonly directoryCrc: number;
+  readonly bodyCrc: number;
+}
+
+/**
+ * An immutable run of documents, opened for reading. Parts are read when first needed and checked before use:
+ * posting lists one by one, everything else as a whole.
+ */
+export class Segment {
+  readonly number: number;
+  readonly numDocs: number;
+  /** Sparse postings. */
+  readonly numPostings: number;
+  /** Sum of {@link lengths}. */
+  readonly sumLengths: number;
+  private readonly place: string;
+  private readonly source: PartSource;
+  private readonly filterFields: readonly FilterField[];
+  private readonly entries = new Map<number, PartEntry>();
+  private readonly opened = new Map<PartKind, unknown>();
+  /** Parts whose checksum was found right; a segment never changes, so once is enough. */
+  private checked = new Set<PartKind>();
+  /** By posting part: which lists were checked. */
+  private checkedLists = new Map<PartKind, Uint8Array>();
+
+  /** @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_VERSION */
+  constructor(
+    headerBytes: Uint8Array,
+    source: PartSource,
+    filterFields: readonly FilterField[],
+    place: string,
+  ) {
+    const header = SegmentHeader.getRootAsSegmentHeader(
+      new flatbuffers.ByteBuffer(unsealed(headerBytes, `${place}, header`)),
+    );
+    if (header.formatVersion() !== FORMAT_VERSION)
+      throw corrupt(place, `segment format ${header.formatVersion()}`);
+    this.number = header.number();
+    this.numDocs = header.numDocs();
+    this.numPostings = Number(header.numPostings());
+    this.sumLengths = Number(header.sumLengths());
+    this.place = place;
+    this.source = source;
+    this.filterFields = filterFields;
+    for (let i = 0; i < header.partsLength(); i++) {
+      const part = header.parts(i)!;
+      this.entries.set(part.kind(), {
+        numBytes: Number(part.numBytes()),
+        directoryBytes: Number(part.directoryBytes()),
+        directoryCrc: part.directoryCrc(),
+        bodyCrc: part.bodyCrc(),
+      });
+    }
+  }
+
+  /** Sparse posting lists; list i belongs to term `terms[i]`. */
+  get impacts(): PostingLists {
+    return this.once(PartKind.Impacts, (bytes, place) => this.openLists(PartKind.Impacts, bytes, place));
+  }
+
+  /** Lexical posting lists (value = term frequency); list i belongs to word i of {@link words}. */
+  get lexical(): PostingLists {
+    return this.once(PartKind.Lexical, (bytes, place) => this.openLists(PartKind.Lexical, bytes, place));
+  }
+
+  /** WordPiece ids that occur, ascending. */
+  get terms(): Uint16Array {
+    return this.once(PartKind.Terms, (bytes, place) => {
+      const [terms] = unpackSections(bytes, place);
+      return viewU16(terms!, 0, terms!.length / 2);
+    });
+  }
+
+  /** List number of a term in {@link impacts}, or -1. */
+  listOfTerm(termId: number): number {
+    const { terms } = this;
+    let low = 0;
+    let high = terms.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const at = terms[middle]!;
+      if (at === termId) return middle;
+      if (at < termId) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  get words(): StringTable {
+    return this.once(PartKind.Words, (bytes, place) => {
+      const [offsets, words] = unpackSections(bytes, place);
+      return new StringTable(offsets!, words!, place);
+    });
+  }
+
+  private get forward(): Rows {
+    return this.once(PartKind.Forward, (bytes, place) => {
+      const [offsets, terms, values] = unpackSections(bytes, place);
+      return {
+        offsets: viewU32(offsets!, 0, this.numDocs + 1),
+        lists: viewU16(terms!, 0, terms!.length / 2),
+        values: values!,
+      };
+    });
+  }
+
+  private get documents() {
+    return this.once(PartKind.Documents, (bytes, place) => {
+      const [keys, byKey, ranks, lengths, idOffsets, ids] = unpackSections(bytes, place);
+      const column = (section: Uint8Array) => viewU32(section, 0, this.numDocs);
+      return {
+        keys: column(keys!),
+        byKey: column(byKey!),
+        ranks: column(ranks!),
+        lengths: column(lengths!),
+        ids: new StringTable(idOffsets!, ids!, place),
+      };
+    });
+  }
+
+  get docKeys(): Uint32Array {
+    return this.documents.keys;
+  }
+
+  /** Position of each document's id among the ids of the segment, smallest first: the tie-break of equal scores. */
+  get ranks(): Uint32Array {
+    return this.documents.ranks;
+  }
+
+  /** Number of analysed words of each document. */
+  get lengths(): Uint32Array {
+    return this.documents.lengths;
+  }
+
+  id(docId: number): string {
+    return this.documents.ids.get(docId);
+  }
+
+  /** The document with this key, or -1. */
+  docIdOf(docKey: number): number {
+    const { keys, byKey } = this.documents;
+    let low = 0;
+    let high = this.numDocs - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const docId = byKey[middle]!;
+      if (keys[docId] === docKey) return docId;
+      if (keys[docId]! < docKey) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  /** Forward vector of a document (views). */
+  vector(docId: number): ImpactVector {
+    const { offsets, lists, values } = this.forward;
+    const from = offsets[docId]!;
+    const to = offsets[docId + 1]!;
+    return { termIds: (lists as Uint16Array).subarray(from, to), impacts: values.subarray(from, to) };
+  }
+
+  /** Column of a declared filter field. */
+  column(index: number): FilterColumn {
+    return this.columns[index]!;
+  }
+
+  private get columns(): FilterColumn[] {
+    return this.once(PartKind.Fields, (bytes, place) => {
+      const sections = unpackSections(bytes, place);
+      return this.filterFields.map((field, i) =>
+        decodeColumn(field, sections.slice(4 * i, 4 * i + 4), place),
+      );
+    });
+  }
+
+  /** Bytes of each part as stored. */
+  partBytes(): Map<number, number> {
+    return new Map([...this.entries].map(([kind, { numBytes }]) => [kind, numBytes]));
+  }
+
+  /** The whole content back, for merging. */
+  content(): SegmentContent {
+    const numDocs = this.numDocs;
+    const rowsOf = (i: number): FieldValues[] =>
+      Array.from({ length: numDocs }, (_, docId) => columnRow(this.column(i), docId));
+    return {
+      docKeys: this.docKeys,
+      ids: this.documents.ids.toArray(),
+      impacts: this.forward,
+      lexical: rowsOfPostingLists(this.lexical),
+      words: this.words.toArray(),
+      lengths: this.lengths,
+      fields: this.filterFields.map((_, i) => rowsOf(i)),
+    };
+  }
+
+  /** Reads every part and checks every checksum. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  verify(): void {
+    for (const lists of [this.impacts, this.lexical]) {
+      for (let list = 0; list < lists.numLists; list++) lists.verify(list);
+    }
+    void [this.terms, this.words, this.forward, this.documents, this.columns];
+  }
+
+  /** Takes over what another view of the same segment has checked, and its parts where they are not views of the map. */
+  adopt(other: Segment): void {
+    this.checked = other.checked;
+    this.checkedLists = other.checkedLists;
+    for (const [kind, part] of other.opened) {
+      if (this.entries.get(kind)!.numBytes < ZERO_COPY_BYTES) this.opened.set(kind, part);
+    }
+  }
+
+  private openLists(kind: PartKind, bytes: Uint8Array, place: string): PostingLists {
+    const lists = openPostingLists(bytes, place, this.checkedLists.get(kind));
+    this.checkedLists.set(kind, lists.checked);
+    return lists;
+  }
+
+  private once<T>(kind: PartKind, open: (bytes: Uint8Array, place: string) => T): T {
+    if (!this.opened.has(kind)) this.opened.set(kind, this.openPart(kind, open));
+    return this.opened.get(kind) as T;
+  }
+
+  private openPart<T>(kind: PartKind, open: (bytes: Uint8Array, place: string) => T): T {
+    const name = Object.entries(PartKind).find(([, number]) => number === kind)?.[0];
+    const place = `${this.place}, part ${name}`;
+    const entry = this.entries.get(kind);
+    const bytes = this.source(kind);
+    if (!entry || !bytes) throw corrupt(place, 'the part is missing');
+    if (bytes.length !== entry.numBytes)
+      throw corrupt(place, `${bytes.length} bytes stored, ${entry.numBytes} written`);
+    if (!this.checked.has(kind)) {
+      const [covered, expected] =
+        entry.directoryBytes > 0
+          ? [bytes.subarray(0, entry.directoryBytes), entry.directoryCrc]
+          : [bytes, entry.bodyCrc];
+      if (checksum(covered) !== expected) throw corrupt(place, 'checksum mismatch');
+      this.checked.add(kind);
+    }
+    return open(bytes, place);
+  }
+}
+
+/** Checks and strips the CRC-32 that every FlatBuffer is stored behind. */
+export function unsealed(bytes: Uint8Array, place: string): Uint8Array {
+  if (bytes.length <= 8) throw corrupt(place, 'cut short');
+  const body = bytes.subarray(8);
+  if (checksum(body) !== new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true))
+    throw corrupt(place, 'checksum mismatch');
+  return body;
+}

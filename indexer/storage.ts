@@ -1,0 +1,183 @@
+import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import { WinnowError } from '../errors.ts';
+import { corrupt, ZERO_COPY_BYTES } from './format.ts';
+
+/** The one file that LMDB keeps an index in; its lock file lies beside it. */
+export const INDEX_FILE = 'index.mdb';
+
+/** Value of a `documents` entry. */
+export interface StoredRecord {
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly parentId?: string;
+}
+
+/** Value of a `sources` entry. */
+export interface SourceRecord {
+  readonly hash: string;
+  /** Keys of the documents that the source became. */
+  readonly keys: readonly number[];
+}
+
+/** The LMDB databases of an index folder (FORMAT.md, "Databases"). */
+export interface Storage {
+  readonly path: string;
+  readonly root: RootDatabase;
+  /** 'current' -> sealed Manifest. */
+  readonly manifest: Database<Buffer, string>;
+  /** segment number * 16 + PartKind (0 = header) -> bytes. */
+  readonly segments: Database<Buffer, number>;
+  /** segment number -> sealed bitmap, bit set = deleted. */
+  readonly tombstones: Database<Buffer, number>;
+  /** docKey -> stored fields. */
+  readonly documents: Database<StoredRecord, number>;
+  /** user id -> docKey. */
+  readonly ids: Database<number, string>;
+  /** source id -> hash and document keys. */
+  readonly sources: Database<SourceRecord, string>;
+}
+
+export const segmentKey = (number: number, kind: number): number => number * 16 + kind;
+
+/**
+ * Opens the LMDB file of an index folder.
+ *
+ * Commits are synced to disk before they return, so an acknowledged write survives both kill -9 and a power cut.
+ *
+ * @throws WinnowError WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_CORRUPT, WINNOW_STORAGE
+ */
+export function openStorage(
+  folder: string,
+  { create, readOnly }: { create: boolean; readOnly: boolean },
+): Storage {
+  const path = resolve(folder);
+  const file = join(path, INDEX_FILE);
+  if (!existsSync(file)) {
+    if (!create) {
+      throw new WinnowError('WINNOW_INDEX_NOT_FOUND', 'no index here', {
+        place: folder,
+        hint: `create one with: winnow index PATH --index ${folder}`,
+      });
+    }
+    guard(path, () => mkdirSync(path, { recursive: true }));
+  }
+  return guard(path, () => {
+    checkFile(file);
+    const root = open({
+      path: file,
+      readOnly,
+      maxDbs: 8,
+      maxReaders: 512,
+      // A commit that returns is on disk: acknowledgements need no second promise.
+      overlappingSync: false,
+      cache: false,
+    });
+    try {
+      if (!readOnly) root.readerCheck(); // slots of killed readers would keep old pages alive
+      const binary = { encoding: 'binary', keyEncoding: 'uint32' } as const;
+      return {
+        path,
+        root,
+        manifest: root.openDB({ name: 'manifest', encoding: 'binary' }),
+        segments: root.openDB({ name: 'segments', ...binary }),
+        tombstones: root.openDB({ name: 'tombstones', ...binary }),
+        documents: root.openDB({ name: 'documents', keyEncoding: 'uint32', compression: true }),
+        ids: root.openDB({ name: 'ids' }),
+        sources: root.openDB({ name: 'sources' }),
+      };
+    } catch (error) {
+      void root.close();
+      throw error;
+    }
+  });
+}
+
+/** Offsets in a meta page of LMDB's data format 2 (lmdb-js), of which pages 0 and 1 hold one each. */
+const META = { magic: 24, version: 28, pageSize: 48, lastPage: 144, transaction: 152, bytes: 160 };
+const LMDB_MAGIC = 0xbeefc0de;
+
+/**
+ * LMDB maps the file and follows its pointers unchecked: a file that is none of its own, or that was cut short, would
+ * end the process with a signal. So the meta pages are looked at first.
+ */
+function checkFile(file: string): void {
+  if (!existsSync(file)) return;
+  const { size } = statSync(file);
+  if (size === 0) return; // LMDB starts a new file in it
+  const descriptor = openSync(file, 'r');
+  try {
+    const meta = (page: number, pageSize: number): Buffer => {
+      const bytes = Buffer.alloc(META.bytes);
+      readSync(descriptor, bytes, 0, META.bytes, page * pageSize);
+      if (bytes.readUInt32LE(META.magic) !== LMDB_MAGIC) throw corrupt(file, 'this is not an LMDB file');
+      return bytes;
+    };
+    const first = meta(0, 0);
+    const pageSize = first.readUInt32LE(META.pageSize);
+    if (pageSize < 256 || pageSize > 65_536)
+      throw corrupt(file, `the file claims a page size of ${pageSize}`);
+    const second = meta(1, pageSize);
+    const newest =
+      first.readBigUInt64LE(META.transaction) > second.readBigUInt64LE(META.transaction) ? first : second;
+    const needed = (Number(newest.readBigUInt64LE(META.lastPage)) + 1) * pageSize;
+    if (size < needed)
+      throw corrupt(file, `the file was cut short: it has ${size} bytes and needs ${needed}`);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Runs a storage call and turns LMDB's and the file system's errors into coded ones. */
+export function guard<T>(place: string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw storageError(place, cause);
+  }
+}
+
+export function storageError(place: string, cause: unknown): WinnowError {
+  if (cause instanceof WinnowError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (
+    /MDB_(INVALID|VERSION_MISMATCH|CORRUPTED|PAGE_NOTFOUND|PANIC|BAD_)/.test(message) ||
+    /not an LMDB file|Unknown type|End of buffer|Data read, but/.test(message)
+  ) {
+    return corrupt(place, `the LMDB file cannot be read: ${message}`);
+  }
+  return new WinnowError('WINNOW_STORAGE', message, {
+    place,
+    hint: 'check free space and permissions of the index folder; the last acknowledged write is still there',
+    cause,
+  });
+}
+
+/** lmdb-js's typings leave out the options that its implementation of this call takes. */
+function getBinaryFast(
+  db: Database<Buffer, number>,
+  key: number,
+  transaction?: Transaction,
+): Buffer | undefined {
+  const get = db.getBinaryFast as (key: number, options?: { transaction: Transaction }) => Buffer | undefined;
+  return get.call(db, key, transaction && { transaction });
+}
+
+/**
+ * A part's bytes under a held read transaction: a view of the memory map for large values, a copy for small ones.
+ * Views stay valid until `transaction.done()`.
+ */
+export function readPart(storage: Storage, key: number, transaction?: Transaction): Uint8Array | undefined {
+  const bytes: (Uint8Array & { isGlobal?: boolean }) | undefined = getBinaryFast(
+    storage.segments,
+    key,
+    transaction,
+  );
+  if (!bytes) return undefined;
+  const isView = bytes.isGlobal !== true && bytes.length >= ZERO_COPY_BYTES && bytes.byteOffset % 8 === 0;
+  // lmdb-js sets `length` of its shared buffer to the value's length; only an explicit end respects that.
+  return isView ? bytes : Uint8Array.prototype.slice.call(bytes, 0, bytes.length);
+}

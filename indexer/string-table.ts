@@ -1,0 +1,61 @@
+import { bytesOf, corrupt, viewU32 } from './format.ts';
+
+/** Strings one after another as UTF-8 with u32 offsets: [offsets (n + 1), bytes]. */
+export function encodeStrings(strings: readonly string[]): [Uint8Array, Uint8Array] {
+  const encoded = strings.map((string) => Buffer.from(string, 'utf8'));
+  const offsets = new Uint32Array(strings.length + 1);
+  encoded.forEach((bytes, i) => {
+    offsets[i + 1] = offsets[i]! + bytes.length;
+  });
+  return [bytesOf(offsets), Buffer.concat(encoded)];
+}
+
+/** Read access to {@link encodeStrings}; strings are decoded one at a time when asked for. */
+export class StringTable {
+  readonly length: number;
+  private readonly offsets: Uint32Array;
+  private readonly bytes: Buffer;
+
+  /** @throws WinnowError WINNOW_INDEX_CORRUPT when the offsets leave the bytes */
+  constructor(offsets: Uint8Array, bytes: Uint8Array, place: string) {
+    if (offsets.length < 4 || offsets.length % 4 !== 0) throw corrupt(place, 'string offsets are cut short');
+    this.offsets = viewU32(offsets, 0, offsets.length / 4);
+    this.length = this.offsets.length - 1;
+    if (this.offsets[this.length] !== bytes.length)
+      throw corrupt(place, 'string offsets do not end where the bytes end');
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  get(index: number): string {
+    return this.bytes.toString('utf8', this.offsets[index]!, this.offsets[index + 1]!);
+  }
+
+  /** Index of `string` in a table sorted by UTF-8 bytes, or -1. */
+  find(string: string): number {
+    const wanted = Buffer.from(string, 'utf8');
+    let low = 0;
+    let high = this.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const order = this.bytes.compare(
+        wanted,
+        0,
+        wanted.length,
+        this.offsets[middle]!,
+        this.offsets[middle + 1]!,
+      );
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  toArray(): string[] {
+    return Array.from({ length: this.length }, (_, i) => this.get(i));
+  }
+}
+
+/** Byte order of UTF-8, the order of {@link StringTable.find}. */
+export const compareUtf8 = (a: string, b: string): number =>
+  Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));

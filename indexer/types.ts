@@ -1,0 +1,66 @@
+import type { CorpusDocument } from '../corpus/types.ts';
+import type { FilterTypeName } from './format.ts';
+
+/** A sparse vector with u8 impacts: `termIds` strictly ascending, `impacts` 1..255, same length. */
+export interface ImpactVector {
+  readonly termIds: Uint16Array;
+  readonly impacts: Uint8Array;
+}
+
+/** Sparse weights before quantisation; `weights` > 0, `termIds` strictly ascending. Structurally the encoder's SparseVector. */
+export interface WeightVector {
+  readonly termIds: Uint16Array;
+  readonly weights: Float32Array;
+}
+
+/** A document or passage ready for the index. */
+export interface IndexableDocument {
+  readonly document: CorpusDocument;
+  readonly vector: WeightVector;
+  /** Analysed words of title and text in order, repeated as in the text, for BM25. */
+  readonly words: readonly string[];
+}
+
+/** One source document as read from a corpus, whole or cut into passages. */
+export interface SourceDocument {
+  readonly id: string;
+  /** Changes when the source changes; an unchanged source need not be encoded again. */
+  readonly contentHash: string;
+  readonly documents: readonly CorpusDocument[];
+}
+
+/** One source document with the passages it became; replaced and deleted as a whole. */
+export interface IndexableSource {
+  readonly id: string;
+  /** Changes when the source changes; an unchanged source need not be encoded again. */
+  readonly contentHash: string;
+  readonly documents: readonly IndexableDocument[];
+}
+
+export interface FilterField {
+  readonly name: string;
+  readonly type: FilterTypeName;
+}
+
+/** What an index is built with; fixed when it is created. */
+export interface IndexSettings {
+  readonly modelName: string;
+  readonly modelHash: string;
+  /** weight = impact * impactScale; 255 * impactScale is the largest weight kept. */
+  readonly impactScale: number;
+  readonly filterFields: readonly FilterField[];
+}
+
+export interface IndexStats {
+  readonly generation: number;
+  /** Live documents (passages count one each). */
+  readonly documents: number;
+  readonly deleted: number;
+  /** Source documents. */
+  readonly sources: number;
+  readonly segments: number;
+  readonly postings: number;
+  /** Bytes of all segment parts by name; `stored` is everything else in the file. */
+  readonly bytes: Readonly<Record<string, number>>;
+  readonly settings: IndexSettings;
+}

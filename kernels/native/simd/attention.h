@@ -1,0 +1,62 @@
+// Multi-head self-attention over a ragged batch: sequences follow each other without padding, each attends to itself.
+#pragma once
+#include "gemm-f32.h"
+
+// qkv[T][3 * H] holds query, key, value of H = heads * size columns; sequence d owns rows starts[d] .. starts[d + 1] - 1.
+// out[T][H] = softmax(q k^T / sqrt(size)) v per head. size is a multiple of 16.
+// scratch: (2 * pad32(size) + 12) * pad32(longest sequence) + 12 * 32 floats.
+void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
+                       int32_t heads, int32_t size) {
+  size_t H = (size_t)heads * size, row = 3 * H, wide = ((size_t)size + 31) / 32 * 32;
+  float inverse = 1.0f / __builtin_sqrtf((float)size);
+  for (int32_t d = 0; d < sequences; d++) {
+    int32_t length = starts[d + 1] - starts[d];
+    size_t padded = ((size_t)length + 31) / 32 * 32;
+    float *keys = scratch, *values = keys + padded * size, *scores = values + padded * wide;
+    float *mixed = scores + padded * 12;
+    for (int32_t h = 0; h < heads; h++) {
+      const float *base = qkv + (size_t)starts[d] * row + (size_t)h * size;
+      // Keys become a packed matrix of `length` outputs and `size` inputs, values one of `size` outputs.
+      for (size_t t = 0; t < padded; t++) {
+        float *key = keys + (t / 16) * 16 * size + t % 16;
+        const float *from = base + t * row + H;
+        if (t < (size_t)length) for (int32_t k = 0; k < size; k++) key[16 * k] = from[k];
+        else for (int32_t k = 0; k < size; k++) key[16 * k] = 0;
+      }
+      for (int32_t t = 0; t < length; t++)
+        for (size_t panel = 0; panel < wide; panel += 16) {
+          float *to = values + panel * length + 16 * (size_t)t;
+          if (panel < (size_t)size) memcpy(to, base + (size_t)t * row + 2 * H + panel, 64);
+          else memset(to, 0, 64);
+        }
+      for (int32_t t = 0; t < length; t += F32_TILE_ROWS) {
+        int rows = length - t < F32_TILE_ROWS ? length - t : F32_TILE_ROWS;
+        const float *queries = base + (size_t)t * row;
+        for (size_t n = 0; n < padded; n += F32_TILE_COLUMNS)
+          WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(queries, row, ROWS, keys, (size_t)size, n, scores + n, padded))
+        float weight[F32_TILE_ROWS];
+        for (int r = 0; r < rows; r++) {
+          float *score = scores + r * padded;
+          vf top = vf_set(score[0]);
+          for (int32_t n = 0; n < length; n += LANES) top = vf_max(top, vf_load_some(score + n, length - n, score[0]));
+          vf most = vf_set(vf_top(top)), factor = vf_set(inverse), total = vf_set(0);
+          for (int32_t n = 0; n < length; n += LANES) {
+            vf e = vf_exp(vf_mul(vf_sub(vf_load(score + n), most), factor));
+            vf_store(score + n, e);
+            if (length - n >= LANES) total = vf_add(total, e);
+            else total = vf_add(total, vf_load_part(score + n, length - n, 0));
+          }
+          weight[r] = 1.0f / vf_sum(total);
+        }
+        for (size_t c = 0; c < (size_t)size; c += F32_TILE_COLUMNS) {
+          WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(scores, padded, ROWS, values, (size_t)length, c, mixed, F32_TILE_COLUMNS))
+          size_t columns = (size_t)size - c < F32_TILE_COLUMNS ? (size_t)size - c : F32_TILE_COLUMNS;
+          for (int r = 0; r < rows; r++)
+            for (size_t i = 0; i < columns; i++)
+              out[(size_t)(starts[d] + t + r) * H + (size_t)h * size + c + i] =
+                  mixed[r * F32_TILE_COLUMNS + i] * weight[r];
+        }
+      }
+    }
+  }
+}

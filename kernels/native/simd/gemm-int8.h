@@ -1,0 +1,74 @@
+// int8 dense product and the fused vocabulary head. Shapes: T rows (tokens), K inputs, N outputs.
+#pragma once
+#include "finish.h"
+#include "tile-int8.h"
+
+// Rows of quantised activations: value = scale[t] * u7 + minimum[t]; `stride` = bytes a row, a multiple of 16 >= K.
+// Weights: value = scale[n] * s8; sum[n] = sum over k of s8, as f32; panels padded to 32 outputs.
+// out[t * out_stride + n] = w_scale[n] * (x_scale[t] * acc + x_min[t] * w_sum[n]) + bias[n]
+void KERNEL(gemm_int8)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *w, const float *w_scale,
+                       const float *w_sum, const float *bias, float *out, int32_t T, int32_t stride, int32_t N,
+                       int32_t out_stride) {
+  int32_t acc[INT8_TILE_ROWS * INT8_TILE_COLUMNS];
+  size_t quads = (size_t)stride / 4;
+  for (int32_t n = 0; n < N; n += INT8_TILE_COLUMNS) {
+    const int8_t *panel = w + (size_t)n * stride;
+    int columns = N - n < INT8_TILE_COLUMNS ? N - n : INT8_TILE_COLUMNS;
+    for (int32_t t = 0; t < T; t += INT8_TILE_ROWS) {
+      int rows = T - t < INT8_TILE_ROWS ? T - t : INT8_TILE_ROWS;
+      const uint8_t *tile = x + (size_t)t * stride;
+      WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
+      finish_tile(acc, rows, columns, INT8_TILE_COLUMNS, x_scale + t, x_min + t, w_scale + n, w_sum + n, bias + n,
+                  out + (size_t)t * out_stride + n, out_stride);
+    }
+  }
+}
+
+// The integer part alone: out[t * N + n] = sum over k of x[t][k] * w[n][k]. What tests compare bit for bit.
+void KERNEL(gemm_int8_exact)(const uint8_t *x, const int8_t *w, int32_t *out, int32_t T, int32_t stride, int32_t N) {
+  int32_t acc[INT8_TILE_ROWS * INT8_TILE_COLUMNS];
+  for (int32_t n = 0; n < N; n += INT8_TILE_COLUMNS) {
+    int columns = N - n < INT8_TILE_COLUMNS ? N - n : INT8_TILE_COLUMNS;
+    for (int32_t t = 0; t < T; t += INT8_TILE_ROWS) {
+      int rows = T - t < INT8_TILE_ROWS ? T - t : INT8_TILE_ROWS;
+      const uint8_t *tile = x + (size_t)t * stride;
+      const int8_t *panel = w + (size_t)n * stride;
+      WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
+      for (int r = 0; r < rows; r++)
+        memcpy(out + (size_t)(t + r) * N + n, acc + r * INT8_TILE_COLUMNS, 4 * (size_t)columns);
+    }
+  }
+}
+
+// The vocabulary product fused with the running maximum: no T x N buffer exists.
+// Document d owns rows starts[d] .. starts[d + 1] - 1; an empty document gets -infinity.
+// out[d * out_stride + n] = max over its rows of the gemm_int8 value; out_stride >= N padded to 32.
+void KERNEL(head_max_int8)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *w,
+                           const float *w_scale, const float *w_sum, const float *bias, const int32_t *starts,
+                           float *out, int32_t documents, int32_t stride, int32_t N, int32_t out_stride) {
+  int32_t acc[INT8_TILE_ROWS * INT8_TILE_COLUMNS];
+  size_t quads = (size_t)stride / 4;
+  for (int32_t n = 0; n < N; n += INT8_TILE_COLUMNS) {
+    const int8_t *panel = w + (size_t)n * stride;
+    for (int32_t d = 0; d < documents; d++) {
+      vf best[INT8_TILE_COLUMNS / LANES];
+      for (int c = 0; c < INT8_TILE_COLUMNS / LANES; c++) best[c] = vf_set(-__builtin_inff());
+      for (int32_t t = starts[d]; t < starts[d + 1]; t += INT8_TILE_ROWS) {
+        int rows = starts[d + 1] - t < INT8_TILE_ROWS ? starts[d + 1] - t : INT8_TILE_ROWS;
+        const uint8_t *tile = x + (size_t)t * stride;
+        WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
+        for (int r = 0; r < rows; r++) {
+          vf scale = vf_set(x_scale[t + r]), minimum = vf_set(x_min[t + r]);
+          for (int c = 0; c < INT8_TILE_COLUMNS / LANES; c++) {
+            vf value = vf_mul(vf_from_int(vi_load(acc + r * INT8_TILE_COLUMNS + c * LANES)), scale);
+            best[c] = vf_max(best[c], vf_fma(vf_load(w_sum + n + c * LANES), minimum, value));
+          }
+        }
+      }
+      for (int c = 0; c < INT8_TILE_COLUMNS / LANES; c++) {
+        int at = n + c * LANES;
+        vf_store(out + (size_t)d * out_stride + at, vf_fma(best[c], vf_load(w_scale + at), vf_load(bias + at)));
+      }
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// The vocabulary head beyond the int8 maximum of gemm-int8.h: which token wins, the f32 form, the exact value of chosen
+// pairs, and the exact sparse backward step. T tokens, K hidden, N terms, documents as in head_max_int8.
+#pragma once
+#include "gemm-f32.h"
+#include "tile-int8.h"
+
+// The value of one accumulator as gemm_int8 computes it, before w_scale and bias.
+#define HEAD_INFINITY __builtin_inff()
+
+// out and winners [documents][out_stride]: the maximum over a document's tokens and the first row that reaches it
+// (-1 when the document is empty). Cut Cross-Entropy's idea (Wijmans et al., arXiv 2411.09009) for a max head: no T x N buffer.
+void KERNEL(head_argmax_int8)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *w,
+                              const float *w_scale, const float *w_sum, const float *bias, const int32_t *starts,
+                              float *out, int32_t *winners, int32_t documents, int32_t stride, int32_t N,
+                              int32_t out_stride) {
+  int32_t acc[INT8_TILE_ROWS * INT8_TILE_COLUMNS];
+  for (int32_t n = 0; n < N; n += INT8_TILE_COLUMNS) {
+    int columns = N - n < INT8_TILE_COLUMNS ? N - n : INT8_TILE_COLUMNS;
+    for (int32_t d = 0; d < documents; d++) {
+      float best[INT8_TILE_COLUMNS];
+      int32_t winner[INT8_TILE_COLUMNS];
+      for (int c = 0; c < INT8_TILE_COLUMNS; c++) best[c] = -HEAD_INFINITY, winner[c] = -1;
+      for (int32_t t = starts[d]; t < starts[d + 1]; t += INT8_TILE_ROWS) {
+        int rows = starts[d + 1] - t < INT8_TILE_ROWS ? starts[d + 1] - t : INT8_TILE_ROWS;
+        const uint8_t *tile = x + (size_t)t * stride;
+        const int8_t *panel = w + (size_t)n * stride;
+        WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
+        for (int r = 0; r < rows; r++) {
+          float scale = x_scale[t + r], minimum = x_min[t + r];
+          for (int c = 0; c < INT8_TILE_COLUMNS; c++) {
+            float value = scale * (float)acc[r * INT8_TILE_COLUMNS + c] + minimum * w_sum[n + c];
+            winner[c] = value > best[c] ? t + r : winner[c];
+            best[c] = value > best[c] ? value : best[c];
+          }
+        }
+      }
+      for (int c = 0; c < columns; c++) {
+        out[(size_t)d * out_stride + n + c] = best[c] * w_scale[n + c] + bias[n + c];
+        winners[(size_t)d * out_stride + n + c] = winner[c];
+      }
+    }
+  }
+}
+
+// The same in f32: x [T][K], w packed as gemm_f32 takes it.
+void KERNEL(head_argmax_f32)(const float *x, const float *w, const float *bias, const int32_t *starts, float *out,
+                             int32_t *winners, int32_t documents, int32_t K, int32_t N, int32_t out_stride) {
+  float acc[F32_TILE_ROWS * F32_TILE_COLUMNS];
+  for (int32_t n = 0; n < N; n += F32_TILE_COLUMNS) {
+    int columns = N - n < F32_TILE_COLUMNS ? N - n : F32_TILE_COLUMNS;
+    for (int32_t d = 0; d < documents; d++) {
+      float best[F32_TILE_COLUMNS];
+      int32_t winner[F32_TILE_COLUMNS];
+      for (int c = 0; c < F32_TILE_COLUMNS; c++) best[c] = -HEAD_INFINITY, winner[c] = -1;
+      for (int32_t t = starts[d]; t < starts[d + 1]; t += F32_TILE_ROWS) {
+        int rows = starts[d + 1] - t < F32_TILE_ROWS ? starts[d + 1] - t : F32_TILE_ROWS;
+        const float *tile = x + (size_t)t * K;
+        WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
+        for (int r = 0; r < rows; r++) {
+          for (int c = 0; c < F32_TILE_COLUMNS; c++) {
+            float value = acc[r * F32_TILE_COLUMNS + c];
+            winner[c] = value > best[c] ? t + r : winner[c];
+            best[c] = value > best[c] ? value : best[c];
+          }
+        }
+      }
+      for (int c = 0; c < columns; c++) {
+        out[(size_t)d * out_stride + n + c] = best[c] + bias[n + c];
+        winners[(size_t)d * out_stride + n + c] = winner[c];
+      }
+    }
+  }
+}
+
+// out[i] = x[rows[i]] . w[terms[i]] + bias[terms[i]] with f32 x [T][K] and packed int8 w: frees the terms that matter from
+// the quantisation of x.
+void KERNEL(score_pairs_int8)(const float *x, const int8_t *w, const float *w_scale, const float *bias,
+                              const int32_t *rows, const int32_t *terms, float *out, int32_t pairs, int32_t K,
+                              int32_t stride) {
+  for (int32_t i = 0; i < pairs; i++) {
+    size_t term = (size_t)terms[i];
+    const int8_t *column = w + (term / 16) * 16 * (size_t)stride + (term % 16) * 4;
+    const float *row = x + (size_t)rows[i] * K;
+    float sum[4] = {0};
+    for (int32_t k = 0; k < K; k++) sum[k % 4] += row[k] * (float)column[(k / 4) * 64 + k % 4];
+    out[i] = (sum[0] + sum[1] + sum[2] + sum[3]) * w_scale[term] + bias[term];
+  }
+}
+
+// Exact gradient of a max head, for pairs (winning row, term) with gradient g of the pair's logit:
+//   dx[row] += g * w[term],  dw[term] += g * x[row]
+// All f32 and row-major: x, dx [T][K]; w, dw [N][K]. Pairs that did not win have gradient 0, so nothing is left out.
+void KERNEL(head_backward)(const float *x, const float *w, const int32_t *rows, const int32_t *terms,
+                           const float *gradients, float *dx, float *dw, int32_t pairs, int32_t K) {
+  for (int32_t i = 0; i < pairs; i++) {
+    const float *row = x + (size_t)rows[i] * K, *term = w + (size_t)terms[i] * K;
+    float *d_row = dx + (size_t)rows[i] * K, *d_term = dw + (size_t)terms[i] * K;
+    vf g = vf_set(gradients[i]);
+    for (int32_t k = 0; k < K; k += LANES) {
+      int left = K - k;
+      vf_store_some(d_row + k, vf_fma(g, vf_load_some(term + k, left, 0), vf_load_some(d_row + k, left, 0)), left);
+      vf_store_some(d_term + k, vf_fma(g, vf_load_some(row + k, left, 0), vf_load_some(d_term + k, left, 0)), left);
+    }
+  }
+}

@@ -1,0 +1,148 @@
+// Row-wise steps between the products: embedding sum, LayerNorm, GELU, each fused with the u7 quantisation that the next
+// int8 product needs. T rows, K columns; `stride` = bytes of a quantised row, a multiple of 16 >= K, padded with 0.
+#pragma once
+#include "vec.h"
+
+// Columns that are spread over several bytes, so that a few outlying channels do not set the step of a whole row.
+// share[K] = 1 / copies of a column; splits = { count, then count x { column, copies, first extra byte } }; NULL = none.
+// A column's extra bytes lie at K and beyond; the weights repeat its inputs there (spread.ts).
+struct spread {
+  const float *share;
+  const int32_t *splits;
+};
+
+INLINE uint8_t quantize_copy(int32_t total, int32_t copies, int32_t copy) { return (uint8_t)((total + copy) / copies); }
+
+// Each byte q of a column stands for scale * q + minimum, its copies are added up:
+//   q = round_half_even((x - low) * (127 / (high - low))), 0..127, for a column of one byte;
+//   copies c: the total round_half_even((x - c low) * ...), 0..127 c, is dealt out as evenly as integers go.
+// A row whose range is under 1e-30 counts as constant: 127 / range would not be finite.
+INLINE void quantize_row(const float *x, float low, float high, struct spread spread, uint8_t *out, float *scale,
+                         float *minimum, int32_t K, int32_t stride) {
+  float range = high - low;
+  float inverse = range > 1e-30f ? 127.0f / range : 0.0f;
+  *scale = range / 127.0f;
+  *minimum = low;
+  vf base = vf_set(low), factor = vf_set(inverse), bottom = vf_set(0), top = vf_set(127.0f);
+  for (int32_t k = 0; k < K; k += LANES) {
+    vf steps = vf_mul(vf_sub(vf_load_some(x + k, K - k, low), base), factor);
+    vi bytes = vf_round(vf_max(vf_min(steps, top), bottom));
+    if (K - k >= LANES) {
+      vi_store_u8(out + k, bytes);
+    } else {
+      uint8_t tail[LANES];
+      vi_store_u8(tail, bytes);
+      memcpy(out + k, tail, (size_t)(K - k));
+    }
+  }
+  if (stride > K) memset(out + K, 0, (size_t)(stride - K));
+  if (spread.splits == NULL) return;
+  for (int32_t i = 0; i < spread.splits[0]; i++) {
+    const int32_t *split = spread.splits + 1 + 3 * i;
+    int32_t column = split[0], copies = split[1];
+    float steps = (x[column] - (float)copies * low) * inverse, most = 127.0f * (float)copies;
+    steps = steps < most ? steps : most;
+    steps = steps > 0 ? steps : 0;
+    // Adding and taking away 2^23 rounds half to even, as the vector units do.
+    int32_t total = (int32_t)((steps + 8388608.0f) - 8388608.0f);
+    out[column] = quantize_copy(total, copies, 0);
+    for (int32_t c = 1; c < copies; c++) out[split[2] + c - 1] = quantize_copy(total, copies, c);
+  }
+}
+
+// Quantises a finished f32 row: its range, with outlying columns counted at their share, then its bytes.
+INLINE void range_and_quantize(const float *row, struct spread spread, uint8_t *out, float *scale, float *minimum,
+                               int32_t K, int32_t stride) {
+  vf low = vf_set(__builtin_inff()), high = vf_set(-__builtin_inff());
+  float first = spread.share ? row[0] * spread.share[0] : row[0];
+  for (int32_t k = 0; k < K; k += LANES) {
+    vf v = vf_load_some(row + k, K - k, first);
+    if (spread.share) v = vf_mul(v, vf_load_some(spread.share + k, K - k, 1.0f));
+    low = vf_min(low, v);
+    high = vf_max(high, v);
+  }
+  quantize_row(row, vf_bottom(low), vf_top(high), spread, out, scale, minimum, K, stride);
+}
+
+void KERNEL(quantize_rows)(const float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K,
+                           int32_t stride, const float *share, const int32_t *splits) {
+  struct spread spread = {share, splits};
+  for (int32_t t = 0; t < T; t++)
+    range_and_quantize(x + (size_t)t * K, spread, out + (size_t)t * stride, scale + t, minimum + t, K, stride);
+}
+
+// x = GELU(x) in place, then quantised as quantize_rows does.
+void KERNEL(gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K, int32_t stride,
+                           const float *share, const int32_t *splits) {
+  struct spread spread = {share, splits};
+  for (int32_t t = 0; t < T; t++) {
+    float *row = x + (size_t)t * K;
+    for (int32_t k = 0; k < K; k += LANES) vf_store_some(row + k, vf_gelu(vf_load_some(row + k, K - k, 0)), K - k);
+    range_and_quantize(row, spread, out + (size_t)t * stride, scale + t, minimum + t, K, stride);
+  }
+}
+
+void KERNEL(gelu)(float *x, int32_t count) {
+  for (int32_t k = 0; k < count; k += LANES) {
+    vf v = vf_gelu(vf_load_some(x + k, count - k, 0));
+    vf_store_some(x + k, v, count - k);
+  }
+}
+
+// out = LayerNorm(x + residual) * gamma + beta, quantised too. `residual` may be NULL; `out` may be x or residual.
+// `quantized` may be NULL (then scale and minimum are not written).
+void KERNEL(layer_norm_quantize)(const float *x, const float *residual, const float *gamma, const float *beta,
+                                 float epsilon, float *out, uint8_t *quantized, float *scale, float *minimum, int32_t T,
+                                 int32_t K, int32_t stride, const float *share, const int32_t *splits) {
+  struct spread spread = {share, splits};
+  for (int32_t t = 0; t < T; t++) {
+    const float *row = x + (size_t)t * K;
+    const float *other = residual ? residual + (size_t)t * K : NULL;
+    float *to = out + (size_t)t * K;
+    vf total = vf_set(0);
+    for (int32_t k = 0; k < K; k += LANES) {
+      vf v = vf_load_some(row + k, K - k, 0);
+      if (other) v = vf_add(v, vf_load_some(other + k, K - k, 0));
+      total = vf_add(total, v);
+      vf_store_some(to + k, v, K - k);
+    }
+    float mean = vf_sum(total) / (float)K;
+    vf center = vf_set(mean), squares = vf_set(0);
+    for (int32_t k = 0; k < K; k += LANES) {
+      vf d = vf_sub(vf_load_some(to + k, K - k, mean), center);
+      squares = vf_fma(d, d, squares);
+    }
+    vf factor = vf_set(1.0f / __builtin_sqrtf(vf_sum(squares) / (float)K + epsilon));
+    for (int32_t k = 0; k < K; k += LANES) {
+      int left = K - k;
+      vf normal = vf_mul(vf_sub(vf_load_some(to + k, left, 0), center), factor);
+      vf_store_some(to + k, vf_fma(normal, vf_load_some(gamma + k, left, 0), vf_load_some(beta + k, left, 0)), left);
+    }
+    if (quantized)
+      range_and_quantize(to, spread, quantized + (size_t)t * stride, scale + t, minimum + t, K, stride);
+  }
+}
+
+// out[t] = words[ids[t]] + places[positions[t]] + kinds[types[t]]; words are packed int8 panels (see tile-int8.h).
+void KERNEL(embed)(const int32_t *ids, const int32_t *positions, const int32_t *types, const int8_t *words,
+                   const float *word_scale, const float *places, const float *kinds, float *out, int32_t T, int32_t K,
+                   int32_t stride) {
+  for (int32_t t = 0; t < T; t++) {
+    size_t id = (size_t)ids[t];
+    const int8_t *word = words + (id / 16) * 16 * (size_t)stride + (id % 16) * 4;
+    const float *place = places + (size_t)positions[t] * K, *kind = kinds + (size_t)types[t] * K;
+    float scale = word_scale[id], *to = out + (size_t)t * K;
+    for (int32_t k = 0; k < K; k++) to[k] = scale * (float)word[(k / 4) * 64 + k % 4] + place[k] + kind[k];
+  }
+}
+
+// Writes the indexes and values with values[i] > threshold, rising; returns how many. Room for N is the caller's duty.
+int32_t KERNEL(collect_above)(const float *values, float threshold, int32_t *indexes, float *kept, int32_t N) {
+  int32_t count = 0;
+  for (int32_t n = 0; n < N; n++) {
+    indexes[count] = n;
+    kept[count] = values[n];
+    count += values[n] > threshold;
+  }
+  return count;
+}

@@ -1,0 +1,107 @@
+import type { Generation, SegmentView } from '../indexer/generation.ts';
+import { NOT_DENSE } from '../indexer/posting-lists.ts';
+import { type Accept, accepts } from './accept.ts';
+import { WINDOW_DOCS } from './exact-scan.ts';
+import { luceneLength } from './lucene-length.ts';
+import type { TopK } from './top-k.ts';
+
+/** Anserini's values, with which the published BEIR figures were made (Lucene's own defaults are 1.2 and .75). */
+export const BM25_K1 = 0.9;
+export const BM25_B = 0.4;
+
+/** A query word with its inverse document frequency over the whole index. */
+export interface Bm25Term {
+  readonly word: string;
+  readonly idf: number;
+}
+
+export interface Bm25Query {
+  readonly terms: readonly Bm25Term[];
+  /** By document length in words (clamped): `k1 * (1 - b + b * length / averageLength)`. */
+  readonly norm: (length: number) => number;
+}
+
+/**
+ * Collects idf and length statistics of an index for the words of a query; a word given twice counts twice.
+ *
+ * Lucene's BM25Similarity: idf = ln(1 + (N - df + .5) / (df + .5)), tf part = tf / (tf + norm), no (k1 + 1). Deleted
+ * documents count until their segment is merged, as in Lucene.
+ */
+export function bm25Query(generation: Generation, words: readonly string[]): Bm25Query {
+  let numDocs = 0;
+  let sumLengths = 0;
+  for (const { segment } of generation.segments) {
+    numDocs += segment.numDocs;
+    sumLengths += segment.sumLengths;
+  }
+  const average = Math.max(1, sumLengths / Math.max(1, numDocs));
+  const terms = words.map((word) => {
+    let df = 0;
+    for (const { segment } of generation.segments) {
+      const list = segment.words.find(word);
+      if (list >= 0) df += segment.lexical.documentFrequency(list);
+    }
+    return { word, idf: Math.log(1 + (numDocs - df + 0.5) / (df + 0.5)) };
+  });
+  return { terms, norm: (length) => BM25_K1 * (1 - BM25_B + (BM25_B * luceneLength(length)) / average) };
+}
+
+/** Norm of every document of a segment; computed once a segment and average length. */
+function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float64Array {
+  const byLength = new Map<number, number>();
+  return Float64Array.from(view.segment.lengths, (length) => {
+    let value = byLength.get(length);
+    if (value === undefined) {
+      value = norm(length);
+      byLength.set(length, value);
+    }
+    return value;
+  });
+}
+
+const normCache = new WeakMap<SegmentView, Float64Array>();
+
+/** Exact BM25 top-k of one segment, windowed like the sparse scan. */
+export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, top: TopK): void {
+  const { segment } = view;
+  const { lexical, ranks } = segment;
+  const norms = normCache.get(view) ?? segmentNorms(view, query.norm);
+  normCache.set(view, norms);
+  const lists = query.terms
+    .map(({ word, idf }) => ({ list: segment.words.find(word), idf }))
+    .filter(({ list }) => list >= 0);
+  for (const { list } of lists) lexical.verify(list);
+  const cursors = lists.map(() => 0);
+  const scores = new Float64Array(WINDOW_DOCS);
+  for (let start = 0; start < segment.numDocs; start += WINDOW_DOCS) {
+    const end = Math.min(start + WINDOW_DOCS, segment.numDocs);
+    scores.fill(0);
+    lists.forEach(({ list, idf }, i) => {
+      const slot = lexical.denseSlots[list]!;
+      if (slot !== NOT_DENSE) {
+        const column = slot * lexical.columnStride;
+        for (let docId = start; docId < end; docId++) {
+          const tf = lexical.columns[column + docId]!;
+          if (tf > 0) scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+        }
+        return;
+      }
+      const cell = list * lexical.numChunks + (start >>> 16);
+      const chunkStart = start & ~0xffff;
+      const stop = end - chunkStart;
+      const last = lexical.starts[cell + 1]!;
+      let p = start === chunkStart ? lexical.starts[cell]! : cursors[i]!;
+      for (; p < last && lexical.localIds[p]! < stop; p++) {
+        const docId = chunkStart + lexical.localIds[p]!;
+        const tf = lexical.values[p]!;
+        scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+      }
+      cursors[i] = p;
+    });
+    for (let docId = start; docId < end; docId++) {
+      const score = scores[docId - start]!;
+      if (score > 0 && score >= top.threshold && accepts(accept, docId))
+        top.offer(score, ranks[docId]!, docId);
+    }
+  }
+}

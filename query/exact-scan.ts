@@ -1,0 +1,160 @@
+import type { PostingLists } from '../indexer/posting-lists.ts';
+import { NOT_DENSE } from '../indexer/posting-lists.ts';
+import type { Segment } from '../indexer/segment.ts';
+import { type PostingSearch, postingSearch } from '../kernels/posting-search.ts';
+import { type Accept, accepts, countAccepted, forEachAccepted } from './accept.ts';
+import type { ImpactQuery } from './impact-query.ts';
+import type { TopK } from './top-k.ts';
+
+/** Documents scored at a time: 8,192 u32 accumulators stay in the first-level cache. */
+export const WINDOW_DOCS = 8192;
+
+/** A query term that occurs in a segment: its posting list and integer weight. */
+export interface QueryList {
+  readonly list: number;
+  readonly weight: number;
+}
+
+/** The lists of a segment that a query touches, each checked before its first use. */
+export function queryLists(segment: Segment, query: ImpactQuery): QueryList[] {
+  const found: QueryList[] = [];
+  query.termIds.forEach((termId, i) => {
+    const list = segment.listOfTerm(termId);
+    if (list < 0) return;
+    segment.impacts.verify(list);
+    found.push({ list, weight: query.weights[i]! });
+  });
+  return found;
+}
+
+/** The native or WebAssembly search of a segment, made when first needed; undefined where only TypeScript runs. */
+const kernels = new WeakMap<PostingLists, { search: PostingSearch | undefined }>();
+
+/**
+ * Exact top-k of one segment by the fastest backend; equal to {@link exactScan} in every bit.
+ *
+ * @param scores scratch of {@link exactScan}
+ */
+export function exactSearch(
+  segment: Segment,
+  lists: readonly QueryList[],
+  accept: Accept,
+  top: TopK,
+  scores: Uint32Array,
+): void {
+  if (lists.length === 0) return;
+  const { impacts, ranks } = segment;
+  let kernel = kernels.get(impacts);
+  if (!kernel) {
+    kernel = { search: postingSearch({ ...impacts.block, ranks }) };
+    kernels.set(impacts, kernel);
+  }
+  if (!kernel.search) {
+    exactScan(segment, lists, accept, top, scores);
+    return;
+  }
+  const query = new Uint32Array(2 * lists.length);
+  lists.forEach(({ list, weight }, i) => {
+    query[i] = list;
+    query[lists.length + i] = weight;
+  });
+  const { count, docIds, scores: found } = kernel.search(query, accept, top.k);
+  for (let i = 0; i < count; i++) top.offer(found[i]!, ranks[docIds[i]!]!, docIds[i]!);
+}
+
+/**
+ * Exact top-k of one segment by windowed term-at-a-time scoring: for each window of documents, add every list's
+ * contributions to integer accumulators, then offer the documents that reach the threshold.
+ *
+ * This is the specification of the search kernels, their fallback and their test oracle; `scores` is scratch of at
+ * least {@link WINDOW_DOCS} zeros and is left zeroed.
+ */
+export function exactScan(
+  segment: Segment,
+  lists: readonly QueryList[],
+  accept: Accept,
+  top: TopK,
+  scores: Uint32Array,
+): void {
+  const { impacts, ranks } = segment;
+  const cursors = lists.map(() => 0);
+  for (let start = 0; start < impacts.numDocs; start += WINDOW_DOCS) {
+    const end = Math.min(start + WINDOW_DOCS, impacts.numDocs);
+    for (let i = 0; i < lists.length; i++)
+      cursors[i] = addWindow(impacts, lists[i]!, start, end, cursors[i]!, scores);
+    for (let docId = start; docId < end; docId++) {
+      const score = scores[docId - start]!;
+      if (score === 0) continue;
+      scores[docId - start] = 0;
+      if (score >= top.threshold && accepts(accept, docId)) top.offer(score, ranks[docId]!, docId);
+    }
+  }
+}
+
+/** Adds one list's postings in [start, end); returns the posting to continue from in the next window. */
+function addWindow(
+  impacts: PostingLists,
+  { list, weight }: QueryList,
+  start: number,
+  end: number,
+  cursor: number,
+  scores: Uint32Array,
+): number {
+  const { localIds, values, starts, columns, numChunks } = impacts;
+  const slot = impacts.denseSlots[list]!;
+  if (slot !== NOT_DENSE) {
+    const column = slot * impacts.columnStride + start;
+    for (let i = 0; i < end - start; i++) scores[i]! += weight * columns[column + i]!;
+    return 0;
+  }
+  // Windows divide chunks, so a window never straddles two of them.
+  const cell = list * numChunks + (start >>> 16);
+  const local = start & 0xffff;
+  const stop = local + (end - start);
+  const last = starts[cell + 1]!;
+  let p = local === 0 ? starts[cell]! : cursor;
+  for (; p < last && localIds[p]! < stop; p++) scores[localIds[p]! - local]! += weight * values[p]!;
+  return p;
+}
+
+/**
+ * Exact top-k among few accepted documents: their forward vectors are scored, no posting is touched.
+ *
+ * @param weights scratch of one zero a vocabulary entry; left zeroed
+ */
+export function exactForward(
+  segment: Segment,
+  query: ImpactQuery,
+  accept: Uint8Array,
+  top: TopK,
+  weights: Uint16Array,
+): void {
+  const { ranks } = segment;
+  query.termIds.forEach((termId, i) => {
+    weights[termId] = query.weights[i]!;
+  });
+  forEachAccepted(accept, (docId) => {
+    const score = forwardScore(segment, docId, weights);
+    if (score > 0 && score >= top.threshold) top.offer(score, ranks[docId]!, docId);
+  });
+  for (const termId of query.termIds) weights[termId] = 0;
+}
+
+/** Integer score of one document from its forward vector; `weights` is indexed by termId. */
+export function forwardScore(segment: Segment, docId: number, weights: Uint16Array): number {
+  const { termIds, impacts } = segment.vector(docId);
+  let score = 0;
+  for (let i = 0; i < termIds.length; i++) score += weights[termIds[i]!]! * impacts[i]!;
+  return score;
+}
+
+/** Whether scoring the accepted documents one by one touches fewer entries than scanning the query's lists. */
+export function forwardIsCheaper(
+  segment: Segment,
+  lists: readonly QueryList[],
+  accept: Accept,
+): accept is Uint8Array {
+  if (!accept) return false;
+  const postings = lists.reduce((sum, { list }) => sum + segment.impacts.documentFrequency(list), 0);
+  return countAccepted(accept) * (segment.numPostings / segment.numDocs) < postings;
+}

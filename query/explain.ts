@@ -1,0 +1,41 @@
+import type { WordPieceTokenizer } from '../encoder/wordpiece.ts';
+import type { Segment } from '../indexer/segment.ts';
+import type { ImpactQuery } from './impact-query.ts';
+
+/** How one query token contributed to a document's score. */
+export interface TokenExplanation {
+  readonly token: string;
+  /** Query weight. */
+  readonly idf: number;
+  /** Document weight; 0 when the document lacks the token. */
+  readonly weight: number;
+  /** idf * weight, up to the rounding of integer scores. */
+  readonly contribution: number;
+  /** `text`: the token stands in the document; `added`: the model added it; `missing`: the document lacks it. */
+  readonly origin: 'text' | 'added' | 'missing';
+}
+
+/**
+ * Splits a document's score by query token, largest contribution first. The contributions sum to the score exactly as
+ * the engine computes it.
+ *
+ * @param textIds WordPiece ids of the document's title and text
+ */
+export function explainTokens(
+  segment: Segment,
+  docId: number,
+  query: ImpactQuery,
+  impactScale: number,
+  tokenizer: WordPieceTokenizer,
+  textIds: ReadonlySet<number>,
+): TokenExplanation[] {
+  const { termIds, impacts } = segment.vector(docId);
+  const impactOf = new Map(Array.from(termIds, (termId, i) => [termId, impacts[i]!]));
+  return Array.from(query.termIds, (termId, i): TokenExplanation => {
+    const impact = impactOf.get(termId) ?? 0;
+    const idf = query.weights[i]! / query.scale;
+    const weight = impact * impactScale;
+    const origin = impact === 0 ? 'missing' : textIds.has(termId) ? 'text' : 'added';
+    return { token: tokenizer.tokens[termId]!, idf, weight, contribution: idf * weight, origin };
+  }).sort((a, b) => b.contribution - a.contribution || b.idf - a.idf);
+}

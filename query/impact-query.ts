@@ -1,0 +1,52 @@
+import { WinnowError } from '../errors.ts';
+// 15 bits, so that SIMD kernels can multiply a weight as a signed 16-bit number.
+import { MAX_QUERY_WEIGHT } from '../kernels/posting-search.ts';
+
+/** Scores are u32 sums of `queryWeight * impact`, impact <= 255. */
+const MAX_SCORE = 0xffff_ffff;
+const MAX_IMPACT = 255;
+
+/** A query as integers: score(d) = sum over shared terms of `weights[i] * impact`, a u32, equal on every backend. */
+export interface ImpactQuery {
+  /** Ascending. */
+  readonly termIds: Uint16Array;
+  /** 1..32,767 each. */
+  readonly weights: Uint16Array;
+  /** integer = round(weight * scale). */
+  readonly scale: number;
+}
+
+/**
+ * Scales query weights to integers that use the full 15 bits for the heaviest term, less for queries so long
+ * (more than 514 terms) that a sum could overflow 32 bits. Terms that round to 0 are dropped.
+ *
+ * @throws WinnowError WINNOW_BAD_ARGUMENT for negative or non-finite weights
+ */
+export function impactQuery(termIds: ArrayLike<number>, weights: ArrayLike<number>): ImpactQuery {
+  let heaviest = 0;
+  let sum = 0;
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i]!;
+    if (!(weight >= 0) || weight === Number.POSITIVE_INFINITY) {
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `query weight ${weight} is not a finite number >= 0`, {
+        place: 'query vector',
+      });
+    }
+    heaviest = Math.max(heaviest, weight);
+    sum += weight;
+  }
+  if (heaviest === 0) return { termIds: new Uint16Array(0), weights: new Uint16Array(0), scale: 1 };
+  // Rounding adds at most half a unit a term.
+  const scale = Math.min(MAX_QUERY_WEIGHT / heaviest, (MAX_SCORE / MAX_IMPACT - weights.length) / sum);
+  const kept: [number, number][] = [];
+  for (let i = 0; i < weights.length; i++) {
+    const integer = Math.round(weights[i]! * scale);
+    if (integer > 0) kept.push([termIds[i]!, integer]);
+  }
+  kept.sort(([a], [b]) => a - b);
+  return {
+    termIds: Uint16Array.from(kept, ([termId]) => termId),
+    weights: Uint16Array.from(kept, ([, weight]) => weight),
+    scale,
+  };
+}

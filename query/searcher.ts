@@ -1,0 +1,350 @@
+import type { IdfQueryEncoder } from '../encoder/idf-query.ts';
+import { WinnowError } from '../errors.ts';
+import type { Generation, SegmentView } from '../indexer/generation.ts';
+import type { IndexStore } from '../indexer/index-store.ts';
+import type { StoredRecord } from '../indexer/storage.ts';
+import { type Accept, intersect } from './accept.ts';
+import { bm25Query, bm25Scan } from './bm25.ts';
+import { analyze } from './english-analyzer.ts';
+import {
+  exactForward,
+  exactSearch,
+  forwardIsCheaper,
+  forwardScore,
+  queryLists,
+  WINDOW_DOCS,
+} from './exact-scan.ts';
+import { explainTokens, type TokenExplanation } from './explain.ts';
+import { compileFilter, type Filter } from './filter.ts';
+import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
+import { type ImpactQuery, impactQuery } from './impact-query.ts';
+import { makeSnippet, type Snippet } from './snippet.ts';
+import { TopK } from './top-k.ts';
+
+/** `sparse`: learned weights; `bm25`: words only; `hybrid`: both, fused. */
+export type SearchMode = 'sparse' | 'bm25' | 'hybrid';
+
+export interface SearchOptions {
+  /** Number of hits, 1..1,000. Default 10. */
+  readonly k?: number;
+  /** Hits to pass over, 0..10,000. Default 0. */
+  readonly offset?: number;
+  readonly mode?: SearchMode;
+  /** Only documents that match; fields must have been declared. */
+  readonly filter?: Filter;
+  /** Add the token-by-token account of each score. Default false. */
+  readonly explain?: boolean;
+  /** Keep only the best passage of each source document. Default false. */
+  readonly groupByParent?: boolean;
+  /** How `hybrid` joins the two rankings. Default `rrf`. */
+  readonly fusion?: 'rrf' | 'weighted';
+}
+
+export interface Hit {
+  readonly id: string;
+  readonly score: number;
+  readonly title: string;
+  readonly snippet: Snippet;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly parentId?: string;
+  readonly explanation?: readonly TokenExplanation[];
+}
+
+export interface SearchResult {
+  readonly hits: readonly Hit[];
+  readonly mode: SearchMode;
+  /** Time from text to hits, microseconds. */
+  readonly tookUs: number;
+}
+
+export interface ExplainedHit {
+  readonly id: string;
+  readonly score: number;
+  /** Rank among all documents, from 1; undefined when the score is 0. */
+  readonly rank: number | undefined;
+  readonly tokens: readonly TokenExplanation[];
+}
+
+/** A document found in a segment, before its fields are read. */
+export interface Located {
+  readonly id: string;
+  readonly score: number;
+  readonly view: SegmentView;
+  readonly docId: number;
+}
+
+export const MAX_K = 1000;
+export const MAX_OFFSET = 10_000;
+/** Candidates that each system gives to a fusion or a grouping beyond the hits asked for. */
+const CANDIDATES = 100;
+const FILTER_CACHE = 64;
+
+/** Searches one index: integer-exact sparse scores, BM25 and their fusion, over the newest generation. */
+export class Searcher {
+  private readonly store: IndexStore;
+  private readonly encoder: IdfQueryEncoder;
+  private readonly scores = new Uint32Array(WINDOW_DOCS);
+  private readonly weights: Uint16Array;
+  private readonly filterCache = new Map<string, Uint8Array>();
+
+  constructor(store: IndexStore, encoder: IdfQueryEncoder) {
+    this.store = store;
+    this.encoder = encoder;
+    this.weights = new Uint16Array(encoder.tokenizer.vocabularySize);
+  }
+
+  search(query: string, options: SearchOptions): SearchResult {
+    const started = performance.now();
+    const { mode = 'sparse', k = 10, offset = 0, groupByParent = false } = options;
+    checkRange('k', k, 1, MAX_K);
+    checkRange('offset', offset, 0, MAX_OFFSET);
+    const generation = this.store.generation();
+    const wanted = offset + k;
+    const located = this.locate(
+      generation,
+      query,
+      mode,
+      groupByParent ? wanted + CANDIDATES : wanted,
+      options,
+    );
+    const impact = this.impactQuery(query);
+    const seenParents = new Set<string>();
+    const hits: Hit[] = [];
+    let passed = 0;
+    for (const found of located) {
+      const record = this.record(generation, found);
+      if (groupByParent) {
+        const parent = record.parentId ?? record.id;
+        if (seenParents.has(parent)) continue;
+        seenParents.add(parent);
+      }
+      if (passed++ < offset) continue;
+      hits.push(this.hit(found, record, impact, options.explain === true));
+      if (hits.length === k) break;
+    }
+    return { hits, mode, tookUs: (performance.now() - started) * 1000 };
+  }
+
+  /** Ranking without reading stored fields: the ids and scores of the k best, best first. */
+  rank(query: string, mode: SearchMode, k: number, options: SearchOptions = {}): Located[] {
+    return this.locate(this.store.generation(), query, mode, k, options);
+  }
+
+  /** Exact top-k for a query given as integer weights. */
+  rankVector(query: ImpactQuery, k: number, filter?: Filter): Located[] {
+    const generation = this.store.generation();
+    return this.sparse(generation, query, k, this.acceptors(generation, filter));
+  }
+
+  explain(query: string, id: string): ExplainedHit {
+    const generation = this.store.generation();
+    const place = generation.locate(id);
+    const record = generation.documentById(id);
+    if (!place || !record) throw new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
+    const { segment } = place.view;
+    const impact = this.impactQuery(query);
+    const score = this.integerScore(place.view, place.docId, impact);
+    return {
+      id,
+      score: this.toScore(score, impact),
+      rank: score > 0 ? this.rankOf(generation, impact, score, id) : undefined,
+      tokens: explainTokens(
+        segment,
+        place.docId,
+        impact,
+        this.store.settings.impactScale,
+        this.encoder.tokenizer,
+        this.textIds(record),
+      ),
+    };
+  }
+
+  private impactQuery(query: string): ImpactQuery {
+    const { termIds, weights } = this.encoder.encode(query);
+    return impactQuery(termIds, weights);
+  }
+
+  private locate(
+    generation: Generation,
+    query: string,
+    mode: SearchMode,
+    k: number,
+    options: SearchOptions,
+  ): Located[] {
+    const accept = this.acceptors(generation, options.filter);
+    switch (mode) {
+      case 'sparse':
+        return this.sparse(generation, this.impactQuery(query), k, accept);
+      case 'bm25':
+        return this.bm25(generation, query, k, accept);
+      case 'hybrid': {
+        const depth = Math.max(k, CANDIDATES);
+        const lists = [
+          this.sparse(generation, this.impactQuery(query), depth, accept),
+          this.bm25(generation, query, depth, accept),
+        ];
+        const byId = new Map(lists.flat().map((located) => [located.id, located]));
+        const fuse = options.fusion === 'weighted' ? weightedFusion : reciprocalRankFusion;
+        return fuse(lists, [0.5, 0.5])
+          .slice(0, k)
+          .map(({ id, score }) => ({ ...byId.get(id)!, score }));
+      }
+      default:
+        throw new WinnowError('WINNOW_BAD_ARGUMENT', `unknown mode "${String(mode)}"`, {
+          place: 'mode',
+          hint: 'modes are sparse, bm25 and hybrid',
+        });
+    }
+  }
+
+  private sparse(
+    generation: Generation,
+    query: ImpactQuery,
+    k: number,
+    accept: (view: SegmentView) => Accept,
+  ): Located[] {
+    return this.perSegment(generation, k, (view, top) => {
+      const lists = queryLists(view.segment, query);
+      const accepted = accept(view);
+      if (forwardIsCheaper(view.segment, lists, accepted))
+        exactForward(view.segment, query, accepted, top, this.weights);
+      else exactSearch(view.segment, lists, accepted, top, this.scores);
+    }).map((located) => ({ ...located, score: this.toScore(located.score, query) }));
+  }
+
+  private bm25(
+    generation: Generation,
+    query: string,
+    k: number,
+    accept: (view: SegmentView) => Accept,
+  ): Located[] {
+    const prepared = bm25Query(generation, analyze(query));
+    return this.perSegment(generation, k, (view, top) => bm25Scan(view, prepared, accept(view), top));
+  }
+
+  /** Collects each segment's top-k and joins them: higher scores first, ties by smaller id. */
+  private perSegment(
+    generation: Generation,
+    k: number,
+    scan: (view: SegmentView, top: TopK) => void,
+  ): Located[] {
+    const found: Located[] = [];
+    for (const view of generation.segments) {
+      const top = new TopK(Math.min(k, view.segment.numDocs));
+      scan(view, top);
+      for (const { docId, score } of top.sorted())
+        found.push({ id: view.segment.id(docId), score, view, docId });
+    }
+    if (generation.segments.length > 1) found.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+    return found.slice(0, k);
+  }
+
+  /** Which documents of each segment may be hits: alive, and matching the filter. */
+  private acceptors(generation: Generation, filter: Filter | undefined): (view: SegmentView) => Accept {
+    if (!filter) return (view) => view.live;
+    const matches = compileFilter(filter, generation.manifest.settings.filterFields);
+    const key = JSON.stringify(filter);
+    return (view) => {
+      const cacheKey = `${view.segment.number} ${key}`;
+      let bitmap = this.filterCache.get(cacheKey);
+      if (!bitmap) {
+        bitmap = matches(view.segment);
+        if (this.filterCache.size >= FILTER_CACHE)
+          this.filterCache.delete(this.filterCache.keys().next().value!);
+        this.filterCache.set(cacheKey, bitmap);
+      }
+      return intersect(view.live, bitmap);
+    };
+  }
+
+  private toScore(integer: number, query: ImpactQuery): number {
+    return (integer * this.store.settings.impactScale) / query.scale;
+  }
+
+  private integerScore(view: SegmentView, docId: number, query: ImpactQuery): number {
+    query.termIds.forEach((termId, i) => {
+      this.weights[termId] = query.weights[i]!;
+    });
+    const score = forwardScore(view.segment, docId, this.weights);
+    for (const termId of query.termIds) this.weights[termId] = 0;
+    return score;
+  }
+
+  /** 1 + the number of live documents that rank before (score, id). */
+  private rankOf(generation: Generation, query: ImpactQuery, score: number, id: string): number {
+    let rank = 1;
+    for (const view of generation.segments) {
+      const top = new TopK(view.segment.numDocs);
+      exactSearch(view.segment, queryLists(view.segment, query), view.live, top, this.scores);
+      for (let i = 0; i < top.size; i++) {
+        const other = top.scores[i]!;
+        if (other > score || (other === score && view.segment.id(top.docIds[i]!) < id)) rank++;
+      }
+    }
+    return rank;
+  }
+
+  private record(generation: Generation, { view, docId }: Located): StoredRecord {
+    const record = generation.document(view.segment.docKeys[docId]!);
+    if (record) return record;
+    throw new WinnowError(
+      'WINNOW_INDEX_CORRUPT',
+      `document "${view.segment.id(docId)}" has postings but no stored fields`,
+      {
+        place: this.store.path,
+        hint: 'index the documents again into a new folder',
+      },
+    );
+  }
+
+  private textIds(record: StoredRecord): Set<number> {
+    return new Set(this.encoder.tokenizer.encode(`${record.title} ${record.text}`));
+  }
+
+  private hit(
+    { view, docId, score, id }: Located,
+    record: StoredRecord,
+    query: ImpactQuery,
+    explain: boolean,
+  ): Hit {
+    const { impactScale } = this.store.settings;
+    const { termIds, impacts } = view.segment.vector(docId);
+    const documentWeights = new Map(Array.from(termIds, (termId, i) => [termId, impacts[i]! * impactScale]));
+    const queryWeights = new Map(
+      Array.from(query.termIds, (termId, i) => [
+        termId,
+        (query.weights[i]! / query.scale) * (documentWeights.get(termId) ?? 0.1),
+      ]),
+    );
+    const { tokenizer } = this.encoder;
+    return {
+      id,
+      score,
+      title: record.title,
+      snippet: makeSnippet(record.text, tokenizer, queryWeights, documentWeights),
+      metadata: record.metadata,
+      ...(record.parentId === undefined ? {} : { parentId: record.parentId }),
+      ...(explain
+        ? {
+            explanation: explainTokens(
+              view.segment,
+              docId,
+              query,
+              impactScale,
+              tokenizer,
+              this.textIds(record),
+            ),
+          }
+        : {}),
+    };
+  }
+}
+
+function checkRange(name: string, value: number, low: number, high: number): void {
+  if (Number.isInteger(value) && value >= low && value <= high) return;
+  throw new WinnowError(
+    'WINNOW_BAD_ARGUMENT',
+    `${name} must be a whole number from ${low} to ${high}, got ${value}`,
+    { place: name },
+  );
+}

@@ -1,0 +1,56 @@
+import type { Readable } from 'node:stream';
+import { contentHash } from '../corpus/content-hash.ts';
+import { readJsonlStream } from '../corpus/jsonl.ts';
+import { splitPassages } from '../corpus/passages.ts';
+import type { WinnowError } from '../errors.ts';
+import type { SourceDocument } from '../indexer/types.ts';
+import type { SearchEngine } from '../query/search-engine.ts';
+
+export interface AddReport {
+  added: number;
+  replaced: number;
+  unchanged: number;
+  /** Rows that were refused; the others are indexed. */
+  errors: { line: number; code: string; message: string }[];
+}
+
+/** Documents committed at a time; memory of a request is bounded by this, not by the length of its body. */
+const BATCH_DOCUMENTS = 256;
+/** Refused rows that are described one by one. */
+const MAX_DESCRIBED_ERRORS = 100;
+
+/** Indexes NDJSON rows as they arrive. Each committed batch is on disk even if a later row breaks the request. */
+export async function addDocuments(engine: SearchEngine, body: Readable): Promise<AddReport> {
+  const report: AddReport = { added: 0, replaced: 0, unchanged: 0, errors: [] };
+  let batch: SourceDocument[] = [];
+  const commit = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const { added, replaced } = await engine.add(batch);
+    report.added += added;
+    report.replaced += replaced;
+    batch = [];
+  };
+  const refuse = (line: number, { code, message }: WinnowError): void => {
+    if (report.errors.length < MAX_DESCRIBED_ERRORS) report.errors.push({ line, code, message });
+  };
+  for await (const item of readJsonlStream(body, 'request body')) {
+    if ('error' in item) {
+      refuse(item.location.line, item.error);
+      continue;
+    }
+    const { document } = item;
+    const hash = contentHash(document);
+    if (engine.store.sourceHash(document.id) === hash) {
+      report.unchanged++;
+      continue;
+    }
+    const documents = splitPassages(document, {
+      countTokens: (text) => engine.countTokens(text),
+      maxTokens: engine.windowTokens,
+    });
+    batch.push({ id: document.id, contentHash: hash, documents });
+    if (batch.length >= BATCH_DOCUMENTS) await commit();
+  }
+  await commit();
+  return report;
+}

@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { batchesByLength } from '../../encoder/backends/batches.ts';
+import { createForward, type ForwardOptions } from '../../encoder/backends/index.ts';
+import type { SparseVector } from '../../encoder/types.ts';
+import { WinnowError } from '../../errors.ts';
+import { availableKernels } from '../../kernels/index.ts';
+import { randomSource, runs } from '../kernels/helpers.ts';
+import { exactLogits, randomModel } from './random-model.ts';
+
+const test = suite('encoder: backends');
+const model = randomModel(5);
+
+function randomSequences(count: number, seed: number): { ids: number[] }[] {
+  const random = randomSource(seed);
+  return Array.from({ length: count }, () => ({
+    ids: Array.from({ length: 1 + Math.floor(random() * 40) }, () => Math.floor(random() * 211)),
+  }));
+}
+
+async function encode(sequences: { ids: number[] }[], options: ForwardOptions): Promise<SparseVector[]> {
+  const forward = createForward(model, options);
+  try {
+    return await forward.encode(sequences);
+  } finally {
+    await forward.close();
+  }
+}
+
+test('every backend is close to BERT computed in double precision', async () => {
+  const sequences = randomSequences(6, 1);
+  for (const backend of availableKernels()) {
+    const vectors = await encode(sequences, { backend, threads: 0 });
+    sequences.forEach(({ ids }, index) => {
+      const logits = exactLogits(model, ids);
+      const dense = new Float32Array(211);
+      vectors[index]!.termIds.forEach((id, i) => {
+        dense[id] = vectors[index]!.weights[i]!;
+      });
+      let [dot, left, right] = [0, 0, 0];
+      for (let term = 0; term < 211; term++) {
+        const special = [0, 100, 101, 102, 103].includes(term);
+        const exact = special ? 0 : Math.log1p(Math.max(0, ...logits.map((row) => row[term]!)));
+        if (special) assert.is(dense[term], 0);
+        dot += exact * dense[term]!;
+        left += exact ** 2;
+        right += dense[term]! ** 2;
+      }
+      const cosine = dot / Math.sqrt(left * right);
+      assert.ok(cosine > 0.998, `${backend}, sequence ${index}: cosine ${cosine}`);
+    });
+  }
+});
+
+test('vectors have rising term ids and positive weights', async () => {
+  for (const { termIds, weights } of await encode(randomSequences(5, 2), { threads: 0 })) {
+    assert.is(termIds.length, weights.length);
+    for (let i = 0; i < termIds.length; i++) {
+      assert.ok(weights[i]! > 0);
+      if (i > 0) assert.ok(termIds[i]! > termIds[i - 1]!);
+    }
+  }
+});
+
+test('a document has the same vector alone, in a batch, and on threads', async () => {
+  const sequences = randomSequences(70, 3);
+  for (const backend of availableKernels().filter((name) => name !== 'reference')) {
+    const together = await encode(sequences, { backend, threads: 0, maxBatchTokens: 200 });
+    const threaded = await encode(sequences, { backend, threads: 2 });
+    assert.equal(threaded, together, backend);
+    const alone = await encode([sequences[9]!], { backend, threads: 0 });
+    assert.equal(alone[0], together[9], backend);
+  }
+});
+
+test('log1p2 applies the logarithm twice', async () => {
+  const config = { winnow: { activation: 'log1p2', maxWeight: 3 } } as const;
+  const sequences = randomSequences(1, 4);
+  const [once] = await encode(sequences, { threads: 0 });
+  const forward = createForward(randomModel(5, config), { threads: 0 });
+  const [twice] = await forward.encode(sequences);
+  assert.equal(twice!.termIds, once!.termIds);
+  assert.ok(Math.abs(twice!.weights[0]! - Math.log1p(once!.weights[0]!)) < 1e-6);
+});
+
+test('bad sequences and options are refused with a code; the pool goes on', async () => {
+  const refused = async (promise: Promise<unknown>) => {
+    try {
+      await promise;
+    } catch (error) {
+      assert.ok(error instanceof WinnowError, String(error));
+      return assert.is(error.code, 'WINNOW_BAD_ARGUMENT');
+    }
+    assert.unreachable('was accepted');
+  };
+  const forward = createForward(model, { threads: 1 });
+  await refused(forward.encode([{ ids: [] }]));
+  await refused(forward.encode([{ ids: new Array(41).fill(1) }]));
+  await refused(forward.encode([{ ids: [1, 211] }]));
+  await refused(forward.encode([{ ids: [-1] }]));
+  assert.is((await forward.encode([{ ids: [1, 2] }])).length, 1);
+  assert.equal(await forward.encode([]), []);
+  await forward.close();
+  assert.throws(() => createForward(model, { threads: -1 }), /threads/);
+  assert.throws(() => createForward(model, { maxBatchTokens: 10 }), /maxBatchTokens/);
+});
+
+test('a model with a missing or misshapen tensor is refused by name', () => {
+  const tensors = new Map(model.tensors);
+  tensors.delete('bert.encoder.layer.1.output.dense.bias');
+  assert.throws(() => createForward({ ...model, tensors }, { threads: 0 }), /layer\.1\.output\.dense\.bias/);
+  tensors.set('bert.encoder.layer.1.output.dense.bias', {
+    dtype: 'f32',
+    shape: [3],
+    data: new Float32Array(3),
+  });
+  assert.throws(() => createForward({ ...model, tensors }, { threads: 0 }), /shape 3/);
+});
+
+test('batches hold every sequence once and keep their bounds', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 100 }), (lengths) => {
+      const batches = batchesByLength(lengths, 50, 7);
+      assert.equal(
+        batches.flat().sort((a, b) => a - b),
+        lengths.map((_, index) => index),
+      );
+      for (const batch of batches) {
+        assert.ok(batch.length > 0 && batch.length <= 7);
+        assert.ok(batch.reduce((sum, index) => sum + lengths[index]!, 0) <= 50);
+      }
+    }),
+    runs(50),
+  );
+});
+
+test.run();

@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process';
+import {
+  ArenaLayout,
+  availableKernels,
+  type KernelLibrary,
+  type Kernels,
+  loadKernels,
+} from '../../kernels/index.ts';
+
+/** Seed of every property in these suites; a failure prints it together with the shrunk example. */
+export const seed = Number(process.env.WINNOW_TEST_SEED ?? 20261123);
+export const runs = (numRuns: number) => ({ seed, numRuns });
+
+/** The reference first: it is what the others are compared with. */
+export const libraries: KernelLibrary[] = ['reference' as const, 'native' as const, 'wasm' as const]
+  .filter((backend) => availableKernels().includes(backend))
+  .map((backend) => loadKernels(backend));
+
+const GAP = 0xa5;
+
+/** Knows its regions, so a write between two of them is noticed: sanitizers see the arena as one block. */
+class RecordingLayout extends ArenaLayout {
+  readonly #regions: { start: number; end: number }[] = [];
+
+  override reserve(bytes: number): number {
+    const start = super.reserve(bytes);
+    this.#regions.push({ start, end: start + bytes });
+    return start;
+  }
+
+  #gaps(kernels: Kernels): Uint8Array[] {
+    const ends = [...this.#regions.slice(1).map(({ start }) => start), this.sizeBytes];
+    return this.#regions.map(({ end }, i) => kernels.arena.u8.subarray(end, ends[i]));
+  }
+
+  markGaps(kernels: Kernels): void {
+    for (const gap of this.#gaps(kernels)) gap.fill(GAP);
+  }
+
+  checkGaps(kernels: Kernels): void {
+    this.#gaps(kernels).forEach((gap, i) => {
+      if (gap.some((byte) => byte !== GAP)) {
+        throw new Error(`${kernels.backend}: bytes after region ${i} of the plan were written`);
+      }
+    });
+  }
+}
+
+/** Runs `body` on every backend that loads, each with an arena that `plan` laid out. */
+export function onEveryBackend<Plan, Result>(
+  plan: (layout: ArenaLayout) => Plan,
+  body: (kernels: Kernels, plan: Plan) => Result,
+): { backend: string; result: Result }[] {
+  return libraries.map((library) => {
+    const layout = new RecordingLayout(library.arenaStart);
+    const planned = plan(layout);
+    const kernels = library.bind(library.newMemory(layout.sizeBytes));
+    layout.markGaps(kernels);
+    const result = body(kernels, planned);
+    layout.checkGaps(kernels);
+    return { backend: `${library.backend} (${library.instructions})`, result };
+  });
+}
+
+/** mulberry32: the same numbers on every machine. */
+export function randomSource(start: number): () => number {
+  let state = start >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function randomFloats(count: number, random: () => number, width = 2): Float32Array {
+  return Float32Array.from({ length: count }, () => (random() - 0.5) * width);
+}
+
+export function randomInt8(count: number, random: () => number): Int8Array {
+  return Int8Array.from({ length: count }, () => Math.floor(random() * 255) - 127);
+}
+
+/** Largest |a - b| relative to the largest |a|. */
+export function relativeError(expected: ArrayLike<number>, actual: ArrayLike<number>): number {
+  let top = 1e-30;
+  let error = 0;
+  for (let i = 0; i < expected.length; i++) {
+    top = Math.max(top, Math.abs(expected[i]!));
+    error = Math.max(error, Math.abs(expected[i]! - actual[i]!));
+  }
+  return error / top;
+}
+
+/** Runs a script of this repository in a fresh process, so that WINNOW_CPU and the like take effect. */
+export function runScript(script: string, env: Record<string, string>): string {
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', '--input-type=module', '-e', script],
+    { env: { ...process.env, ...env }, encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}

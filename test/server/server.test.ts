@@ -1,0 +1,121 @@
+import type { FastifyInstance } from 'fastify';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
+import { createServer } from '../../server/server.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
+
+const test = suite('HTTP API');
+let engine: SearchEngine;
+let app: FastifyInstance;
+let base: string;
+
+test.before(async () => {
+  engine = openIndex(tempFolder(), {
+    create: true,
+    threads: 0,
+    filterFields: [{ name: 'year', type: 'number' }],
+  });
+  app = await createServer(engine);
+  base = await app.listen({ port: 0, host: '127.0.0.1' });
+});
+
+test.after(async () => {
+  await app.close();
+  await engine.close();
+});
+
+const ndjson = (rows: readonly unknown[]): string =>
+  rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n');
+
+async function call(method: string, path: string, body?: unknown, type = 'application/json') {
+  const response = await fetch(base + path, {
+    method,
+    ...(body === undefined
+      ? {}
+      : { body: typeof body === 'string' ? body : JSON.stringify(body), headers: { 'content-type': type } }),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+const post = (rows: readonly unknown[]) => call('POST', '/documents', ndjson(rows), 'application/x-ndjson');
+
+test('documents come in as NDJSON, are found, fetched and deleted', async () => {
+  const rows = [
+    {
+      id: 'sky',
+      title: 'Sky',
+      text: 'The sky is blue because air scatters short wavelengths of sunlight.',
+      year: 1871,
+    },
+    { id: 'car', title: 'Car', text: 'An automobile is driven by an engine.', year: 1886 },
+  ];
+  assert.equal((await post(rows)).body, { added: 2, replaced: 0, unchanged: 0, errors: [] });
+  assert.equal((await post(rows)).body, { added: 0, replaced: 0, unchanged: 2, errors: [] });
+  const found = await call('POST', '/search', { query: 'why is the sky blue', explain: true });
+  assert.is(found.status, 200);
+  const [hit] = found.body.hits as { id: string; explanation: { token: string; origin: string }[] }[];
+  assert.is(hit!.id, 'sky');
+  assert.is(hit!.explanation.find(({ token }) => token === 'blue')!.origin, 'text');
+  const filtered = await call('POST', '/search', { query: 'sky engine', filter: { year: { gt: 1880 } } });
+  assert.equal(
+    (filtered.body.hits as { id: string }[]).map(({ id }) => id),
+    ['car'],
+  );
+  assert.is((await call('GET', '/documents/car')).body.title, 'Car');
+  assert.is((await call('GET', '/health')).body.documents, 2);
+  assert.equal((await call('DELETE', '/documents/car')).body, { deleted: 1 });
+  assert.is((await call('GET', '/documents/car')).status, 404);
+  assert.is((await call('DELETE', '/documents/car')).body.code, 'WINNOW_NOT_FOUND');
+});
+
+test('bad rows are named by line and cost only themselves', async () => {
+  const answer = await post([
+    { id: 'ok', text: 'A good row.' },
+    '{broken',
+    { id: 'empty', text: ' ' },
+    { text: 'no id' },
+  ]);
+  assert.is(answer.status, 200);
+  assert.is(answer.body.added, 1);
+  assert.equal(
+    (answer.body.errors as { line: number; code: string }[]).map(({ line, code }) => [line, code]),
+    [
+      [2, 'WINNOW_BAD_ROW'],
+      [3, 'WINNOW_EMPTY_TEXT'],
+      [4, 'WINNOW_BAD_ROW'],
+    ],
+  );
+  const allBad = await post(['{broken']);
+  assert.is(allBad.status, 400);
+  assert.is(allBad.body.place, 'request body:1');
+});
+
+test('a request that does not fit its schema is a 400 that names the field', async () => {
+  for (const [body, place] of [
+    [{ query: '' }, 'query'],
+    [{ query: 'a', k: 0 }, 'k'],
+    [{ query: 'a', k: 1.5 }, 'k'],
+    [{ query: 'a', mode: 'dense' }, 'mode'],
+  ] as const) {
+    const answer = await call('POST', '/search', body);
+    assert.is(answer.status, 400);
+    assert.is(answer.body.code, 'WINNOW_BAD_ARGUMENT');
+    assert.is(answer.body.place, place);
+  }
+  assert.is((await call('POST', '/search', { query: 'a', colour: 1 })).status, 400);
+  assert.is((await call('POST', '/search', '{broken')).status, 400);
+  assert.is(
+    (await call('POST', '/search', { query: 'a', filter: { colour: 'red' } })).body.code,
+    'WINNOW_FILTER_FIELD',
+  );
+  assert.is((await call('POST', '/documents', '{}', 'text/plain')).status, 400);
+  assert.is((await call('GET', '/nowhere')).body.code, 'WINNOW_NOT_FOUND');
+});
+
+test('the OpenAPI description lists the routes', async () => {
+  const { body } = await call('GET', '/openapi.json');
+  assert.equal(Object.keys(body.paths as object), ['/search', '/documents', '/documents/{id}', '/health']);
+});
+
+test.run();
