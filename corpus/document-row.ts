@@ -50,7 +50,7 @@ function wellFormed(text: string): string {
 }
 
 /** A value as metadata: a scalar, or an array of strings or of finite numbers; anything else is no metadata. */
-export function metadataValue(value: unknown): MetadataValue | undefined {
+function metadataValue(value: unknown): MetadataValue | undefined {
   if (typeof value === 'string') return wellFormed(value);
   if (typeof value === 'boolean') return value;
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
