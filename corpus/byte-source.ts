@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline, Readable } from 'node:stream';
-import type { ReadableStream } from 'node:stream/web';
+import { pipeline } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
 import { listZip, openZipEntry, type ZipEntry } from './zip.ts';
 
@@ -101,11 +101,22 @@ async function* readCounted(path: string, onRead: (bytes: number) => void): Asyn
   }
 }
 
-async function* unxz(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* unxz(packed: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   // Loaded only here: few corpora are packed so, and the decoder is WebAssembly.
   const { XzReadableStream } = await import('xz-decompress');
-  const source = Readable.toWeb(Readable.from(packed, { objectMode: false }));
+  // Readable.toWeb() throws into the void when its reader leaves early, so the bytes are handed over by hand.
+  const source = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await packed.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+  });
   const plain = new XzReadableStream(source as never) as unknown as ReadableStream<Uint8Array>;
-  // The decoder reuses its output buffer, so what is handed on must be a copy.
-  for await (const chunk of plain) yield Buffer.from(chunk);
+  try {
+    // The decoder reuses its output buffer, so what is handed on must be a copy.
+    for await (const chunk of plain) yield Buffer.from(chunk);
+  } finally {
+    await packed.return(undefined);
+  }
 }

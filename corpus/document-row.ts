@@ -15,7 +15,8 @@ export interface FieldNames {
 
 const ID_FIELDS = ['_id', 'id'];
 const TEXT_FIELDS = ['text', 'contents', 'body'];
-const MAX_ID_BYTES = 512;
+/** The index takes 512 bytes; a passage of the document adds `#` and up to nine digits. */
+const MAX_ID_BYTES = 502;
 
 /** A row of a corpus could not become a document; the reader adds the place. */
 export class RowProblem extends Error {
@@ -50,7 +51,7 @@ function wellFormed(text: string): string {
 }
 
 /** A value as metadata: a scalar, or an array of strings or of finite numbers; anything else is no metadata. */
-export function metadataValue(value: unknown): MetadataValue | undefined {
+function metadataValue(value: unknown): MetadataValue | undefined {
   if (typeof value === 'string') return wellFormed(value);
   if (typeof value === 'boolean') return value;
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
@@ -70,7 +71,7 @@ export function toMetadata(entries: Iterable<readonly [string, unknown]>): Metad
   return Object.fromEntries(kept);
 }
 
-/** Checks a user's id: 1..512 bytes of well-formed UTF-8. @throws RowProblem */
+/** Checks a user's id: 1..502 bytes of well-formed UTF-8. @throws RowProblem */
 export function checkId(id: string): string {
   if (id.length === 0) throw badRow('the id is empty');
   if (/\p{Surrogate}/u.test(id)) throw badRow('the id holds half a surrogate pair');

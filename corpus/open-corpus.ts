@@ -106,7 +106,7 @@ function checkOptions(options: CorpusOptions): void {
 }
 
 /** Which reader a path needs. @throws WinnowError WINNOW_NOT_FOUND, WINNOW_UNKNOWN_FORMAT */
-export async function detectFormat(path: string): Promise<CorpusFormat> {
+async function detectFormat(path: string): Promise<CorpusFormat> {
   const found = await stat(path).catch(() => {
     throw notFound(path);
   });

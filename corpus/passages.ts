@@ -1,6 +1,4 @@
 import { WinnowError } from '../errors.ts';
-import { contentHash } from './content-hash.ts';
-import type { CorpusItem } from './open-corpus.ts';
 import type { Section } from './sections.ts';
 import type { CorpusDocument } from './types.ts';
 
@@ -274,29 +272,6 @@ function* wordUnits(
       const stop = Math.min(to, wholeCharacterEnd(text, at + step));
       yield { start: at, end: stop, tokens: countTokens(text.slice(at, stop)) };
       at = stop;
-    }
-  }
-}
-
-/** Maps a corpus stream to passages: documents that fit pass unchanged, errors pass, and a failed split becomes one. */
-export async function* passagesOf(
-  items: AsyncIterable<CorpusItem>,
-  options: PassageOptions,
-): AsyncGenerator<CorpusItem> {
-  for await (const item of items) {
-    if ('error' in item) {
-      yield item;
-      continue;
-    }
-    const { document, location, sections } = item;
-    try {
-      for (const passage of splitPassages(document, options, sections))
-        yield passage === document
-          ? { document, location, contentHash: item.contentHash }
-          : { document: passage, location, contentHash: contentHash(passage) };
-    } catch (error) {
-      if (!(error instanceof WinnowError) || error.code !== 'WINNOW_BAD_ROW') throw error;
-      yield { error, location };
     }
   }
 }

@@ -14,7 +14,7 @@ const HTML = new Set(['.html', '.htm', '.xhtml']);
 const PLAIN = new Set(['.txt', '.text', '.rst', '.adoc', '.org']);
 
 /** Largest text file read by default, in bytes: a file is held in memory whole. */
-export const DEFAULT_MAX_FILE_BYTES = 20_000_000;
+const DEFAULT_MAX_FILE_BYTES = 20_000_000;
 
 export interface TextFileOptions {
   /** Larger files are reported and skipped. 1.., default 20,000,000. */

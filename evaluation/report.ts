@@ -123,7 +123,7 @@ export async function buildReport(
 }
 
 /** Every system against the baseline on one data set, corrected by Holm over these comparisons. */
-export function compareWithBaseline(
+function compareWithBaseline(
   results: readonly SystemResult[],
   baseline: string,
   metric: MetricName,

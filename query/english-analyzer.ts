@@ -9,7 +9,7 @@ import { stemmer } from 'stemmer';
  */
 
 /** Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET. */
-export const ENGLISH_STOP_WORDS: ReadonlySet<string> = new Set(
+const ENGLISH_STOP_WORDS: ReadonlySet<string> = new Set(
   (
     'a an and are as at be but by for if in into is it no not of on or such that the their then there these they ' +
     'this to was will with'

@@ -17,9 +17,9 @@ p { margin: 4px 0 10px; max-width: 80ch; }
 .facts { font-size: 13px; }
 nav a { margin-right: 14px; color: var(--s0); text-decoration: none; font-size: 14px; }
 .table { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; margin: 8px 0 14px; }
-th { text-align: right; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); padding: 4px 9px; white-space: nowrap; }
-td { text-align: right; padding: 4px 9px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; margin: 8px 0 14px; }
+th { text-align: right; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); padding: 4px 7.5px; white-space: nowrap; }
+td { text-align: right; padding: 4px 7.5px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th.name, td.name { text-align: left; }
 td.best { font-weight: 700; }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }

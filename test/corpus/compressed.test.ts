@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deflateRawSync } from 'node:zlib';
+import { deflateRawSync, gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readBeirTopics } from '../../corpus/beir.ts';
@@ -135,6 +135,26 @@ compressed('.xz is undone on the way, and damage is an error item', async () => 
   assert.is((await ids(path)).at(-1), 'WINNOW_BAD_ROW');
   writeFileSync(path, packed.subarray(0, 50));
   assert.is((await ids(path)).at(-1), 'WINNOW_BAD_ROW');
+});
+
+compressed('a reader that leaves early closes the file and leaves no error behind', async () => {
+  const rows = Array.from({ length: 40_000 }, (_, i) => `{"_id":"${i}","text":"t${Math.sin(i)}"}`).join('\n');
+  writeFileSync(join(folder, 'early.jsonl'), rows);
+  writeFileSync(join(folder, 'early.jsonl.gz'), gzipSync(rows));
+  writeFileSync(join(folder, 'early.jsonl.xz'), Buffer.from(XZ, 'base64'));
+  writeFileSync(join(folder, 'early.zip'), zip([{ name: 'corpus.jsonl', text: rows }]));
+  const stray: unknown[] = [];
+  const onStray = (error: unknown) => stray.push(error);
+  process.on('uncaughtException', onStray).on('unhandledRejection', onStray);
+  for (let round = 0; round < 5; round++)
+    for (const name of ['early.jsonl', 'early.jsonl.gz', 'early.jsonl.xz', 'early.zip'])
+      for await (const item of await openCorpus(join(folder, name))) {
+        assert.ok('document' in item);
+        break;
+      }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  process.off('uncaughtException', onStray).off('unhandledRejection', onStray);
+  assert.equal(stray, []);
 });
 
 const XZ =

@@ -114,6 +114,15 @@ corpus('a 12 MB line is reported without being held, and strict stops at the fir
   assert.is((await failure(read(file, { strict: true }))).code, 'WINNOW_ROW_TOO_LONG');
 });
 
+corpus('an id may have 502 bytes, so that the ids of its passages fit as well', async () => {
+  const rows = [502, 503].map((length) =>
+    JSON.stringify({ _id: 'é'.repeat(length >> 1) + 'x'.repeat(length & 1), text: 't' }),
+  );
+  const { documents, errors } = await read(write('ids.jsonl', rows.join('\n')));
+  assert.is(documents.length, 1);
+  assert.match(errors[0]!, /^2 WINNOW_BAD_ROW the id is 503 bytes long, at most 502 are allowed/);
+});
+
 corpus('names of fields can be given, and ids made up on request', async () => {
   const file = write('named.ndjson', '{"key":"k","headline":"H","article":"A","n":1,"m":2}\n');
   const { documents } = await read(file, {
