@@ -150,6 +150,8 @@ def train(args: argparse.Namespace) -> None:
         target *= min(max(settings["size_terms"] / terms, 0.93), 1.07)
         log(step=step, trained=round(trained, 1), target=round(target, 1), **figures)
         checkpoint.save(args.work / "latest", averaged, {"model": config["model"], "step": step, "trained": trained, "figures": figures})
+        # Snapshots of the running average can be averaged again at the end (soup.py).
+        torch.save({name: value.half() for name, value in averaged.items()}, args.work / f"snapshot-{step}.pt")
         torch.save(
             {"optimizer": optimizer.state(), "trained": trained, "step": step, "target": target,
              "scale": distiller.scale, "penalty": distiller.penalty},

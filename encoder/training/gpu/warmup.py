@@ -42,7 +42,8 @@ def masked_lm_loss(model: SparseEncoder, docs: TokenTable, batch: int, width: in
     ids, chosen, truth = masked_windows(docs, batch, width, share)
     states = model.head_states(ids, torch.ones_like(ids, dtype=torch.bool))
     picked = states.gather(1, chosen[:, :, None].expand(-1, -1, states.shape[2])).flatten(0, 1)
-    logits = F.linear(picked, model.bert.embeddings.word_embeddings.weight, model.cls.predictions.bias)
+    decoder, bias = model.decoder(), model.cls.predictions.bias
+    logits = F.linear(picked, decoder, F.pad(bias, (0, len(decoder) - len(bias)), value=-1e4))
     return F.cross_entropy(logits.float(), truth.flatten())
 
 
