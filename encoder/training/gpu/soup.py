@@ -42,6 +42,7 @@ def main() -> None:
             best = (score, len(states), mean)
     figures = judge(best[2])
     log(chosen=best[1], **figures)
+    log(unrounded=judge(best[2], rounded=False))
     checkpoint.save(args.out, best[2], {"model": config["model"], "averaged": best[1], "figures": figures})
 
 

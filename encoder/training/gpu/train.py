@@ -95,9 +95,9 @@ class Judge:
         self.sets = {name: load_set(data, name, idf.device) for name in names}
         self.idf = idf
 
-    def __call__(self, state: dict[str, torch.Tensor], names: list[str] | None = None) -> dict:
+    def __call__(self, state: dict[str, torch.Tensor], names: list[str] | None = None, rounded: bool = True) -> dict:
         with torch.no_grad():
-            self.model.load_state_dict(checkpoint.fake_quantized(state), strict=False)
+            self.model.load_state_dict(checkpoint.fake_quantized(state) if rounded else state, strict=False)
         out = {}
         for name in names or self.sets:
             result = evaluate(self.model, self.sets[name], self.idf)
