@@ -1,0 +1,203 @@
+"""Turns the raw pair and text files into token tables (docs, queries, evaluation sets). Runs once, on a CPU.
+
+    python build_data.py --data DATA --eval EVALDIR --config config/winnow-mini.json --out OUT
+
+Three rules are applied here so that no later step has to think about them:
+  * files named in `exclude_sources` are not read (they hold judgements of an evaluated set);
+  * a training query equal to an evaluation query, or a passage that occurs in an evaluated corpus, is dropped;
+  * equal passages are stored once, so an in-batch "negative" is never the positive under another number.
+"""
+
+import argparse
+import hashlib
+import json
+import lzma
+import re
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from tokens import TokenTable, from_lists
+
+NON_WORD = re.compile(r"\W+")
+
+
+def fingerprint(text: str, characters: int = 120) -> bytes:
+    """Case and punctuation do not make two passages different; the first 120 letters and digits decide."""
+    return hashlib.blake2b(NON_WORD.sub("", text.lower())[:characters].encode(), digest_size=8).digest()
+
+
+def read_lines(path: Path):
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.strip():
+                yield line
+
+
+def read_eval_set(folder: Path) -> dict:
+    corpus = [json.loads(line) for line in read_lines(folder / "corpus.jsonl")]
+    qrels: dict[str, dict[str, int]] = {}
+    with open(folder / "qrels" / "test.tsv", encoding="utf-8") as file:
+        next(file)
+        for line in file:
+            query, doc, grade = line.rstrip("\n").split("\t")
+            qrels.setdefault(query, {})[doc] = int(grade)
+    queries = [q for q in map(json.loads, read_lines(folder / "queries.jsonl")) if q["_id"] in qrels]
+    return {"corpus": corpus, "queries": queries, "qrels": qrels}
+
+
+class Tokens:
+    def __init__(self, path: Path, max_tokens: int):
+        self.tokenizer = Tokenizer.from_file(str(path))
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.max_tokens = max_tokens
+
+    def encode(self, texts: list[str], limit: int | None = None) -> list[list[int]]:
+        limit = limit or self.max_tokens
+        out: list[list[int]] = []
+        for i in range(0, len(texts), 4096):
+            batch = self.tokenizer.encode_batch(texts[i : i + 4096], add_special_tokens=False)
+            out += [e.ids[:limit] for e in batch]
+        return out
+
+
+def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> tuple[set[bytes], set[bytes]]:
+    """Writes OUT/eval-NAME.npz and returns the fingerprints of all evaluation queries and passages."""
+    seen_queries: set[bytes] = set()
+    seen_passages: set[bytes] = set()
+    for name in names:
+        data = read_eval_set(root / name)
+        texts = [((d.get("title") or "") + " " + d["text"]).strip() for d in data["corpus"]]
+        for doc, text in zip(data["corpus"], texts):
+            seen_passages.update((fingerprint(text), fingerprint(doc["text"])))
+        seen_queries.update(fingerprint(q["text"], 10_000) for q in data["queries"])
+        number = {d["_id"]: i for i, d in enumerate(data["corpus"])}
+        docs = from_lists(tokenizer.encode(texts, 510))
+        queries = from_lists(tokenizer.encode([q["text"] for q in data["queries"]], 510))
+        judged = [
+            (i, number[doc], grade)
+            for i, q in enumerate(data["queries"])
+            for doc, grade in data["qrels"][q["_id"]].items()
+            if doc in number
+        ]
+        same = [(i, number[q["_id"]]) for i, q in enumerate(data["queries"]) if q["_id"] in number]
+        np.savez_compressed(
+            out / f"eval-{name}.npz",
+            doc_tokens=docs.tokens.numpy().astype(np.uint16),
+            doc_offsets=docs.offsets.numpy(),
+            query_tokens=queries.tokens.numpy().astype(np.uint16),
+            query_offsets=queries.offsets.numpy(),
+            qrels=np.array(judged, dtype=np.int32).reshape(-1, 3),
+            same=np.array(same, dtype=np.int32).reshape(-1, 2),
+        )
+        print(f"{name}: {docs.rows} docs, {queries.rows} queries, {len(judged)} judgements")
+    return seen_queries, seen_passages
+
+
+def build_train(data: Path, config: dict, tokenizer: Tokens, seen: tuple[set[bytes], set[bytes]], out: Path) -> None:
+    seen_queries, seen_passages = seen
+    number: dict[bytes, int] = {}
+    passages: list[str] = []
+    passage_source: list[int] = []
+    queries: list[str] = []
+    positive: list[int] = []
+    query_source: list[int] = []
+    sources: list[str] = []
+    dropped = {"query": 0, "passage": 0}
+
+    def add_passage(text: str, source: int) -> int:
+        key = fingerprint(text, 10_000)
+        if key in number:
+            return number[key]
+        if fingerprint(text) in seen_passages:
+            dropped["passage"] += 1
+            return -1
+        number[key] = len(passages)
+        passages.append(text[:2400])
+        passage_source.append(source)
+        return number[key]
+
+    excluded = set(config["exclude_sources"])
+    limits = config.get("source_limits", {})
+    for path in sorted((data / "train").glob("*.jsonl.xz")):
+        name = path.name.removesuffix(".jsonl.xz")
+        if name in excluded:
+            continue
+        source = len(sources)
+        sources.append(name)
+        for row, line in enumerate(read_lines(path)):
+            if row >= limits.get(name, 1 << 60):
+                break
+            pair = json.loads(line)
+            if fingerprint(pair["query"], 10_000) in seen_queries:
+                dropped["query"] += 1
+                continue
+            doc = add_passage(pair["positive"], source)
+            if doc < 0:
+                continue
+            queries.append(pair["query"])
+            positive.append(doc)
+            query_source.append(source)
+            for negative in pair.get("negatives") or []:
+                add_passage(negative, source)
+    for path in sorted((data / "text").glob("*.txt.xz")):
+        source = len(sources)
+        sources.append(path.name.removesuffix(".txt.xz"))
+        for line in read_lines(path):
+            if len(line) > 80:
+                add_passage(line.strip(), source)
+    docs = from_lists(tokenizer.encode(passages))
+    docs.save(out / "docs.npz")
+    from_lists(tokenizer.encode(queries, 48)).save(out / "queries.npz")
+    np.savez(
+        out / "pairs.npz",
+        positive=np.array(positive, dtype=np.int32),
+        query_source=np.array(query_source, dtype=np.uint8),
+        doc_source=np.array(passage_source, dtype=np.uint8),
+    )
+    (out / "sources.json").write_text(json.dumps(sources))
+    print(f"{len(passages)} passages ({int(docs.offsets[-1])} tokens), {len(queries)} queries, dropped {dropped}")
+
+
+def continuation_flags(tokenizer_path: Path) -> np.ndarray:
+    """[V] bool: the WordPieces that continue a word (`##ing`); span queries must not start or end inside a word."""
+    vocabulary = json.loads(tokenizer_path.read_text())["model"]["vocab"]
+    flags = np.zeros(len(vocabulary), dtype=bool)
+    for piece, index in vocabulary.items():
+        flags[index] = piece.startswith("##")
+    return flags
+
+
+def idf_table(data: Path) -> np.ndarray:
+    """[V] float32, 1.0 where unseen, 0 at special ids (they never take part in a score)."""
+    tokenizer = json.loads((data / "seed-model" / "tokenizer.json").read_text())["model"]["vocab"]
+    with lzma.open(data / "msmarco-idf.json.xz", "rt") as file:
+        raw = json.load(file)
+    idf = np.ones(len(tokenizer), dtype=np.float32)
+    for piece, value in raw.items():
+        if piece in tokenizer:
+            idf[tokenizer[piece]] = value
+    idf[[0, 100, 101, 102, 103]] = 0
+    return idf
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--eval", type=Path, required=True)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    config = json.loads(args.config.read_text())["data"]
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer_path = args.data / "seed-model" / "tokenizer.json"
+    np.savez(args.out / "vocab.npz", idf=idf_table(args.data), continues=continuation_flags(tokenizer_path))
+    tokenizer = Tokens(tokenizer_path, config["max_tokens"])
+    seen = build_eval(args.eval, config["eval_sets"], tokenizer, args.out)
+    build_train(args.data, config, tokenizer, seen, args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Checkpoints: int8 per row, in parts small enough to move between machines.
+
+Why int8: the product ships int8 weights anyway, the figures that count are measured on them, and a
+22.7M-parameter model then fits two 16 MB files. Rounding costs nothing measurable (docs/training.md).
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+PART_BYTES = 14 << 20
+
+
+def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """[R, C] float -> int8 [R, C] and float32 scale [R]; weight ~ int8 * scale, scale = max|row| / 127."""
+    scale = (weight.float().abs().amax(1) / 127).clamp(min=1e-12)
+    return (weight.float() / scale[:, None]).round().clamp(-127, 127).to(torch.int8), scale
+
+
+def pack(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """2-D tensors become int8 with a companion `NAME.scale`; everything else stays float32."""
+    out: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        value = value.detach().cpu()
+        if value.dim() == 2:
+            out[name], out[f"{name}.scale"] = quantize_rows(value)
+        else:
+            out[name] = value.float()
+    return {name: value.contiguous() for name, value in out.items()}
+
+
+def unpack(packed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The inverse of `pack`; also accepts plain float tensors. Returns float32."""
+    return {
+        name: value.float() * packed[f"{name}.scale"][:, None] if value.dtype == torch.int8 else value.float()
+        for name, value in packed.items()
+        if not name.endswith(".scale")
+    }
+
+
+def fake_quantized(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights a user will run: rounded to int8 rows and back, on the same device."""
+    out = {}
+    for name, value in state.items():
+        if value.dim() == 2:
+            quantized, scale = quantize_rows(value)
+            value = quantized.float() * scale[:, None]
+        out[name] = value.float()
+    return out
+
+
+def save(folder: Path, state: dict[str, torch.Tensor], meta: dict) -> None:
+    """Writes FOLDER.part0.safetensors ... and FOLDER.json; each part stays below 16 MiB.
+
+    No tensor is split: the largest, the int8 word embeddings, has 11.7 MB.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    parts: list[dict[str, torch.Tensor]] = [{}]
+    used = 0
+    for name, value in pack(state).items():
+        size = value.numel() * value.element_size()
+        if used + size > PART_BYTES and parts[-1]:
+            parts.append({})
+            used = 0
+        parts[-1][name] = value
+        used += size
+    for i, part in enumerate(parts):
+        save_file(part, f"{folder}.part{i}.safetensors")
+    Path(f"{folder}.json").write_text(json.dumps({**meta, "parts": len(parts)}, indent=1))
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    with safe_open(str(path), "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
+def load(folder: Path) -> dict[str, torch.Tensor]:
+    """Reads a checkpoint written by `save`, or a single FOLDER/model.safetensors or *.safetensors file."""
+    folder = Path(folder)
+    if folder.suffix == ".safetensors":
+        return unpack(read_tensors(folder))
+    if (folder / "model.safetensors").exists():
+        return unpack(read_tensors(folder / "model.safetensors"))
+    packed: dict[str, torch.Tensor] = {}
+    count = json.loads(Path(f"{folder}.json").read_text())["parts"]
+    for i in range(count):
+        packed.update(read_tensors(Path(f"{folder}.part{i}.safetensors")))
+    return unpack(packed)
+
+
+def join(folder: Path, out: Path) -> None:
+    """Parts -> one model.safetensors, still int8 with scales, for the project's converter."""
+    packed: dict[str, torch.Tensor] = {}
+    for i in range(json.loads(Path(f"{folder}.json").read_text())["parts"]):
+        packed.update(read_tensors(Path(f"{folder}.part{i}.safetensors")))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(packed, str(out), metadata={"format": "pt"})
+
+
+def with_prefix(state: dict[str, torch.Tensor], prefix: str = "bert.") -> dict[str, torch.Tensor]:
+    """A body published without the `bert.` prefix, without buffers and pooler, as this project names it."""
+    return {
+        prefix + name: value
+        for name, value in state.items()
+        if not name.startswith("pooler.") and not name.endswith("position_ids")
+    }

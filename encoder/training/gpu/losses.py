@@ -1,0 +1,74 @@
+"""The training objective in pure functions. D documents, Q queries, V vocabulary, J teachers."""
+
+import torch
+import torch.nn.functional as F
+
+
+def log1p(x: torch.Tensor) -> torch.Tensor:
+    """w = log(1 + relu(x)): SPLADE's saturation (paper section 1.1)."""
+    return torch.log1p(F.relu(x))
+
+
+def log1p2(x: torch.Tensor) -> torch.Tensor:
+    """w = log(1 + log(1 + relu(x))): the l0 activation, flatter, so the penalty counts terms (2504.14839)."""
+    return torch.log1p(torch.log1p(F.relu(x)))
+
+
+ACTIVATIONS = {"log1p": log1p, "log1p2": log1p2}
+
+
+def flops(weights: torch.Tensor, l0_threshold: int | None = None) -> torch.Tensor:
+    """sum over terms of (mean over documents of the weight)^2 (paper Eq 3), on RAW weights [D, V].
+
+    The idf stays out of the penalty on purpose (Eq 6): a rare term then out-pulls the same price a common
+    one pays. With `l0_threshold`, documents that already have at most that many terms are not shrunk
+    further; they still count in the mean (l0 mask, 2504.14839).
+    """
+    if l0_threshold is not None:
+        long = (weights.detach() > 0).sum(1, keepdim=True) > l0_threshold
+        weights = weights * long
+    return weights.mean(0).square().sum()
+
+
+def kl_to_teacher(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """KL(softmax(teacher) || softmax(student)), [Q, D] logits each, mean over queries (paper Eq 1)."""
+    target = F.log_softmax(teacher, dim=1)
+    return (target.exp() * (target - F.log_softmax(student, dim=1))).sum(1).mean()
+
+
+def min_max(scores: torch.Tensor, eps: float = 1e-6) -> torch.Tensor:
+    """Each row to 0..1 (paper Eq 8); a row of equal scores becomes 0, not NaN."""
+    low = scores.amin(1, keepdim=True)
+    return (scores - low) / (scores.amax(1, keepdim=True) - low + eps)
+
+
+def ensemble(scores: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
+    """Weighted mean of the per-query normalised teachers (paper Eq 9 without its S): J x [Q, D] -> [Q, D] in 0..1."""
+    total = sum(weights)
+    return sum(w / total * min_max(s) for s, w in zip(scores, weights))
+
+
+def revive(logits: torch.Tensor, importance: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
+    """Keeps a query's own terms alive in its positive: relu gives a switched-off term no gradient at all.
+
+    softplus(-2x)/2 is about -x below zero and vanishes above, so it never inflates a term that is on.
+    logits [Q, L], importance [Q, L] (idf, 0 at padding), confidence [Q] (the teacher's score of the positive, 0..1).
+    """
+    per_term = F.softplus(-2 * logits) / 2 * importance
+    per_query = per_term.sum(1) / importance.sum(1).clamp(min=1e-6)
+    return (per_query * confidence).mean()
+
+
+def length_free(scores: torch.Tensor, query_mass: torch.Tensor) -> torch.Tensor:
+    """sum(idf * w) / sum(idf of the query): [Q, D], [Q] -> [Q, D].
+
+    With the raw sum as a logit a 20-word query is ten times sharper than a 2-word one; within 50 steps the
+    loss then switches most terms off.
+    """
+    return scores / query_mass.clamp(min=1e-6)[:, None]
+
+
+def fit_scale(student: torch.Tensor, teacher: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    """The factor c among `candidates` [C] that makes c * student closest to the teacher in KL; a 0-d tensor."""
+    losses = torch.stack([kl_to_teacher(student * c, teacher) for c in candidates])
+    return candidates[losses.argmin()]

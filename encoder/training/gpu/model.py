@@ -1,0 +1,198 @@
+"""The document encoder: a small BERT, a masked-LM head, and max pooling over tokens.
+
+B documents, T tokens, H hidden (384), V vocabulary (30522), K kept terms a document.
+Parameter names are those of Hugging Face's BertForMaskedLM, so a state dict is a checkpoint.
+"""
+
+import os
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from losses import ACTIVATIONS
+from tokens import SPECIAL_IDS
+
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:  # older torch: the padded path is slower, not different
+    varlen_attn = None
+if os.environ.get("WINNOW_PADDED"):
+    varlen_attn = None
+
+
+class Namespace(nn.Module):
+    """A bare container: it only exists to give its children the dotted names of the published format."""
+
+    def __init__(self, **children: nn.Module):
+        super().__init__()
+        for name, child in children.items():
+            self.add_module(name, child)
+
+
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def masked_attention(mask: torch.Tensor) -> Attend:
+    """Attention over padded rows: q, k, v [B, T, heads, d], mask [B, T] True where a token may be attended."""
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :]).transpose(1, 2)
+
+    return attend
+
+
+def packed_attention(lengths: torch.Tensor, width: int) -> Attend:
+    """Attention over rows laid end to end: q, k, v [M, heads, d]; lengths [B], none above `width`, sum to M."""
+    edges = F.pad(lengths.cumsum(0), (1, 0)).int()
+    return lambda q, k, v: varlen_attn(q, k, v, edges, edges, width, width)
+
+
+class Layer(nn.Module):
+    def __init__(self, hidden: int, intermediate: int, eps: float):
+        super().__init__()
+        norm = lambda: nn.LayerNorm(hidden, eps)  # noqa: E731
+        self.attention = Namespace(
+            self_=Namespace(
+                query=nn.Linear(hidden, hidden), key=nn.Linear(hidden, hidden), value=nn.Linear(hidden, hidden)
+            ),
+            output=Namespace(dense=nn.Linear(hidden, hidden), LayerNorm=norm()),
+        )
+        # `self` is an attribute name no Python call can pass; the published format insists on it.
+        self.attention._modules["self"] = self.attention._modules.pop("self_")
+        self.intermediate = Namespace(dense=nn.Linear(hidden, intermediate))
+        self.output = Namespace(dense=nn.Linear(intermediate, hidden), LayerNorm=norm())
+
+    def forward(self, x: torch.Tensor, attend: Attend, heads: int) -> torch.Tensor:
+        """x [..., H]; `attend` mixes q, k, v of shape [..., heads, H / heads]."""
+        project = self.attention._modules["self"]
+        parts = (project.query, project.key, project.value)
+        qkv = F.linear(x, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
+        q, k, v = qkv.unflatten(-1, (3, heads, -1)).unbind(-3)
+        mixed = attend(q, k, v).flatten(-2)
+        out = self.attention.output
+        x = out.LayerNorm(out.dense(mixed) + x)
+        return self.output.LayerNorm(self.output.dense(F.gelu(self.intermediate.dense(x))) + x)
+
+
+class Bert(nn.Module):
+    def __init__(self, config: dict):
+        super().__init__()
+        hidden, eps = config["hidden_size"], config["layer_norm_eps"]
+        self.heads = config["num_attention_heads"]
+        self.embeddings = Namespace(
+            word_embeddings=nn.Embedding(config["vocab_size"], hidden),
+            position_embeddings=nn.Embedding(config["max_position_embeddings"], hidden),
+            token_type_embeddings=nn.Embedding(config["type_vocab_size"], hidden),
+            LayerNorm=nn.LayerNorm(hidden, eps),
+        )
+        layers = [Layer(hidden, config["intermediate_size"], eps) for _ in range(config["num_hidden_layers"])]
+        self.encoder = Namespace(layer=nn.ModuleList(layers))
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """ids [B, T], mask [B, T] bool (True first, then False) -> [B, T, H], anything at padding.
+
+        On a GPU in half precision the padding is taken out first: a third of a batch is padding, and attention
+        without a mask has a kernel three times faster.
+        """
+        batch, width = ids.shape
+        if ids.is_cuda and self.embeddings.LayerNorm.weight.dtype != torch.float32 and varlen_attn is not None:
+            kept = mask.flatten().nonzero().squeeze(1)
+            x = self.layers(ids.flatten()[kept], kept % width, packed_attention(mask.sum(1), width))
+            return torch.zeros(batch * width, x.shape[1], dtype=x.dtype, device=x.device).index_copy(0, kept, x).view(batch, width, -1)
+        return self.layers(ids, torch.arange(width, device=ids.device), masked_attention(mask))
+
+    def layers(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
+        """ids and positions of any (broadcastable) shape -> that shape x H."""
+        e = self.embeddings
+        x = e.LayerNorm(e.word_embeddings(ids) + e.position_embeddings(positions) + e.token_type_embeddings.weight[0])
+        for layer in self.encoder.layer:
+            x = layer(x, attend, self.heads)
+        return x
+
+
+class SparseEncoder(nn.Module):
+    """BertForMaskedLM whose pooled logits are term weights (SPLADE-doc, paper section 1.1)."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        hidden = config["hidden_size"]
+        self.config = config
+        self.activation = ACTIVATIONS[config.get("winnow", {}).get("activation", "log1p")]
+        self.bert = Bert(config)
+        transform = Namespace(dense=nn.Linear(hidden, hidden), LayerNorm=nn.LayerNorm(hidden, config["layer_norm_eps"]))
+        self.cls = Namespace(predictions=Namespace(transform=transform))
+        self.cls.predictions.bias = nn.Parameter(torch.zeros(config["vocab_size"]))
+
+    def start_head(self, noise: float = 0.02) -> None:
+        """A body without a masked-LM head gets the identity plus noise: its states already live near the embeddings."""
+        transform = self.cls.predictions.transform
+        with torch.no_grad():
+            transform.dense.weight.copy_(torch.eye(transform.dense.weight.shape[0]))
+            transform.dense.weight.add_(torch.randn_like(transform.dense.weight) * noise)
+            transform.dense.bias.zero_()
+
+    def head_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """[B, T] -> [B, T, H], what the decoder multiplies. Padding repeats [CLS], so it can never win a term of its own."""
+        transform = self.cls.predictions.transform
+        states = transform.LayerNorm(F.gelu(transform.dense(self.bert(ids, mask))))
+        return torch.where(mask[:, :, None], states, states[:, :1])
+
+    def decoder(self) -> torch.Tensor:
+        """The tied word embeddings with zero rows up to a multiple of 64: [30528, H]. An odd vocabulary falls into a matrix
+        kernel of a third of the speed."""
+        embeddings = self.bert.embeddings.word_embeddings.weight
+        return F.pad(embeddings, (0, 0, 0, -embeddings.shape[0] % 64))
+
+    def pooled_logits(self, states: torch.Tensor, block: int = 64) -> torch.Tensor:
+        """[B, T, H] -> [B, V]: max over tokens, specials at -inf. No gradient: see `term_weights`."""
+        bias = self.cls.predictions.bias
+        with torch.no_grad():
+            decoder = self.decoder().T
+            pooled = torch.cat([(s @ decoder).amax(1) for s in states.split(block)])[:, : len(bias)] + bias
+            pooled[:, list(SPECIAL_IDS)] = -torch.inf
+        return pooled
+
+    def logits_of(self, states: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
+        """states [B, T, H], terms [B, K] -> pooled logits [B, K] with a gradient."""
+        decoder, bias = self.bert.embeddings.word_embeddings, self.cls.predictions.bias
+        scores = decoder(terms) @ states.transpose(1, 2)
+        return scores.amax(2) + F.embedding(terms, bias[:, None]).squeeze(2)
+
+    def term_weights(self, states: torch.Tensor, keep: int) -> torch.Tensor:
+        """[B, T, H] -> [B, V] float32 weights, gradients only through the K highest logits of each document.
+
+        Exact whenever a document has at most K terms on: relu has no gradient for the others. It avoids
+        the B x T x V buffer of the plain graph (8 GB for 512 x 256 tokens).
+        """
+        pooled = self.pooled_logits(states)
+        terms = pooled.topk(keep, dim=1).indices
+        weights = self.activation(self.logits_of(states, terms).float())
+        dense = torch.zeros(pooled.shape, device=states.device, dtype=torch.float32)
+        # A document with fewer than K finite logits cannot occur (V - 5 > K); specials never enter.
+        return dense.scatter(1, terms, weights)
+
+    def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """[B, T] -> [B, V] weights, no gradient; what evaluation and the engine use."""
+        with torch.no_grad():
+            return self.activation(self.pooled_logits(self.head_states(ids, mask)).float())
+
+
+class DenseTeacher(nn.Module):
+    """A sentence encoder: [CLS] or mean pooling, L2 normalised."""
+
+    def __init__(self, config: dict, pooling: str):
+        super().__init__()
+        self.bert = Bert(config)
+        self.pooling = pooling
+
+    @torch.no_grad()
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """[B, T] -> [B, H], unit length."""
+        states = self.bert(ids, mask).float()
+        if self.pooling == "cls":
+            return F.normalize(states[:, 0], dim=1)
+        kept = mask[:, :, None].float()
+        return F.normalize((states * kept).sum(1) / kept.sum(1), dim=1)

@@ -1,0 +1,87 @@
+"""Step 2: teacher embeddings, span queries and hard candidates, all on the GPU; ends with WORK/prepared.pt.
+
+    python prepare.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from runtime import Log, pick_device
+from spans import draw_spans
+from teachers import TEACHERS, DenseScores, embed, load_teacher, mine
+from tokens import TokenTable
+
+
+def weights_by_source(source: torch.Tensor, names: list[str], table: dict[str, float]) -> torch.Tensor:
+    """[N] source numbers -> [N] sampling weights; sources the config does not name have weight 1."""
+    return torch.tensor([table.get(name, 1.0) for name in names], device=source.device)[source.long()]
+
+
+def cluster(embeddings: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    """[N, H] -> [N] number of the nearest of `count` random members: enough to put like queries into one batch."""
+    picks = torch.randint(0, len(embeddings), (count,), generator=generator, device=embeddings.device)
+    return torch.cat([(block @ embeddings[picks].T).argmax(1) for block in embeddings.split(1 << 16)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("config", "data", "models", "work"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    args = parser.parse_args()
+    config = json.loads(args.config.read_text())
+    settings = config["prepare"]
+    device, dtype = pick_device()
+    log = Log(args.work / "prepare.jsonl")
+    generator = torch.Generator(device=device).manual_seed(config["seed"])
+
+    docs = TokenTable.load(args.data / "docs.npz").to(device)
+    real = TokenTable.load(args.data / "queries.npz").to(device)
+    names = json.loads((args.data / "sources.json").read_text())
+    with np.load(args.data / "pairs.npz") as file:
+        positive, query_source, doc_source = (
+            torch.from_numpy(file[k].astype(np.int64)).to(device) for k in ("positive", "query_source", "doc_source")
+        )
+    continues = torch.from_numpy(np.load(args.data / "vocab.npz")["continues"]).to(device)
+    span_weight = weights_by_source(doc_source, names, settings["span_source_weights"])
+    spans, span_doc = draw_spans(docs, span_weight, continues, settings["spans"], generator)
+    queries = TokenTable.concat([real, spans])
+    log(docs=docs.rows, real=real.rows, spans=spans.rows)
+
+    dense, kept = [], {}
+    for name in settings["dense_teachers"]:
+        teacher = load_teacher(name, args.models, config["model"], device, dtype)
+        kind = TEACHERS[name]
+        scores = DenseScores(
+            embed(teacher, queries, kind.query_prefix, 64), embed(teacher, docs, kind.passage_prefix, 256)
+        )
+        dense.append(scores)
+        kept[name] = scores
+        log(embedded=name)
+    rows = torch.arange(queries.rows, device=device)
+    candidates = mine(dense, settings["mining_weights"], rows, settings["candidates"])
+    log(mined=list(candidates.shape))
+    found = (candidates[: real.rows] == positive[:, None]).any(1).float().mean().item()
+    groups = cluster(dense[0].queries, settings["clusters"], generator)
+    torch.save(
+        {
+            "queries": queries,
+            "real": real.rows,
+            "positive": torch.cat([positive, span_doc]),
+            "weight": torch.cat(
+                [weights_by_source(query_source, names, settings["query_source_weights"]), torch.ones(spans.rows, device=device)]
+            ),
+            "candidates": candidates,
+            "groups": groups,
+            "dense": {name: (s.queries, s.docs) for name, s in kept.items()},
+        },
+        args.work / "prepared.pt",
+    )
+    log(positive_among_candidates=round(found, 3))
+
+
+if __name__ == "__main__":
+    main()

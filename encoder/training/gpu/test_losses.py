@@ -1,0 +1,193 @@
+"""Checks of the objective on a CPU, in float64 where it matters.
+
+    python -m unittest test_losses      # from this folder
+"""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import torch
+
+import checkpoint
+import losses
+from evaluate import ndcg_at_10
+from model import SparseEncoder
+from spans import draw_spans
+from teachers import bm25_weights
+from tokens import CLS, SEP, from_lists, query_matrix
+
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "vocab_size": 200,
+    "max_position_embeddings": 32,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
+
+
+def tiny_model(seed: int = 0, activation: str = "log1p") -> SparseEncoder:
+    torch.manual_seed(seed)
+    return SparseEncoder({**TINY, "winnow": {"activation": activation}}).double()
+
+
+class Flops(unittest.TestCase):
+    def test_is_the_sum_of_squared_means(self):
+        weights = torch.tensor([[1.0, 0.0, 2.0], [3.0, 0.0, 0.0]])
+        self.assertAlmostEqual(losses.flops(weights).item(), 2.0**2 + 0 + 1.0**2)
+
+    def test_gradient_matches_central_differences(self):
+        weights = torch.rand(3, 5, dtype=torch.float64, requires_grad=True)
+        self.assertTrue(torch.autograd.gradcheck(losses.flops, (weights,)))
+
+    def test_l0_mask_spares_short_documents_but_counts_them(self):
+        weights = torch.tensor([[1.0, 1.0, 1.0], [2.0, 0.0, 0.0]], requires_grad=True)
+        loss = losses.flops(weights, l0_threshold=2)
+        loss.backward()
+        self.assertAlmostEqual(loss.item(), 3 * 0.5**2)
+        self.assertTrue((weights.grad[1] == 0).all())
+        self.assertTrue((weights.grad[0] > 0).all())
+
+
+class Distillation(unittest.TestCase):
+    def test_kl_equals_the_library_and_vanishes_at_the_teacher(self):
+        torch.manual_seed(1)
+        student, teacher = torch.randn(4, 7), torch.randn(4, 7)
+        expected = torch.nn.functional.kl_div(student.log_softmax(1), teacher.softmax(1), reduction="batchmean")
+        self.assertAlmostEqual(losses.kl_to_teacher(student, teacher).item(), expected.item(), places=5)
+        self.assertAlmostEqual(losses.kl_to_teacher(teacher + 3, teacher).item(), 0, places=5)
+
+    def test_min_max_is_per_query_and_survives_equal_scores(self):
+        scores = torch.tensor([[2.0, 4.0, 3.0], [5.0, 5.0, 5.0]])
+        normal = losses.min_max(scores)
+        torch.testing.assert_close(normal[0], torch.tensor([0.0, 1.0, 0.5]), atol=1e-5, rtol=0)
+        self.assertTrue((normal[1] == 0).all())
+
+    def test_ensemble_ignores_each_teachers_origin_and_scale(self):
+        torch.manual_seed(2)
+        a, b = torch.randn(3, 6), torch.randn(3, 6)
+        mixed = losses.ensemble([a, b], [1.0, 3.0])
+        moved = losses.ensemble([a * 100 - 7, b * 0.01 + 2], [1.0, 3.0])
+        torch.testing.assert_close(mixed, moved, atol=1e-3, rtol=0)
+        self.assertTrue(mixed.min() >= 0 and mixed.max() <= 1)
+
+    def test_length_free_score_does_not_grow_with_the_query(self):
+        idf = torch.ones(10)
+        short, long = torch.tensor([[1, 0, 0, 0]]), torch.tensor([[1, 2, 3, 4]])
+        document = torch.full((1, 10), 0.7)
+        for ids in (short, long):
+            queries = query_matrix(ids, idf.index_fill(0, torch.tensor([0]), 0.0))
+            score = losses.length_free(queries @ document.T, queries.sum(1))
+            self.assertAlmostEqual(score.item(), 0.7, places=5)
+
+    def test_fit_scale_finds_the_factor(self):
+        torch.manual_seed(3)
+        student = torch.randn(5, 9)
+        found = losses.fit_scale(student, student * 4, torch.tensor([1.0, 2.0, 4.0, 8.0]))
+        self.assertEqual(found.item(), 4.0)
+
+    def test_revival_pushes_dead_terms_up_and_leaves_live_ones(self):
+        logits = torch.tensor([[-2.0, 6.0]], requires_grad=True)
+        losses.revive(logits, torch.ones(1, 2), torch.ones(1)).backward()
+        self.assertLess(logits.grad[0, 0].item(), -0.4)
+        self.assertAlmostEqual(logits.grad[0, 1].item(), 0, places=4)
+
+
+class SparseHead(unittest.TestCase):
+    def gradients(self, dense: bool, activation: str = "log1p"):
+        model = tiny_model(activation=activation)
+        # Shifts the bias so that some terms are off: they must get no gradient on either path.
+        with torch.no_grad():
+            model.cls.predictions.bias.sub_(0.3)
+        torch.manual_seed(5)
+        ids = torch.randint(104, 200, (3, 12))
+        mask = torch.arange(12)[None, :] < torch.tensor([[12], [7], [3]])
+        states = model.head_states(ids, mask)
+        if dense:
+            logits = states @ model.bert.embeddings.word_embeddings.weight.T + model.cls.predictions.bias
+            pooled = logits.amax(1).index_fill(1, torch.tensor([0, 100, 101, 102, 103]), -1.0)
+            weights = model.activation(pooled)
+        else:
+            weights = model.term_weights(states, keep=195).double()
+        torch.manual_seed(6)
+        (weights * torch.randn(weights.shape, dtype=torch.float64)).sum().backward()
+        return weights.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+    def test_winning_pairs_give_the_gradient_of_the_dense_graph(self):
+        for activation in ("log1p", "log1p2"):
+            expected, expected_gradients = self.gradients(dense=True, activation=activation)
+            weights, gradients = self.gradients(dense=False, activation=activation)
+            torch.testing.assert_close(weights, expected, atol=1e-6, rtol=0)
+            self.assertEqual(gradients.keys(), expected_gradients.keys())
+            for name, gradient in gradients.items():
+                torch.testing.assert_close(gradient, expected_gradients[name], atol=1e-5, rtol=1e-4, msg=name)
+
+    def test_padding_changes_nothing(self):
+        model = tiny_model()
+        ids = torch.randint(104, 200, (2, 9))
+        alone = model.encode(ids, torch.ones_like(ids, dtype=torch.bool))
+        wide = torch.cat([ids, torch.zeros(2, 5, dtype=torch.int64)], dim=1)
+        padded = model.encode(wide, torch.arange(14)[None, :] < torch.tensor([[9], [9]]))
+        torch.testing.assert_close(alone, padded)
+
+    def test_special_ids_weigh_nothing(self):
+        weights = tiny_model().encode(torch.randint(104, 200, (2, 9)), torch.ones(2, 9, dtype=torch.bool))
+        self.assertEqual(weights[:, [0, 100, 101, 102, 103]].abs().sum().item(), 0)
+
+
+class Checkpoints(unittest.TestCase):
+    def test_round_trip_is_within_half_a_step_of_each_row(self):
+        state = {k: v.float() for k, v in tiny_model().state_dict().items()}
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint.save(Path(folder) / "x", state, {"step": 1})
+            back = checkpoint.load(Path(folder) / "x")
+        self.assertEqual(state.keys(), back.keys())
+        for name, value in state.items():
+            bound = value.abs().amax(1, keepdim=True) / 254 + 1e-7 if value.dim() == 2 else 0 * value
+            self.assertTrue(((value - back[name]).abs() <= bound).all(), name)
+        again = checkpoint.fake_quantized(state)
+        for name, value in again.items():
+            torch.testing.assert_close(value, back[name])
+
+
+class Data(unittest.TestCase):
+    def test_padded_rows_have_their_specials_and_their_cut(self):
+        table = from_lists([[5, 6, 7], [8]])
+        ids, mask = table.padded(torch.tensor([0, 1]), 4)
+        self.assertEqual(ids.tolist(), [[CLS, 5, 6, SEP], [CLS, 8, SEP, 0]])
+        self.assertEqual(mask.sum(1).tolist(), [4, 3])
+        self.assertEqual(table.padded(torch.tensor([1]), 5, (9, 10))[0].tolist(), [[CLS, 9, 10, 8, SEP]])
+
+    def test_spans_hold_whole_words_of_their_document(self):
+        continues = torch.zeros(60, dtype=torch.bool)
+        continues[50:] = True  # pieces 50..59 continue a word
+        rows = [[10, 50, 11, 12, 51, 52, 13], [20, 21, 22, 23, 53], [30, 54]]
+        spans, source = draw_spans(from_lists(rows), torch.ones(3), continues, 500, torch.Generator().manual_seed(0), longest=6)
+        self.assertGreater(spans.rows, 100)
+        for i in range(spans.rows):
+            piece = spans.tokens[spans.offsets[i] : spans.offsets[i + 1]].tolist()
+            row = rows[int(source[i])]
+            at = next(j for j in range(len(row)) if row[j : j + len(piece)] == piece)
+            self.assertFalse(continues[piece[0]])
+            self.assertTrue(at + len(piece) == len(row) or not continues[row[at + len(piece)]])
+
+    def test_bm25_saturates_and_ignores_specials(self):
+        weights = bm25_weights(torch.tensor([[101, 5, 5, 5, 6, 102]]), 4.0, 200)
+        self.assertEqual(weights[0, 101].item(), 0)
+        self.assertTrue(1 < weights[0, 5] < 1.9)
+        self.assertAlmostEqual(weights[0, 6].item(), 1.0, places=5)
+
+    def test_ndcg_matches_a_hand_count(self):
+        scores = torch.tensor([[3.0, 2.0, 1.0]])
+        gains = torch.tensor([[0.0, 2.0, 1.0]])
+        discount = [1, 1 / 1.5849625, 0.5]
+        self.assertAlmostEqual(
+            ndcg_at_10(scores, gains), (2 * discount[1] + discount[2]) / (2 + discount[1]), places=5
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()

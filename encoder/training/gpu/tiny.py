@@ -1,0 +1,68 @@
+"""Makes a tiny world (2 layers x 32, a few thousand passages) from DATA, to try every script end to end on a CPU.
+
+    python tiny.py --data DATA --out OUT    # then run warmup, prepare, train with OUT/config.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from checkpoint import pack
+from model import DenseTeacher, SparseEncoder
+from teachers import TEACHERS
+from tokens import TokenTable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--docs", type=int, default=3000)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    config = json.loads((Path(__file__).parent / "config" / "winnow-mini.json").read_text())
+    config["model"].update(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    config["warmup"].update(batch=4, width=32, log_every=5)
+    config["warmup"]["calibration"].update(docs=16, width=64)
+    config["prepare"].update(spans=2000, clusters=16)
+    config["train"].update(
+        buckets=[{"width": 64, "queries": 4, "share": 0.5}, {"width": 128, "queries": 4, "share": 0.5}],
+        run=2, window=8, log_seconds=1, eval_seconds=8, watch_sets=["nq-utd"], size_set="nq-utd", seconds=30,
+    )  # fmt: skip
+    config["data"]["eval_sets"] = ["nq-utd"]
+    (args.out / "config.json").write_text(json.dumps(config))
+
+    docs = TokenTable.load(args.data / "docs.npz")
+    queries = TokenTable.load(args.data / "queries.npz")
+    pairs = dict(np.load(args.data / "pairs.npz"))
+    # Spread over all sources: every k-th passage, and the queries whose positive is among them.
+    step = docs.rows // args.docs
+    kept = torch.arange(0, docs.rows, step)
+    renumber = {int(d): i for i, d in enumerate(kept)}
+    rows = [i for i, d in enumerate(pairs["positive"]) if int(d) in renumber]
+    cut = lambda t, keep: TokenTable(  # noqa: E731
+        torch.cat([t.tokens[t.offsets[i] : t.offsets[i + 1]] for i in keep]),
+        torch.cat([torch.zeros(1, dtype=torch.int64), t.lengths()[torch.as_tensor(keep)].cumsum(0)]),
+    )
+    cut(docs, kept.tolist()).save(args.out / "docs.npz")
+    cut(queries, rows).save(args.out / "queries.npz")
+    np.savez(
+        args.out / "pairs.npz",
+        positive=np.array([renumber[int(pairs["positive"][i])] for i in rows], dtype=np.int32),
+        query_source=pairs["query_source"][rows],
+        doc_source=pairs["doc_source"][kept.numpy()],
+    )
+    for name in ("vocab.npz", "sources.json", "eval-nq-utd.npz"):
+        (args.out / name).write_bytes((args.data / name).read_bytes())
+    for kind in TEACHERS.values():
+        teacher = DenseTeacher({**config["model"], "num_hidden_layers": kind.layers}, kind.pooling)
+        save_file(pack(teacher.state_dict()), str(args.out / kind.file))
+    save_file(pack(SparseEncoder(config["model"]).state_dict()), str(args.out / "random.safetensors"))
+
+
+if __name__ == "__main__":
+    main()

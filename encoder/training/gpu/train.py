@@ -1,0 +1,198 @@
+"""Step 3: distillation. Resumable in pieces of any length; the schedule follows the time trained, not the clock.
+
+    python train.py --config config/winnow-mini.json --data DATA --work WORK --seconds 540 [--start WORK/warm]
+
+Writes WORK/latest (int8 running average, movable between machines), WORK/state.pt (to resume where the disk
+survives) and WORK/train.jsonl. `--start` begins from a checkpoint with a fresh optimiser.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import checkpoint
+import losses
+from batches import Batches
+from evaluate import evaluate, load_set
+from model import SparseEncoder
+from optimizer import MasterAdamW, cosine
+from runtime import Log, pick_device
+from teachers import DenseScores, bm25_weights
+from tokens import TokenTable, query_matrix
+
+
+class Distiller:
+    """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms."""
+
+    def __init__(self, model: SparseEncoder, docs: TokenTable, prepared: dict, idf: torch.Tensor, settings: dict):
+        self.model = model
+        self.docs = docs
+        self.prepared = prepared
+        self.idf = idf
+        self.settings = settings
+        self.mean_length = docs.lengths().float().mean().item()
+        self.dense = {name: DenseScores(*pair) for name, pair in prepared["dense"].items()}
+        self.scale = torch.tensor(float(settings["first_scale"]), device=idf.device)
+        self.penalty = torch.tensor(float(settings["first_penalty"]), device=idf.device)
+
+    def teacher_scores(self, query_rows, doc_rows, doc_ids, queries) -> torch.Tensor:
+        """[Q] x [D] -> [Q, D] in 0..1, the mean of the per-query normalised teachers."""
+        weights = self.settings["teacher_weights"]
+        scores = []
+        for name in weights:
+            if name == "bm25":
+                scores.append(queries @ bm25_weights(doc_ids, self.mean_length, queries.shape[1]).T)
+            else:
+                scores.append(self.dense[name](query_rows, doc_rows))
+        return losses.ensemble(scores, list(weights.values()))
+
+    def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, width: int, progress: float):
+        """query_rows [Q], doc_rows [Q, P] -> loss and the parts worth watching (0-d tensors, no synchronisation)."""
+        s = self.settings
+        anchors = torch.arange(len(query_rows), device=query_rows.device) * doc_rows.shape[1]
+        doc_rows = doc_rows.flatten()
+        ids, mask = self.docs.padded(doc_rows, width)
+        query_ids = self.prepared["queries"].bare(query_rows, s["query_width"])
+        queries = query_matrix(query_ids, self.idf)
+        with torch.no_grad():
+            teacher01 = self.teacher_scores(query_rows, doc_rows, ids, queries)
+            teacher = teacher01 * s["teacher_scale"]
+
+        states = self.model.head_states(ids, mask)
+        weights = self.model.term_weights(states, s["keep_terms"])
+        if not s["idf_in_score"]:
+            queries = (queries > 0).float()
+        student = losses.length_free(queries @ weights.T, queries.sum(1))
+        if progress < s["freeze_scale_at"]:
+            with torch.no_grad():
+                near = self.scale * torch.tensor([0.85, 0.93, 1.0, 1.07, 1.15], device=self.scale.device)
+                self.scale.lerp_(losses.fit_scale(student, teacher, near), 0.1)
+        rank = losses.kl_to_teacher(student * self.scale, teacher)
+
+        own_logits = self.model.logits_of(states[anchors], query_ids).float()
+        confidence = teacher01.gather(1, anchors[:, None]).squeeze(1).square()
+        revival = losses.revive(own_logits, self.idf[query_ids], confidence)
+
+        size = losses.flops(weights, s["l0_threshold"])
+        ramp = min(1.0, progress / s["penalty_ramp"]) ** 2 if s["penalty_ramp"] > 0 else 1.0
+        loss = rank + ramp * self.penalty * size + s["revival"] * revival
+        return loss, {"kl": rank, "flops": size, "revival": revival, "terms": (weights.detach() > 0).sum(1).float().mean()}
+
+    def control(self, terms: torch.Tensor, target: float) -> None:
+        """lambda follows the terms per document: the wanted size is what one knows, the penalty is not."""
+        self.penalty.mul_((terms / target).clamp(0.5, 2.0) ** self.settings["control_gain"])
+
+
+class Judge:
+    """Evaluates the running average, rounded to int8 rows, in a second copy of the model."""
+
+    def __init__(self, config: dict, data: Path, names: list[str], idf: torch.Tensor, dtype):
+        self.model = SparseEncoder(config["model"]).to(idf.device, dtype).eval()
+        self.sets = {name: load_set(data, name, idf.device) for name in names}
+        self.idf = idf
+
+    def __call__(self, state: dict[str, torch.Tensor], names: list[str] | None = None, rounded: bool = True) -> dict:
+        with torch.no_grad():
+            self.model.load_state_dict(checkpoint.fake_quantized(state) if rounded else state, strict=False)
+        out = {}
+        for name in names or self.sets:
+            result = evaluate(self.model, self.sets[name], self.idf)
+            out[name] = {key: round(value, 4 if key == "ndcg10" else 2) for key, value in result.items()}
+        return out
+
+
+def train(args: argparse.Namespace) -> None:
+    config = json.loads(args.config.read_text())
+    settings = config["train"]
+    device, dtype = pick_device()
+    log = Log(args.work / "train.jsonl")
+    torch.manual_seed(config["seed"])
+    generator = torch.Generator(device=device).manual_seed(config["seed"] + 1)
+
+    docs = TokenTable.load(args.data / "docs.npz").to(device)
+    idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
+    prepared = torch.load(args.work / "prepared.pt", map_location=device, weights_only=False)
+    batches = Batches(prepared, docs, settings, generator)
+    model = SparseEncoder(config["model"])
+    start = args.start or args.work / "warm"
+    model.load_state_dict(checkpoint.load(start), strict=False)
+    model.to(device, dtype)
+    optimizer = MasterAdamW(model, {"cls.": settings["head_lr_factor"]}, settings["weight_decay"], settings["ema"])
+    distiller = Distiller(model, docs, prepared, idf, settings)
+    judge = Judge(config, args.data, config["data"]["eval_sets"], idf, dtype)
+    trained, step, target = 0.0, 0, float(settings["target_terms"])
+    saved = args.work / "state.pt"
+    if saved.exists() and not args.start:
+        state = torch.load(saved, map_location=device, weights_only=False)
+        optimizer.restore(state["optimizer"])
+        trained, step, target = state["trained"], state["step"], state["target"]
+        distiller.scale.copy_(state["scale"])
+        distiller.penalty.copy_(state["penalty"])
+        generator.manual_seed(config["seed"] + 1 + step)
+        log(resumed=step, trained=round(trained, 1))
+
+    total = settings["seconds"]
+    stop_at = min(trained + args.seconds, total)
+    shares = torch.tensor([b.share for b in batches.buckets])
+    controlled = settings["controlled_bucket"]
+
+    def checkpointed(final: bool) -> None:
+        nonlocal target
+        averaged = optimizer.weights(averaged=True)
+        names = None if final else settings["watch_sets"]
+        figures = judge(averaged, names)
+        terms = figures[settings["size_set"]]["terms"]
+        # Documents in use are longer than those of a batch; steer by what the size set really gets.
+        target *= min(max(settings["size_terms"] / terms, 0.93), 1.07)
+        log(step=step, trained=round(trained, 1), target=round(target, 1), **figures)
+        checkpoint.save(args.work / "latest", averaged, {"model": config["model"], "step": step, "trained": trained, "figures": figures})
+        # Snapshots of the running average can be averaged again at the end (soup.py).
+        torch.save({name: value.half() for name, value in averaged.items()}, args.work / f"snapshot-{step}.pt")
+        torch.save(
+            {"optimizer": optimizer.state(), "trained": trained, "step": step, "target": target,
+             "scale": distiller.scale, "penalty": distiller.penalty},
+            saved,
+        )  # fmt: skip
+
+    last_log, last_eval, clock = trained, trained, time.time()
+    while trained < stop_at and not (args.work / "stop").exists():
+        bucket = int(torch.multinomial(shares, 1))
+        query_rows, doc_rows = batches.draw(bucket)
+        progress = trained / total
+        loss, parts = distiller(query_rows, doc_rows, batches.buckets[bucket].width, progress)
+        loss.backward()
+        optimizer.step(settings["lr"] * cosine(progress))
+        if bucket == controlled:
+            distiller.control(parts["terms"], target)
+        step += 1
+        if step % 10 == 0 and device.type == "cuda":
+            torch.cuda.synchronize()
+        now = time.time()
+        trained += now - clock
+        clock = now
+        if trained - last_log >= settings["log_seconds"]:
+            last_log = trained
+            log(step=step, trained=round(trained, 1), bucket=bucket, lam=round(distiller.penalty.item(), 5),
+                c=round(distiller.scale.item(), 3), **{k: round(v.item(), 4) for k, v in parts.items()})  # fmt: skip
+        if trained - last_eval >= settings["eval_seconds"]:
+            last_eval = trained
+            checkpointed(final=False)
+            clock = time.time()  # time spent judging is not training time
+    checkpointed(final=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("config", "data", "work"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, required=True, help="stop this piece after so much training")
+    parser.add_argument("--start", type=Path, help="checkpoint to start from, ignoring WORK/state.pt")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+// The GPU recipe is PyTorch; its own tests are Python. They run here wherever a Python with the needed
+// packages is found: WINNOW_PYTHON=/path/to/python, else python3.
+const python = process.env.WINNOW_PYTHON ?? 'python3';
+const recipe = join(import.meta.dirname, '..', '..', 'encoder', 'training', 'gpu');
+
+/** Why a suite cannot run, or undefined when all of its packages import. */
+function missing(packages: readonly string[]): string | undefined {
+  const probe = spawnSync(python, ['-c', `import ${packages.join(', ')}`], { encoding: 'utf8' });
+  if (probe.error) return `${python} is not installed`;
+  if (probe.status !== 0) return probe.stderr.trim().split('\n').at(-1) ?? 'a package is missing';
+  return undefined;
+}
+
+function suite(name: string, module: string, packages: readonly string[]): void {
+  const reason = missing(packages);
+  if (reason !== undefined) {
+    process.stderr.write(`skipped: ${name}: ${reason} (set WINNOW_PYTHON to a Python that has it)\n`);
+    test.skip(name, () => {});
+    return;
+  }
+  test(name, () => {
+    const env = { ...process.env, OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' };
+    const run = spawnSync(python, ['-m', 'unittest', module], { cwd: recipe, encoding: 'utf8', env });
+    assert.is(run.status, 0, run.stderr);
+    assert.match(run.stderr, /Ran [1-9]\d* tests?/);
+  });
+}
+
+const base = ['torch', 'numpy', 'safetensors'];
+suite('training losses, sparse head gradient, ensemble, checkpoints and data', 'test_losses', base);
+suite('ONNX export equals the encoder and BertForMaskedLM', 'test_export', [...base, 'onnx', 'onnxruntime']);
+
+test.run();
