@@ -13,7 +13,6 @@ export const ERROR_CODES = {
   WINNOW_INDEX_NOT_FOUND: { status: 404, summary: 'the folder holds no index' },
   WINNOW_INDEX_VERSION: { status: 409, summary: 'the index was written by another format version' },
   WINNOW_INDEX_CORRUPT: { status: 500, summary: 'stored bytes fail their checksum or bounds check' },
-  WINNOW_INDEX_LOCKED: { status: 409, summary: 'another process or handle is writing to this index' },
   WINNOW_INDEX_MISMATCH: { status: 409, summary: 'the index was built with another model or setting' },
   WINNOW_INDEX_READ_ONLY: { status: 409, summary: 'a write was asked of an index opened for reading' },
   WINNOW_INDEX_CLOSED: { status: 409, summary: 'the index was closed before this call' },
