@@ -1,1 +1,28 @@
+/**
+ * Winnow as a library.
+ *
+ * ```ts
+ * import { openIndex } from 'winnow';
+ *
+ * const index = openIndex('my-index', { create: true });
+ * await index.add([{ id: '1', contentHash: 'v1', documents: [{ id: '1', title: '', text: 'The sky is blue.', metadata: {} }] }]);
+ * const { hits } = index.search('what colour is the sky');
+ * await index.close();
+ * ```
+ */
+export { contentHash } from './corpus/content-hash.ts';
+export { type Corpus, type CorpusItem, type CorpusOptions, openCorpus } from './corpus/open-corpus.ts';
+export { type PassageOptions, splitPassages } from './corpus/passages.ts';
+export type { CorpusDocument, Metadata, MetadataValue } from './corpus/types.ts';
+export { createDocumentEncoder, type DocumentEncoderOptions } from './encoder/document-encoder.ts';
+export { type Model, openModel } from './encoder/model-file.ts';
+export type { DocumentEncoder, EncoderBackend, SparseVector } from './encoder/types.ts';
 export { ERROR_CODES, type ErrorCode, WinnowError } from './errors.ts';
+export type { UpsertResult } from './indexer/index-store.ts';
+export type { FilterField, IndexStats, SourceDocument } from './indexer/types.ts';
+export type { TokenExplanation } from './query/explain.ts';
+export type { Filter } from './query/filter.ts';
+export { type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
+export type { ExplainedHit, Hit, SearchMode, SearchOptions, SearchResult } from './query/searcher.ts';
+export type { Snippet, SnippetPart } from './query/snippet.ts';
+export { createServer, type ServerOptions } from './server/server.ts';

@@ -20,16 +20,34 @@ function renderSnippet({ parts, cutBefore, cutAfter }: Snippet): string {
   return `${cutBefore ? '… ' : ''}${text.trim()}${cutAfter ? ' …' : ''}`;
 }
 
-/** `matched: plant 4.2, light 3.1 · added: photosynthesis 6.2`, strongest first. */
+/** Words below this share of the score are left out of the short form; `winnow explain` shows all. */
+const SHOWN_SHARE = 0.03;
+
+/** `matched: plant 4.2, light 3.1 · added by the model: photosynthesis 6.2`, strongest first. */
 function renderMatches(tokens: readonly TokenExplanation[]): string {
-  const group = (origin: TokenExplanation['origin'], label: string): string => {
-    const some = tokens.filter((token) => token.origin === origin && token.contribution > 0.05);
-    return some.length === 0
+  const total = tokens.reduce((sum, { contribution }) => sum + contribution, 0);
+  // Tokens are joined to the query's words, unless the document has only a part of the word.
+  const missing = new Set(tokens.filter(({ origin }) => origin === 'missing').map(({ word }) => word));
+  const shown = new Map<string, { contribution: number; added: boolean }>();
+  for (const { token, word, contribution, origin } of tokens) {
+    if (origin === 'missing') continue;
+    const label = missing.has(word) ? token : word;
+    const known = shown.get(label);
+    shown.set(label, {
+      contribution: contribution + (known?.contribution ?? 0),
+      added: origin === 'added' || known?.added === true,
+    });
+  }
+  const strongest = [...shown]
+    .filter(([, { contribution }]) => contribution >= total * SHOWN_SHARE)
+    .sort(([, a], [, b]) => b.contribution - a.contribution);
+  const group = (added: boolean, title: string): string => {
+    const list = strongest.filter(([, one]) => one.added === added);
+    return list.length === 0
       ? ''
-      : `${label}: ${some.map(({ token, contribution }) => `${token} ${contribution.toFixed(1)}`).join(', ')}`;
+      : `${title}: ${list.map(([label, one]) => `${label} ${one.contribution.toFixed(1)}`).join(', ')}`;
   };
-  const parts = [group('text', 'matched'), group('added', 'added by the model')].filter(Boolean);
-  return pc.dim(parts.join(' · '));
+  return pc.dim([group(false, 'matched'), group(true, 'added by the model')].filter(Boolean).join(' · '));
 }
 
 /** The full account of a score as a table. */

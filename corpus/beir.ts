@@ -1,7 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { WinnowError } from '../errors.ts';
-import { openBytes } from './byte-source.ts';
+import { findFile, openBytes } from './byte-source.ts';
 import { RowProblem } from './document-row.ts';
 import { lineText, parseJsonObject } from './jsonl.ts';
 import { DEFAULT_MAX_LINE_BYTES, readLines } from './lines.ts';
@@ -129,33 +129,24 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
   return qrels;
 }
 
-async function existing(folder: string, names: readonly string[]): Promise<string | undefined> {
-  for (const name of names) {
-    const path = join(folder, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isFile()) return path;
-  }
-  return undefined;
-}
-
 /**
- * Reads queries.jsonl and qrels/<split>.tsv of a BEIR folder (plain or `.gz`).
+ * Reads queries.jsonl and qrels/<split>.tsv of a BEIR folder or of BEIR's .zip (files plain, `.gz` or `.xz`).
  *
  * @param split default `test`
  * @throws WinnowError WINNOW_NOT_FOUND (with the splits there are), WINNOW_BAD_DATASET
  */
 export async function readBeirTopics(folder: string, split = 'test'): Promise<BeirTopics> {
-  const queryFile = await existing(folder, ['queries.jsonl', 'queries.jsonl.gz']);
+  const queryFile = await findDatasetFile(folder, 'queries.jsonl');
   if (!queryFile)
     throw new WinnowError('WINNOW_NOT_FOUND', 'there is no queries.jsonl', {
       place: folder,
       hint: 'a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv',
     });
-  const qrelsFile = await existing(join(folder, 'qrels'), [`${split}.tsv`, `${split}.tsv.gz`]);
+  const qrelsFile = await findDatasetFile(folder, `qrels/${split}.tsv`);
   if (!qrelsFile) {
     const names = await readdir(join(folder, 'qrels')).catch(() => [] as string[]);
     const splits = names
-      .map((name) => /^(.+)\.tsv(?:\.gz)?$/.exec(name)?.[1])
+      .map((name) => /^(.+)\.tsv(?:\.gz|\.xz)?$/.exec(name)?.[1])
       .filter((name) => name !== undefined);
     throw new WinnowError('WINNOW_NOT_FOUND', `there is no split "${split}"`, {
       place: join(folder, 'qrels'),
@@ -172,11 +163,24 @@ export async function readBeirTopics(folder: string, split = 'test'): Promise<Be
       hint: 'do queries.jsonl and the qrels belong together?',
     });
   return {
-    name: basename(folder.replace(/[/\\]+$/, '')) || folder,
+    name: basename(folder.replace(/[/\\]+$/, '')).replace(/\.zip$/i, '') || folder,
     split,
     queries,
     qrels,
     unjudgedQueries: all.length - queries.length,
     missingQueries,
   };
+}
+
+async function findDatasetFile(folder: string, name: string): Promise<string | undefined> {
+  try {
+    return await findFile(folder, name);
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new WinnowError(
+      missing ? 'WINNOW_NOT_FOUND' : 'WINNOW_BAD_DATASET',
+      missing ? 'no such archive' : `cannot be read: ${(cause as Error).message}`,
+      { place: folder, cause },
+    );
+  }
 }

@@ -1,7 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { pipeline } from 'node:stream';
+import { join } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
+import { listZip, openZipEntry, type ZipEntry } from './zip.ts';
 
 /** How far a corpus has been read; the object is updated in place while its items are consumed. */
 export interface CorpusProgress {
@@ -19,32 +22,90 @@ export function newProgress(): CorpusProgress {
   return { bytesRead: 0, bytesTotal: 0, filesRead: 0, filesTotal: 0, documents: 0, errors: 0 };
 }
 
-/** Endings that {@link openBytes} undoes; the rest of the name tells the format. */
-export const COMPRESSED = /\.(gz)$/i;
-
 /** The file name without a compression ending: `corpus.jsonl.gz` -> `corpus.jsonl`. */
 export function uncompressedName(path: string): string {
-  return path.replace(COMPRESSED, '');
+  return path.replace(/\.(?:gz|xz)$/i, '');
 }
 
+/** Whether a path names a ZIP archive, which is read like a folder. */
+export function isZip(path: string): boolean {
+  return /\.zip$/i.test(path);
+}
+
+/** `archive.zip#folder/file`: how a file inside an archive is named, also in error messages. */
+function splitMember(path: string): { archive: string; member: string } | undefined {
+  const match = /^(.*\.zip)#(.+)$/i.exec(path);
+  return match ? { archive: match[1]!, member: match[2]! } : undefined;
+}
+
+async function zipEntry(archive: string, member: string): Promise<ZipEntry> {
+  const entry = (await listZip(archive)).find(({ name }) => name === member);
+  if (!entry) throw new Error(`there is no "${member}" in ${archive}`);
+  return entry;
+}
+
+/** Bytes on disk, compressed where the file is. @throws when there is no such file */
 export async function fileSize(path: string): Promise<number> {
-  return (await stat(path)).size;
+  const inside = splitMember(path);
+  return inside ? (await zipEntry(inside.archive, inside.member)).compressedBytes : (await stat(path)).size;
 }
 
 /**
- * Streams a file's bytes, decompressed where its name says so. `onRead` hears how many bytes were taken from disk.
- * A read error or a damaged archive throws from the iteration; leaving the iteration early closes the file.
+ * Finds the first of some files in a folder or ZIP archive, plain or with `.gz` or `.xz` added. An archive may hold all
+ * its files in one top folder, as BEIR's downloads do.
+ *
+ * @param names paths with `/`, in order of preference
+ * @returns a path for {@link openBytes}, or undefined when there is none
+ * @throws Error when the archive is damaged
+ */
+export async function findFile(folder: string, ...names: readonly string[]): Promise<string | undefined> {
+  const candidates = names.flatMap((name) => [name, `${name}.gz`, `${name}.xz`]);
+  if (isZip(folder)) {
+    const members = (await listZip(folder)).map(({ name }) => name);
+    for (const candidate of candidates) {
+      const found = members.find((name) => name === candidate || name.replace(/^[^/]+\//, '') === candidate);
+      if (found !== undefined) return `${folder}#${found}`;
+    }
+    return undefined;
+  }
+  for (const candidate of candidates) {
+    const path = join(folder, candidate);
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile()) return path;
+  }
+  return undefined;
+}
+
+/**
+ * Streams a file's bytes, decompressed where its name ends in `.gz` or `.xz`, also out of a ZIP archive (`a.zip#file`).
+ * `onRead` hears how many bytes were taken from disk. A read error or a damaged archive throws from the iteration; leaving
+ * the iteration early closes the file.
  */
 export async function* openBytes(
   path: string,
   onRead: (bytes: number) => void = () => {},
 ): AsyncGenerator<Buffer> {
-  const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  file.on('data', (chunk) => onRead(chunk.length));
-  const output = /\.gz$/i.test(path) ? pipeline(file, createGunzip(), () => {}) : file;
-  try {
-    for await (const chunk of output) yield chunk as Buffer;
-  } finally {
-    file.destroy();
+  const inside = splitMember(path);
+  const packed = inside
+    ? openZipEntry(inside.archive, await zipEntry(inside.archive, inside.member), onRead)
+    : readCounted(path, onRead);
+  if (/\.xz$/i.test(path)) yield* unxz(packed);
+  else if (/\.gz$/i.test(path)) yield* pipeline(packed, createGunzip(), () => {}) as AsyncIterable<Buffer>;
+  else yield* packed;
+}
+
+async function* readCounted(path: string, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
+    onRead((chunk as Buffer).length);
+    yield chunk as Buffer;
   }
+}
+
+async function* unxz(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  // Loaded only here: few corpora are packed so, and the decoder is WebAssembly.
+  const { XzReadableStream } = await import('xz-decompress');
+  const source = Readable.toWeb(Readable.from(packed, { objectMode: false }));
+  const plain = new XzReadableStream(source as never) as unknown as ReadableStream<Uint8Array>;
+  // The decoder reuses its output buffer, so what is handed on must be a copy.
+  for await (const chunk of plain) yield Buffer.from(chunk);
 }

@@ -37,20 +37,12 @@ export function lineText(
   );
 }
 
-/** JSON as Python's json module writes it: NaN and Infinity, which the standard lacks, count as null. */
-function parseWithPythonNumbers(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const plain = text.replace(/"(?:[^"\\]|\\.)*"|\bNaN\b|-?\bInfinity\b/g, (match) =>
-      match.startsWith('"') ? match : 'null',
-    );
-    if (plain === text) throw error;
-    return JSON.parse(plain);
-  }
-}
-
-/** The object on a line of JSON. @throws RowProblem when it is no JSON object */
+/**
+ * The object on a line of JSON. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
+ * no such numbers, count as null.
+ *
+ * @throws RowProblem when it is no JSON object
+ */
 export function parseJsonObject(text: string): Record<string, unknown> {
   let value: unknown;
   try {
@@ -63,6 +55,32 @@ export function parseJsonObject(text: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new RowProblem('WINNOW_BAD_ROW', 'expected a JSON object on each line');
   return value as Record<string, unknown>;
+}
+
+function parseWithPythonNumbers(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!/NaN|Infinity/.test(text)) throw error;
+    return JSON.parse(pythonNumbersToNull(text));
+  }
+}
+
+/** Replaces the three names outside strings. */
+function pythonNumbersToNull(text: string): string {
+  let result = '';
+  let from = 0;
+  while (from < text.length) {
+    const quote = text.indexOf('"', from);
+    const outside = text.slice(from, quote < 0 ? text.length : quote);
+    result += outside.replace(/-?\b(?:NaN|Infinity)\b/g, 'null');
+    if (quote < 0) break;
+    let end = quote + 1;
+    while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
+    result += text.slice(quote, end + 1);
+    from = end + 1;
+  }
+  return result;
 }
 
 /** Reads a JSON Lines file; see {@link readJsonlStream}. Errors of the file itself end the stream by throwing. */

@@ -53,7 +53,7 @@ function splitFrontMatter(source: string): { frontMatter: Record<string, unknown
   let value: unknown;
   try {
     // The core schema keeps dates as text, and yaml refuses to blow up nested aliases.
-    value = parseYaml(match[1]!, { schema: 'core', logLevel: 'silent' });
+    value = parseYaml(match[1]!, { schema: 'core', logLevel: 'error' });
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0]!.slice(0, 120);
     throw new RowProblem('WINNOW_BAD_ROW', `the front matter is not YAML: ${reason}`);

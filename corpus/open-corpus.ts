@@ -1,7 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { WinnowError } from '../errors.ts';
-import { type CorpusProgress, fileSize, newProgress, uncompressedName } from './byte-source.ts';
+import {
+  type CorpusProgress,
+  fileSize,
+  findFile,
+  isZip,
+  newProgress,
+  uncompressedName,
+} from './byte-source.ts';
 import { contentHash } from './content-hash.ts';
 import { type CsvOptions, readCsv } from './csv.ts';
 import { type ReadItem, readJsonl } from './jsonl.ts';
@@ -44,7 +51,8 @@ export interface Corpus extends AsyncIterable<CorpusItem> {
 
 /**
  * Recognises a BEIR folder (one with corpus.jsonl), a .jsonl/.ndjson, .csv/.tsv, Markdown, HTML or text file, or a folder
- * of such files, and streams its documents. JSON Lines and CSV may be compressed (`.gz`). A bad row comes out as
+ * of such files, and streams its documents. JSON Lines and CSV may be compressed (`.gz`, `.xz`), and
+ * a BEIR folder may be a `.zip`. A bad row comes out as
  * an `error` item in its place; the stream itself throws only with `strict`. A corpus without a single row ends with an
  * `error` item of code WINNOW_EMPTY_CORPUS.
  *
@@ -102,6 +110,7 @@ export async function detectFormat(path: string): Promise<CorpusFormat> {
   const found = await stat(path).catch(() => {
     throw notFound(path);
   });
+  if (isZip(path)) return 'beir';
   if (found.isDirectory()) {
     const file = await beirCorpusFile(path).catch(() => undefined);
     return file === undefined ? 'text-folder' : 'beir';
@@ -121,19 +130,19 @@ export async function detectFormat(path: string): Promise<CorpusFormat> {
   );
 }
 
-/** corpus.jsonl of a BEIR folder, plain or compressed. @throws WinnowError WINNOW_NOT_FOUND */
+/** corpus.jsonl of a BEIR folder or archive, plain or compressed. @throws WinnowError WINNOW_NOT_FOUND, WINNOW_BAD_ROW */
 async function beirCorpusFile(folder: string): Promise<string> {
-  for (const name of ['corpus.jsonl', 'corpus.jsonl.gz']) {
-    const path = join(folder, name);
-    if (
-      await stat(path).then(
-        (found) => found.isFile(),
-        () => false,
-      )
-    )
-      return path;
+  let file: string | undefined;
+  try {
+    file = await findFile(folder, 'corpus.jsonl');
+  } catch (cause) {
+    throw new WinnowError('WINNOW_BAD_ROW', `cannot be read: ${(cause as Error).message}`, {
+      place: folder,
+      cause,
+    });
   }
-  throw notFound(join(folder, 'corpus.jsonl'));
+  if (file === undefined) throw notFound(`${folder}${isZip(folder) ? '#' : '/'}corpus.jsonl`);
+  return file;
 }
 
 type RawItem = ReadItem & { readonly sections?: readonly Section[] };

@@ -3,6 +3,7 @@ import type { EvaluationDataset } from './dataset.ts';
 import { type LatencySummary, summarizeLatency } from './latency.ts';
 import { evaluateRun, isMetricName, type MetricName, type Run, type ScoredDocument } from './metrics.ts';
 import type { BuildProgress, EvaluatedSystem, SystemFactory, SystemFacts } from './system.ts';
+import { separateTies } from './tie-order.ts';
 
 /** The measures that every report has; more can be asked for. */
 export const STANDARD_METRICS: readonly MetricName[] = ['ndcg@10', 'recall@100', 'mrr@10', 'map'];
@@ -63,7 +64,9 @@ export async function evaluateSystem(
   for (const [index, query] of dataset.queries.entries()) {
     // One more than k, as the query's own document may be among them.
     const hits = await system.search(query, k + 1);
-    run.set(query.id, hits.filter(({ id }) => id !== query.id).slice(0, k));
+    const kept = hits.filter(({ id }) => id !== query.id).slice(0, k);
+    // The order that the system gave is measured, and the TREC file of this run gives the same figures.
+    run.set(query.id, separateTies(kept));
     report('search', index + 1, dataset.queries.length);
   }
 

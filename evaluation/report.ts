@@ -2,10 +2,10 @@ import { cpus, totalmem } from 'node:os';
 import type { EvaluationDataset } from './dataset.ts';
 import { readTexts } from './dataset.ts';
 import type { SystemResult } from './evaluate.ts';
-import { type MetricName, rank } from './metrics.ts';
+import { type MetricName, rank, type ScoredDocument } from './metrics.ts';
 import { averageMeans, type ResultRow, resultRow } from './result-table.ts';
 import { comparePaired, holm, type PairedTest } from './significance.ts';
-import type { EvaluatedSystem } from './system.ts';
+import type { SystemFactory } from './system.ts';
 
 /** Version of the stored form; {@link readReport} refuses another. */
 export const REPORT_VERSION = 1;
@@ -20,7 +20,7 @@ export interface EvaluationReport {
   readonly commit: string | null;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly rows: readonly ResultRow[];
-  /** Means over the data sets that all systems ran on; empty with one data set. */
+  /** Means over all data sets of the systems that ran on all of them; empty with one data set. */
   readonly averages: readonly { readonly system: string; readonly means: Readonly<Record<string, number>> }[];
   readonly comparisons: readonly Comparison[];
   readonly queries: readonly QueryDetail[];
@@ -42,11 +42,16 @@ export interface QueryDetail {
   readonly text: string;
   /** System -> value of the main measure. */
   readonly values: Readonly<Record<string, number>>;
-  /** Present for the queries that the report shows in full. */
+  /** Why the report shows this query in full; absent for the others, as are the fields below. */
+  readonly shownAs?: ShownAs;
+  /** The first hits of each system. */
   readonly hits?: Readonly<Record<string, readonly HitDetail[]>>;
   /** Best judged documents that no shown hit covers, for queries shown in full. */
   readonly missed?: readonly { readonly id: string; readonly grade: number; readonly snippet: string }[];
 }
+
+/** Last system against the baseline lost or gained here, or every system scored low. */
+export type ShownAs = 'loss' | 'gain' | 'unanswered';
 
 export interface HitDetail {
   readonly id: string;
@@ -68,8 +73,11 @@ export interface ReportOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Seed of the randomisation test; default 1. */
   readonly seed?: number;
-  /** Open systems by data set and name, to explain hits of the queries shown in full. */
-  readonly explainers?: ReadonlyMap<string, EvaluatedSystem>;
+  /**
+   * The systems of the results: those that can explain are opened once more for each data set, to explain the hits of the
+   * queries shown in full. One at a time, as two systems may share an index.
+   */
+  readonly factories?: readonly SystemFactory[];
 }
 
 const SNIPPET_CHARACTERS = 220;
@@ -152,8 +160,8 @@ async function queryDetails(
   });
   const shown = pickQueries(details, results, baseline, options.detailedQueries ?? 12);
   const wanted = new Set<string>();
-  const tops = new Map<string, Map<string, ReturnType<typeof rank>>>();
-  for (const id of shown) {
+  const tops: Tops = new Map();
+  for (const id of shown.keys()) {
     const perSystem = new Map(
       results.map(({ system, run }) => [system, rank(run.get(id) ?? []).slice(0, HITS_SHOWN)] as const),
     );
@@ -165,7 +173,7 @@ async function queryDetails(
   const snippet = (id: string) => {
     const found = texts.get(id);
     if (!found) return '(not in the corpus)';
-    const whole = [found.title, found.text]
+    const whole = [found.title.replace(/[.\s]+$/, ''), found.text]
       .filter((part) => part !== '')
       .join('. ')
       .replace(/\s+/g, ' ');
@@ -173,6 +181,7 @@ async function queryDetails(
       ? whole
       : `${whole.slice(0, SNIPPET_CHARACTERS).replace(/\s\S*$/, '')} ...`;
   };
+  const explanations = await explainHits(dataset, tops, details, options.factories ?? []);
   const filled: QueryDetail[] = [];
   for (const detail of details) {
     const perSystem = tops.get(detail.id);
@@ -184,11 +193,10 @@ async function queryDetails(
     const hits: Record<string, HitDetail[]> = {};
     const covered = new Set<string>();
     for (const [system, top] of perSystem) {
-      const explainer = options.explainers?.get(`${dataset.name}/${system}`);
       hits[system] = [];
       for (const { id, score } of top) {
         covered.add(id);
-        const explanation = await explainer?.explain?.({ id: detail.id, text: detail.text }, id);
+        const explanation = explanations.get(explanationKey(system, detail.id, id));
         hits[system].push({
           id,
           score,
@@ -201,9 +209,42 @@ async function queryDetails(
     const missed = bestJudged(dataset, detail.id)
       .filter(({ id }) => !covered.has(id))
       .map(({ id, grade }) => ({ id, grade, snippet: snippet(id) }));
-    filled.push({ ...detail, hits, missed });
+    filled.push({ ...detail, shownAs: shown.get(detail.id)!, hits, missed });
   }
   return filled;
+}
+
+/** Query id -> system -> its first hits. */
+type Tops = Map<string, Map<string, readonly ScoredDocument[]>>;
+
+function explanationKey(system: string, queryId: string, documentId: string): string {
+  return JSON.stringify([system, queryId, documentId]);
+}
+
+/** What the systems say about their first hits. */
+async function explainHits(
+  dataset: EvaluationDataset,
+  tops: Tops,
+  queries: readonly QueryDetail[],
+  factories: readonly SystemFactory[],
+): Promise<Map<string, string>> {
+  const texts = new Map(queries.map(({ id, text }) => [id, text]));
+  const explanations = new Map<string, string>();
+  if (tops.size === 0) return explanations;
+  for (const factory of factories) {
+    const system = await factory.open(dataset);
+    try {
+      if (!system.explain) continue;
+      for (const [queryId, perSystem] of tops)
+        for (const { id } of perSystem.get(system.name) ?? []) {
+          const said = await system.explain({ id: queryId, text: texts.get(queryId) ?? '' }, id);
+          if (said !== undefined) explanations.set(explanationKey(system.name, queryId, id), said);
+        }
+    } finally {
+      await system.close?.();
+    }
+  }
+  return explanations;
 }
 
 /** The two best judged documents of a query. */
@@ -215,32 +256,36 @@ function bestJudged(dataset: EvaluationDataset, queryId: string): { id: string; 
     .slice(0, 2);
 }
 
-/** A third each: largest losses and gains of the last system against the baseline, and queries that all systems miss. */
+/**
+ * A third each: the largest losses and gains of the last system against the baseline, and queries that every system answers
+ * badly; with one system only the latter.
+ */
 function pickQueries(
   details: readonly QueryDetail[],
   results: readonly SystemResult[],
   baseline: string,
   count: number,
-): Set<string> {
+): Map<string, ShownAs> {
   const other = results.map(({ system }) => system).findLast((system) => system !== baseline);
-  const picked = new Set<string>();
-  const take = (sorted: readonly QueryDetail[], most: number) => {
-    for (const { id } of sorted.slice(0, most)) picked.add(id);
-  };
   const part = Math.ceil(count / (other === undefined ? 1 : 3));
+  const picked = new Map<string, ShownAs>();
+  const take = (reason: ShownAs, candidates: readonly QueryDetail[]) => {
+    for (const { id } of candidates.filter((candidate) => !picked.has(candidate.id)).slice(0, part))
+      if (picked.size < count) picked.set(id, reason);
+  };
   if (other !== undefined) {
     const delta = ({ values }: QueryDetail) => (values[other] ?? 0) - (values[baseline] ?? 0);
-    const byDelta = details.filter((detail) => delta(detail) !== 0).sort((a, b) => delta(a) - delta(b));
+    const byDelta = [...details].sort((a, b) => delta(a) - delta(b));
     take(
+      'loss',
       byDelta.filter((detail) => delta(detail) < 0),
-      part,
     );
-    take(byDelta.filter((detail) => delta(detail) > 0).reverse(), part);
+    take('gain', byDelta.filter((detail) => delta(detail) > 0).reverse());
   }
   const best = ({ values }: QueryDetail) => Math.max(0, ...Object.values(values));
   take(
+    'unanswered',
     [...details].sort((a, b) => best(a) - best(b)),
-    part,
   );
-  return new Set([...picked].slice(0, count));
+  return picked;
 }

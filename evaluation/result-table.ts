@@ -59,25 +59,19 @@ export function resultRow({
 }
 
 /**
- * Rows with one arithmetic mean per system over the data sets that every system ran on, added where there are several.
- * Latency, size and speed are not averaged: a mean over collections of other sizes says nothing.
+ * One arithmetic mean per system and measure over all data sets; a system that lacks a data set has none, and with one data
+ * set there is nothing to average. Latency, size and speed are not averaged: a mean over collections of other sizes says
+ * nothing.
  */
 export function averageMeans(results: readonly SystemResult[]): Map<string, Map<MetricName, number>> {
-  const bySystem = groupBy(results);
-  const datasets = [...new Set(results.map(({ dataset }) => dataset))].filter((dataset) =>
-    [...bySystem.values()].every((own) => own.some((result) => result.dataset === dataset)),
-  );
   const averages = new Map<string, Map<MetricName, number>>();
-  if (datasets.length < 2) return averages;
-  for (const [system, own] of bySystem) {
-    const counted = own.filter(({ dataset }) => datasets.includes(dataset));
-    const means = new Map<MetricName, number>();
-    for (const metric of counted[0]!.means.keys())
-      means.set(
-        metric,
-        counted.reduce((sum, { means }) => sum + (means.get(metric) ?? 0), 0) / counted.length,
-      );
-    averages.set(system, means);
+  const datasets = new Set(results.map(({ dataset }) => dataset));
+  if (datasets.size < 2) return averages;
+  for (const [system, own] of groupBy(results)) {
+    if (own.length < datasets.size) continue;
+    const mean = (metric: MetricName) =>
+      own.reduce((sum, { means }) => sum + (means.get(metric) ?? 0), 0) / own.length;
+    averages.set(system, new Map([...own[0]!.means.keys()].map((metric) => [metric, mean(metric)])));
   }
   return averages;
 }

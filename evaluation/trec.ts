@@ -3,11 +3,12 @@ import { createWriteStream } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { type Qrels, type Query, textLines } from '../corpus/beir.ts';
 import { WinnowError } from '../errors.ts';
-import { type Run, rank, type ScoredDocument } from './metrics.ts';
+import type { Run, ScoredDocument } from './metrics.ts';
+import { separateTies } from './tie-order.ts';
 
 /**
  * Reads a TREC run: `query Q0 document rank score tag` separated by blanks, or the four columns
- * `query document rank score`. The rank is ignored, as trec_eval does. Plain or `.gz`.
+ * `query document rank score`; lines that start with `# ` are comments. The rank is ignored, as trec_eval does. Plain, `.gz` or `.xz`.
  *
  * @throws WinnowError WINNOW_BAD_DATASET with file:line for a malformed line or a document repeated for a query,
  *   WINNOW_NOT_FOUND
@@ -16,6 +17,8 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
   const run = new Map<string, ScoredDocument[]>();
   const seen = new Map<string, Set<string>>();
   for await (const { line, text } of textLines(file)) {
+    // Comments, such as the block that ir_metadata puts on top.
+    if (/^#(?:\s|$)/.test(text)) continue;
     const fields = text.trim().split(/\s+/);
     const bad = (message: string) =>
       new WinnowError('WINNOW_BAD_DATASET', message, { place: `${file}:${line}` });
@@ -75,36 +78,17 @@ export async function readTrecTopics(file: string): Promise<Query[]> {
 }
 
 /**
- * Lines of a run with enough digits that every tool sees the same order: a 32-bit float needs 9. Where trec_eval would
- * order equal 32-bit scores otherwise than the run does, the later score is lowered to the next smaller float, as
- * Anserini's ScoreTiesAdjusterReranker does in decimal.
+ * Lines of a run with enough digits that every tool sees the same order: a 32-bit float needs 9. Ties are separated, see
+ * {@link separateTies}.
  *
  * @param run documents of a query in the order that the system means
  * @param tag last column; blanks become underscores
  */
 export function* formatTrecRun(run: Run, tag: string): Generator<string> {
   const name = tag.replace(/\s+/g, '_') || 'winnow';
-  for (const [queryId, documents] of run) {
-    let above = Number.POSITIVE_INFINITY;
-    for (const [index, { id, score }] of documents.entries()) {
-      let value = Math.fround(score);
-      if (value >= above) value = nextSmaller(above);
-      above = value;
-      yield `${queryId} Q0 ${id} ${index + 1} ${shortestFloat(value)} ${name}\n`;
-    }
-  }
-}
-
-const floatView = new DataView(new ArrayBuffer(4));
-
-/** The greatest 32-bit float below a finite or infinite one. */
-function nextSmaller(value: number): number {
-  if (value === Number.POSITIVE_INFINITY) return 3.4028234663852886e38;
-  if (value === 0) return -1.401298464324817e-45;
-  floatView.setFloat32(0, value);
-  const bits = floatView.getInt32(0);
-  floatView.setInt32(0, value > 0 ? bits - 1 : bits + 1);
-  return floatView.getFloat32(0);
+  for (const [queryId, documents] of run)
+    for (const [index, { id, score }] of separateTies(documents).entries())
+      yield `${queryId} Q0 ${id} ${index + 1} ${shortestFloat(score)} ${name}\n`;
 }
 
 /** Fewest decimal digits (6..9) that read back as the same 32-bit float. */
@@ -150,9 +134,4 @@ async function writeLines(file: string, lines: Iterable<string>): Promise<void> 
       cause,
     });
   }
-}
-
-/** Turns hits in a system's order into the order that trec_eval would use. */
-export function trecOrder(run: Run): Map<string, ScoredDocument[]> {
-  return new Map([...run].map(([queryId, documents]) => [queryId, rank(documents)]));
 }

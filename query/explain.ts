@@ -5,6 +5,8 @@ import type { ImpactQuery } from './impact-query.ts';
 /** How one query token contributed to a document's score. */
 export interface TokenExplanation {
   readonly token: string;
+  /** Word of the query that the token is part of, as typed: `gout` for the tokens `go` and `##ut`. */
+  readonly word: string;
   /** Query weight. */
   readonly idf: number;
   /** Document weight; 0 when the document lacks the token. */
@@ -19,6 +21,7 @@ export interface TokenExplanation {
  * Splits a document's score by query token, largest contribution first. The contributions sum to the score exactly as
  * the engine computes it.
  *
+ * @param words of the query text, by termId
  * @param textIds WordPiece ids of the document's title and text
  */
 export function explainTokens(
@@ -27,6 +30,7 @@ export function explainTokens(
   query: ImpactQuery,
   impactScale: number,
   tokenizer: WordPieceTokenizer,
+  words: ReadonlyMap<number, string>,
   textIds: ReadonlySet<number>,
 ): TokenExplanation[] {
   const { termIds, impacts } = segment.vector(docId);
@@ -36,6 +40,16 @@ export function explainTokens(
     const idf = query.weights[i]! / query.scale;
     const weight = impact * impactScale;
     const origin = impact === 0 ? 'missing' : textIds.has(termId) ? 'text' : 'added';
-    return { token: tokenizer.tokens[termId]!, idf, weight, contribution: idf * weight, origin };
+    const token = tokenizer.tokens[termId]!;
+    return { token, word: words.get(termId) ?? token, idf, weight, contribution: idf * weight, origin };
   }).sort((a, b) => b.contribution - a.contribution || b.idf - a.idf);
+}
+
+/** The word of a text that each of its tokens first stands in. */
+export function wordsByToken(text: string, tokenizer: WordPieceTokenizer): Map<number, string> {
+  const words = new Map<number, string>();
+  for (const { start, end, ids } of tokenizer.words(text)) {
+    for (const id of ids) if (!words.has(id)) words.set(id, text.slice(start, end));
+  }
+  return words;
 }

@@ -14,7 +14,7 @@ import {
   queryLists,
   WINDOW_DOCS,
 } from './exact-scan.ts';
-import { explainTokens, type TokenExplanation } from './explain.ts';
+import { explainTokens, type TokenExplanation, wordsByToken } from './explain.ts';
 import { compileFilter, type Filter } from './filter.ts';
 import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
 import { type ImpactQuery, impactQuery } from './impact-query.ts';
@@ -108,6 +108,7 @@ export class Searcher {
       options,
     );
     const impact = this.impactQuery(query);
+    const words = options.explain ? wordsByToken(query, this.encoder.tokenizer) : undefined;
     const seenParents = new Set<string>();
     const hits: Hit[] = [];
     let passed = 0;
@@ -119,7 +120,7 @@ export class Searcher {
         seenParents.add(parent);
       }
       if (passed++ < offset) continue;
-      hits.push(this.hit(found, record, impact, options.explain === true));
+      hits.push(this.hit(found, record, impact, words));
       if (hits.length === k) break;
     }
     return { hits, mode, tookUs: (performance.now() - started) * 1000 };
@@ -154,6 +155,7 @@ export class Searcher {
         impact,
         this.store.settings.impactScale,
         this.encoder.tokenizer,
+        wordsByToken(query, this.encoder.tokenizer),
         this.textIds(record),
       ),
     };
@@ -301,11 +303,12 @@ export class Searcher {
     return new Set(this.encoder.tokenizer.encode(`${record.title} ${record.text}`));
   }
 
+  /** @param words by query token when the hit is to be explained */
   private hit(
     { view, docId, score, id }: Located,
     record: StoredRecord,
     query: ImpactQuery,
-    explain: boolean,
+    words: ReadonlyMap<number, string> | undefined,
   ): Hit {
     const { impactScale } = this.store.settings;
     const { termIds, impacts } = view.segment.vector(docId);
@@ -324,7 +327,7 @@ export class Searcher {
       snippet: makeSnippet(record.text, tokenizer, queryWeights, documentWeights),
       metadata: record.metadata,
       ...(record.parentId === undefined ? {} : { parentId: record.parentId }),
-      ...(explain
+      ...(words
         ? {
             explanation: explainTokens(
               view.segment,
@@ -332,6 +335,7 @@ export class Searcher {
               query,
               impactScale,
               tokenizer,
+              words,
               this.textIds(record),
             ),
           }

@@ -9,7 +9,10 @@ execFileSync('flatc', ['--ts', '-o', scratch, 'indexer/schema.fbs']);
 const source = join(scratch, 'winnow');
 for (const name of readdirSync(source)) {
   // flatc 2 leaves import paths without an extension, which Node's module resolution refuses.
-  const text = readFileSync(join(source, name), 'utf8').replace(/from '\.\.\/winnow\/([\w-]+)'/g, "from './$1.ts'");
+  const text = readFileSync(join(source, name), 'utf8').replace(
+    /from '\.\.\/winnow\/([\w-]+)'/g,
+    "from './$1.ts'",
+  );
   writeFileSync(join('indexer/generated', name), text);
 }
 rmSync(scratch, { recursive: true });

@@ -22,6 +22,7 @@ export const SearchRequest = Type.Object(
 
 const TokenExplanation = Type.Object({
   token: Type.String(),
+  word: Type.String(),
   idf: Type.Number(),
   weight: Type.Number(),
   contribution: Type.Number(),

@@ -127,6 +127,17 @@ corpus('names of fields can be given, and ids made up on request', async () => {
   assert.is(generated.documents[0]!.id, 'line-1');
 });
 
+corpus("Python's NaN and Infinity count as null, inside strings they stay", async () => {
+  const file = write(
+    'python.jsonl',
+    '{"_id":"a","text":"is \\"NaN\\" and Infinity","x":NaN,"y":[1,-Infinity],"z":2}\n{"_id":NaN,"text":"t"}\n{"_id":NaN',
+  );
+  const { documents, errors } = await read(file);
+  assert.equal(documents, [{ id: 'a', title: '', text: 'is "NaN" and Infinity', metadata: { z: 2 } }]);
+  assert.match(errors[0]!, /^2 WINNOW_BAD_ROW no id/);
+  assert.match(errors[1]!, /^3 WINNOW_BAD_ROW not JSON/);
+});
+
 corpus('CSV: quotes, line ends inside fields, numbers, wrong field counts, a stray quote', async () => {
   const file = write(
     'table.csv',
@@ -176,6 +187,8 @@ corpus('a folder of Markdown, HTML and text: ids from paths, titles, front matte
   write('site/read-me.txt', 'plain words');
   write('site/.hidden/x.md', 'not read');
   write('site/data.bin', 'not read');
+  write('site/bad.md', '---\ntags: [x\n---\ntext');
+  write('site/rule.md', '---\n\nA rule above.\n');
   write('site/empty.md', '');
   write('site/latin.txt', Buffer.from('caf\xe9', 'latin1'));
   const { items, documents, errors, format, progress } = await read(join(folder, 'site'));
@@ -186,6 +199,7 @@ corpus('a folder of Markdown, HTML and text: ids from paths, titles, front matte
       ['a.html', 'Page & co'],
       ['b/guide.md', 'The Guide'],
       ['read-me.txt', 'read me'],
+      ['rule.md', ''],
     ],
   );
   const [html, guide] = documents as [CorpusDocument, CorpusDocument];
@@ -204,9 +218,10 @@ corpus('a folder of Markdown, HTML and text: ids from paths, titles, front matte
       ['Start/Next', 'one\ntwo'],
     ],
   );
-  assert.is(errors.length, 2);
-  assert.match(errors[0]!, /WINNOW_EMPTY_TEXT/);
-  assert.match(errors[1]!, /WINNOW_BAD_ROW the file is not valid UTF-8/);
+  assert.is(errors.length, 3);
+  assert.match(errors[0]!, /WINNOW_BAD_ROW the front matter is not YAML/);
+  assert.match(errors[1]!, /WINNOW_EMPTY_TEXT/);
+  assert.match(errors[2]!, /WINNOW_BAD_ROW the file is not valid UTF-8/);
   assert.is(progress.filesRead, progress.filesTotal);
 });
 

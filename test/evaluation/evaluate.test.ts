@@ -162,9 +162,9 @@ evaluation('an imported run is a system without timings; topics and qrels can be
 evaluation('a report holds tests, texts and explanations, survives JSON, and finds regressions', async () => {
   const dataset = await openDataset(join(folder, 'one'));
   const [good, bad] = [fixedSystem('good', ['d1', 'd2']), fixedSystem('bad', ['d3'])];
-  const explainers = new Map([['one/good', await good.open(dataset)]]);
   const results = await evaluate([dataset], [bad, good], { passes: 0 });
-  const report = await buildReport(results, [dataset], { explainers, commit: 'abc' });
+  const report = await buildReport(results, [dataset], { factories: [bad, good], commit: 'abc' });
+  assert.equal([good.opened, good.closed], [2, 2]);
   const [comparison] = report.comparisons;
   assert.is(comparison!.system, 'good');
   assert.equal([comparison!.wins, comparison!.losses], [2, 0]);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
@@ -24,7 +24,7 @@ const encoder = new IdfQueryEncoder(
 );
 const QUERIES = ['t1 t2 t3', 't7 t29', 't0 t11 t12 t13 t14'];
 
-function build(folder: string): void {
+async function build(folder: string): Promise<void> {
   const store = IndexStore.openOrCreate(folder, SETTINGS);
   const documents = Array.from({ length: 200 }, (_, i) =>
     source(
@@ -39,6 +39,7 @@ function build(folder: string): void {
   store.upsert(documents.slice(0, 150));
   store.upsert(documents.slice(150));
   store.delete(['d3', 'd160']);
+  await store.close();
 }
 
 /** All that a user can ask; what comes back, or the coded error. */
@@ -63,7 +64,7 @@ async function askEverything(folder: string): Promise<string> {
 
 test('a flipped bit anywhere in a segment gives a coded error or the right answer, never a wrong one', async () => {
   const folder = tempFolder();
-  build(folder);
+  await build(folder);
   const expected = await askEverything(folder);
   assert.ok(expected.startsWith('[['));
   const parts = [0, ...Object.values(PartKind)];
@@ -105,7 +106,7 @@ test('a flipped bit anywhere in a segment gives a coded error or the right answe
 test('a truncated part is refused', async () => {
   for (const kind of [0, ...Object.values(PartKind)]) {
     const folder = tempFolder();
-    build(folder);
+    await build(folder);
     const storage = openStorage(folder, { create: false, readOnly: false });
     const key = segmentKey(1, kind);
     storage.root.transactionSync(() => {
@@ -118,7 +119,7 @@ test('a truncated part is refused', async () => {
 
 test('an index of another format version is refused with the way out', async () => {
   const folder = tempFolder();
-  build(folder);
+  await build(folder);
   const storage = openStorage(folder, { create: false, readOnly: false });
   const manifest = { generation: 9, nextSegment: 1, nextDocKey: 1, segments: [], settings: SETTINGS };
   storage.root.transactionSync(() => {
@@ -131,13 +132,21 @@ test('an index of another format version is refused with the way out', async () 
   );
 });
 
-test('a file that is no LMDB file is refused', () => {
+test('a file that is no LMDB file, or was cut short, is refused before LMDB maps it', async () => {
+  const refused = (e: WinnowError) => e.code === 'WINNOW_INDEX_CORRUPT';
+  for (const bytes of [Buffer.alloc(20_000, 7), Buffer.alloc(20_000), Buffer.from('short')]) {
+    const folder = tempFolder();
+    writeFileSync(join(folder, INDEX_FILE), bytes);
+    assert.throws(() => IndexStore.open(folder), refused);
+  }
   const folder = tempFolder();
-  writeFileSync(join(folder, INDEX_FILE), Buffer.alloc(20_000, 7));
-  assert.throws(
-    () => IndexStore.open(folder),
-    (e: WinnowError) => e.code === 'WINNOW_INDEX_CORRUPT' || e.code === 'WINNOW_STORAGE',
-  );
+  await build(folder);
+  const whole = readFileSync(join(folder, INDEX_FILE));
+  for (const share of [0.1, 0.5, 0.9]) {
+    const cut = tempFolder();
+    writeFileSync(join(cut, INDEX_FILE), whole.subarray(0, Math.floor(whole.length * share)));
+    assert.throws(() => IndexStore.open(cut), refused);
+  }
 });
 
 test.run();

@@ -1,0 +1,350 @@
+import type { Comparison, EvaluationReport, HitDetail, QueryDetail } from '../report.ts';
+import { formatBytes, formatCount, formatMicros, type ResultRow } from '../result-table.ts';
+import { barPlot, differencePlot, type Point, queryDeltaPlot, scatterPlot, signed } from './plots.ts';
+import { REPORT_CSS } from './style.ts';
+import { escapeXml as e, SERIES_COLOURS } from './svg.ts';
+
+/**
+ * The report as one HTML page without scripts or outside files: it opens offline, prints, and follows the reader's light or
+ * dark theme. Every text of the data set is escaped.
+ */
+export function htmlReport(report: EvaluationReport, title = 'Retrieval evaluation'): string {
+  const { rows, comparisons, queries } = report;
+  const systems = [...new Set(rows.map(({ system }) => system))];
+  const datasets = [...new Set(rows.map(({ dataset }) => dataset))];
+  const view: View = {
+    report,
+    systems,
+    datasets,
+    metric: String(report.settings.metric ?? 'ndcg@10'),
+    series: (system) => Math.max(0, systems.indexOf(system)),
+  };
+  const sections = [
+    ['results', 'Results', resultsSection(view)],
+    ['cost', 'Quality against cost', costSection(view)],
+    ['settings', 'Settings', settingsSection(view)],
+    ['tests', 'Is the difference real?', comparisons.length > 0 ? testsSection(view) : ''],
+    ['queries', 'Query by query', queries.length > 0 ? queriesSection(view) : ''],
+  ].filter(([, , body]) => body !== '') as [string, string, string][];
+  const settings = Object.entries(report.settings)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${e(title)}</title>
+<style>${REPORT_CSS}</style>
+</head>
+<body>
+<main>
+<h1>${e(title)}</h1>
+<p class="facts">${e(report.created.slice(0, 16).replace('T', ' '))} UTC · ${e(report.machine)}${report.commit ? ` · commit ${e(report.commit.slice(0, 12))}` : ''}<br>${e(settings)}</p>
+<nav>${sections.map(([id, name]) => `<a href="#${id}">${e(name)}</a>`).join('')}</nav>
+${sections.map(([id, name, body]) => `<section id="${id}"><h2>${e(name)}</h2>\n${body}</section>`).join('\n')}
+</main>
+</body>
+</html>
+`;
+}
+
+interface View {
+  readonly report: EvaluationReport;
+  readonly systems: readonly string[];
+  readonly datasets: readonly string[];
+  /** The measure that plots and comparisons show. */
+  readonly metric: string;
+  readonly series: (system: string) => number;
+}
+
+function value(row: ResultRow, metric: string): number {
+  return (row as unknown as Record<string, number | undefined>)[metric] ?? 0;
+}
+
+function swatch(view: View, system: string): string {
+  return `<span class="swatch s${view.series(system) % SERIES_COLOURS}"></span>${e(system)}`;
+}
+
+function figure(caption: string, picture: string): string {
+  return `<figure><figcaption>${e(caption)}</figcaption>${picture}</figure>`;
+}
+
+function table(header: readonly string[], rows: readonly string[]): string {
+  const head = header
+    .map((name, i) => `<th${i === 0 || name === 'system' ? ' class="name"' : ''}>${e(name)}</th>`)
+    .join('');
+  return `<div class="table"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+}
+
+function metricsOf(rows: readonly ResultRow[]): string[] {
+  return Object.keys(rows[0] ?? {}).filter((name) => name.includes('@') || name === 'map' || name === 'mrr');
+}
+
+const decimal = (figure: number | null, digits: number, unit = '') =>
+  figure === null ? '-' : figure.toFixed(digits) + unit;
+
+const COSTS: { readonly name: string; readonly of: (row: ResultRow) => string }[] = [
+  { name: 'p50', of: (row) => formatMicros(row.latencyUs?.p50) },
+  { name: 'p95', of: (row) => formatMicros(row.latencyUs?.p95) },
+  { name: 'p99', of: (row) => formatMicros(row.latencyUs?.p99) },
+  { name: 'terms/doc', of: (row) => decimal(row.termsPerDocument, 1) },
+  { name: 'terms/query', of: (row) => decimal(row.termsPerQuery, 1) },
+  { name: 'FLOPS', of: (row) => decimal(row.flops, 2) },
+  { name: 'index', of: (row) => formatBytes(row.indexBytes) },
+  { name: 'build', of: (row) => decimal(row.buildSeconds, 1, ' s') },
+  { name: 'docs/s', of: (row) => decimal(row.encodeDocsPerSecond, 1) },
+  { name: 'memory', of: (row) => formatBytes(row.memoryBytes) },
+];
+
+function resultsSection(view: View): string {
+  const { rows, averages } = view.report;
+  const metrics = metricsOf(rows);
+  const parts: string[] = [];
+  if (view.datasets.length > 1) parts.push(overview(view));
+  const bars = view.datasets.map((dataset) =>
+    figure(
+      dataset,
+      barPlot(
+        rows
+          .filter((row) => row.dataset === dataset)
+          .map((row) => ({
+            series: view.series(row.system),
+            name: row.system,
+            value: value(row, view.metric),
+          })),
+        view.metric,
+      ),
+    ),
+  );
+  parts.push(`<div class="plots">${bars.join('')}</div>`);
+  for (const dataset of view.datasets) {
+    const own = rows.filter((row) => row.dataset === dataset);
+    const best = new Map(
+      metrics.map((metric) => [metric, Math.max(...own.map((row) => value(row, metric)))]),
+    );
+    // A column that no system fills is left out.
+    const costs = COSTS.filter(({ of }) => own.some((row) => of(row) !== '-'));
+    const lines = own.map((row) => {
+      const figures = metrics.map((metric) => {
+        const isBest = own.length > 1 && value(row, metric) === best.get(metric);
+        return `<td${isBest ? ' class="best"' : ''}>${value(row, metric).toFixed(4)}</td>`;
+      });
+      const cells = costs.map(({ of }) => `<td>${of(row)}</td>`);
+      return `<tr><td class="name">${swatch(view, row.system)}</td>${figures.join('')}${cells.join('')}</tr>`;
+    });
+    const documents = own.find((row) => row.documents !== null)?.documents;
+    parts.push(
+      `<h3>${e(dataset)} <span class="soft">${formatCount(documents)} documents, ${formatCount(own[0]?.queries)} queries</span></h3>`,
+      table(['system', ...metrics, ...costs.map(({ name }) => name)], lines),
+    );
+  }
+  if (averages.length > 0)
+    parts.push(
+      '<h3>Average <span class="soft">over all data sets, for systems that ran on all</span></h3>',
+      table(
+        ['system', ...metrics],
+        averages.map(
+          ({ system, means }) =>
+            `<tr><td class="name">${swatch(view, system)}</td>${metrics.map((m) => `<td>${(means[m] ?? 0).toFixed(4)}</td>`).join('')}</tr>`,
+        ),
+      ),
+    );
+  return parts.join('\n');
+}
+
+/** The main measure of every system on every data set, and the average: the table that a paper would print. */
+function overview(view: View): string {
+  const { rows, averages } = view.report;
+  const cells = (of: (system: string) => number | undefined) => {
+    const best = Math.max(...view.systems.map((system) => of(system) ?? Number.NEGATIVE_INFINITY));
+    return view.systems.map((system) => {
+      const figure = of(system);
+      if (figure === undefined) return '<td>-</td>';
+      return `<td${view.systems.length > 1 && figure === best ? ' class="best"' : ''}>${figure.toFixed(4)}</td>`;
+    });
+  };
+  const columns = view.datasets.map((dataset) =>
+    cells((system) => {
+      const row = rows.find((candidate) => candidate.dataset === dataset && candidate.system === system);
+      return row && value(row, view.metric);
+    }),
+  );
+  if (averages.length > 0)
+    columns.push(
+      cells((system) => averages.find((average) => average.system === system)?.means[view.metric]),
+    );
+  const header = [view.metric, ...view.datasets, ...(averages.length > 0 ? ['average'] : [])];
+  const lines = view.systems.map(
+    (system, i) =>
+      `<tr><td class="name">${swatch(view, system)}</td>${columns.map((column) => column[i]).join('')}</tr>`,
+  );
+  return table(header, lines);
+}
+
+/** Scatter plots of the main measure against what a system costs, for each cost that at least two systems name. */
+function costSection(view: View): string {
+  const costs: {
+    axis: string;
+    of: (row: ResultRow) => number | undefined;
+    log?: boolean;
+    micros?: boolean;
+  }[] = [
+    { axis: 'search p50', of: (row) => row.latencyUs?.p50, log: true, micros: true },
+    { axis: 'FLOPS (matched postings expected)', of: (row) => row.flops ?? undefined },
+    { axis: 'terms per document', of: (row) => row.termsPerDocument ?? undefined },
+    { axis: 'index size in MB', of: (row) => (row.indexBytes === null ? undefined : row.indexBytes / 1e6) },
+  ];
+  const parts: string[] = [];
+  for (const dataset of view.datasets) {
+    const plots: string[] = [];
+    for (const { axis, of, log, micros } of costs) {
+      const points = view.report.rows.flatMap((row): Point[] => {
+        const x = row.dataset === dataset ? of(row) : undefined;
+        if (x === undefined || (log && x <= 0)) return [];
+        return [{ series: view.series(row.system), name: row.system, x, y: value(row, view.metric) }];
+      });
+      // Three pictures fill a row of the page.
+      if (points.length >= 2 && plots.length < 3)
+        plots.push(
+          figure(
+            `${dataset}: ${axis.replace(/ \(.*/, '')}`,
+            scatterPlot(points, {
+              x: axis,
+              y: view.metric,
+              ...(log ? { log } : {}),
+              ...(micros ? { micros } : {}),
+            }),
+          ),
+        );
+    }
+    if (plots.length > 0) parts.push(`<div class="plots">${plots.join('')}</div>`);
+  }
+  if (parts.length === 0) return '';
+  const legend = view.systems
+    .map((system) => `<span style="margin-right:16px">${swatch(view, system)}</span>`)
+    .join('');
+  return `<p class="soft">Better is up and to the left. Hover a mark for its numbers.</p><p>${legend}</p>${parts.join('\n')}`;
+}
+
+/** A line for each numeric setting that takes several values, e.g. recall against alpha. */
+function settingsSection(view: View): string {
+  const plots: string[] = [];
+  for (const dataset of view.datasets) {
+    const rows = view.report.rows.filter((row) => row.dataset === dataset);
+    const names = new Set(
+      rows.flatMap((row) =>
+        Object.keys(row.settings).filter((name) => typeof row.settings[name] === 'number'),
+      ),
+    );
+    for (const name of names)
+      for (const metric of [...new Set([view.metric, 'recall@100'])]) {
+        const points = rows
+          .filter((row) => typeof row.settings[name] === 'number')
+          .map((row): Point => {
+            // Rows that differ in nothing else belong to one line.
+            const { [name]: _, ...others } = row.settings;
+            return {
+              series: view.series(row.system),
+              name: row.system,
+              x: row.settings[name] as number,
+              y: value(row, metric),
+              group: JSON.stringify(others),
+            };
+          });
+        // Only settings that were varied with all others equal say anything.
+        const varied = points.filter((p) =>
+          points.some((other) => other.group === p.group && other.x !== p.x),
+        );
+        if (varied.length >= 2)
+          plots.push(
+            figure(`${dataset}: ${metric} against ${name}`, scatterPlot(varied, { x: name, y: metric })),
+          );
+      }
+  }
+  return plots.length === 0 ? '' : `<div class="plots">${plots.join('')}</div>`;
+}
+
+function testsSection(view: View): string {
+  const { comparisons } = view.report;
+  const cell = (p: number) => (p < 0.0001 ? '&lt; 0.0001' : p.toFixed(4));
+  const rows = comparisons.map((c: Comparison) => {
+    const real = c.pHolm < 0.05;
+    return (
+      `<tr><td class="name">${e(c.dataset)}</td><td class="name">${swatch(view, c.system)}</td>` +
+      `<td class="${c.difference < 0 ? 'loss' : 'gain'}">${signed(c.difference)}</td>` +
+      `<td>${Number.isFinite(c.interval95[0]) ? `${signed(c.interval95[0])} … ${signed(c.interval95[1])}` : '-'}</td>` +
+      `<td>${c.wins}</td><td>${c.ties}</td><td>${c.losses}</td><td>${cell(c.pStudent)}</td><td>${cell(c.pRandomisation)}</td>` +
+      `<td${real ? ' class="best"' : ''}>${cell(c.pHolm)}</td><td class="name">${real ? 'yes' : 'no evidence'}</td></tr>`
+    );
+  });
+  const header = [
+    'data set',
+    'system',
+    'difference',
+    '95 % interval',
+    'wins',
+    'ties',
+    'losses',
+    'p (t)',
+    'p (rand.)',
+    'p (Holm)',
+    'real at 5 %',
+  ];
+  return (
+    `<p class="soft">Each system against <b>${e(comparisons[0]!.baseline)}</b> on the same queries, in ${e(comparisons[0]!.metric)}. ` +
+    'Paired randomisation test, corrected by Holm over the comparisons of a data set.</p>' +
+    `<div class="plots">${figure('Difference to the baseline', differencePlot(comparisons, view.series))}</div>` +
+    table(header, rows)
+  );
+}
+
+function queriesSection(view: View): string {
+  const { comparisons, queries } = view.report;
+  const plots = comparisons.map(({ dataset, system, baseline, metric }) => {
+    const deltas = queries
+      .filter((query) => query.dataset === dataset)
+      .map(({ text, values }) => ({ text, delta: (values[system] ?? 0) - (values[baseline] ?? 0) }));
+    return figure(`${dataset}: ${system} against ${baseline}`, queryDeltaPlot(deltas, metric));
+  });
+  const groups: [NonNullable<QueryDetail['shownAs']>, string][] = [
+    ['loss', 'Largest losses'],
+    ['gain', 'Largest gains'],
+    ['unanswered', 'Queries that every system answers badly'],
+  ];
+  const shown = groups.map(([reason, heading]) => {
+    const blocks = queries
+      .filter(({ shownAs }) => shownAs === reason)
+      .map((query) => queryBlock(view, query));
+    return blocks.length === 0 ? '' : `<h3>${heading}</h3>${blocks.join('')}`;
+  });
+  return (
+    `<p class="soft">Each bar is one query; hover it for the text.</p><div class="plots">${plots.join('')}</div>` +
+    '<p class="soft">Open a query to see the first hits of each system. Green: judged relevant.</p>' +
+    shown.join('')
+  );
+}
+
+function queryBlock(view: View, { dataset, text, id, values, hits = {}, missed = [] }: QueryDetail): string {
+  const figures = Object.entries(values).map(([system, v]) => `${swatch(view, system)} ${v.toFixed(3)}`);
+  const columns = Object.entries(hits).map(
+    ([system, list]) =>
+      `<div><h4>${swatch(view, system)}</h4>${list.map(hitBlock).join('') || '<p class="soft">nothing found</p>'}</div>`,
+  );
+  if (missed.length > 0)
+    columns.push(
+      `<div><h4>Judged relevant, not among these</h4>${missed.map((m) => hitBlock({ ...m, score: Number.NaN })).join('')}</div>`,
+    );
+  return (
+    `<details><summary><span class="text">${e(text)}</span><span class="values">${e(dataset)} ${e(id)} &nbsp; ${figures.join(' &nbsp; ')}</span></summary>` +
+    `<div class="answers">${columns.join('')}</div></details>`
+  );
+}
+
+function hitBlock({ id, score, grade, snippet, explanation }: HitDetail): string {
+  const relevant = grade !== null && grade > 0 ? ' relevant' : '';
+  const chip = `<span class="chip${relevant}">${grade === null ? 'not judged' : `grade ${grade}`}</span>`;
+  const points = Number.isFinite(score) ? ` <span class="soft">${score.toPrecision(4)}</span>` : '';
+  const why = explanation === undefined ? '' : `<br><span class="why">${e(explanation)}</span>`;
+  return `<div class="hit${relevant}">${chip}<b>${e(id)}</b>${points}<br>${e(snippet)}${why}</div>`;
+}

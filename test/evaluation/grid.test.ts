@@ -1,0 +1,82 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { WinnowError } from '../../errors.ts';
+import { parseEvaluationConfig } from '../../evaluation/grid.ts';
+
+const FILE = '/configs/eval.yaml';
+
+test('lists of settings multiply, paths start at the config file, names say what varies', () => {
+  const config = parseEvaluationConfig(
+    `
+title: Grid
+datasets:
+  - ../data/scifact
+  - { path: ../data/nfcorpus, split: dev, name: nf-dev }
+  - { path: docs.jsonl, topics: topics.txt, qrels: qrels.txt }
+metrics: [p@10]
+baseline: bm25
+k: 100
+systems:
+  - bm25
+  - { kind: sparse, precision: int8, alpha: [1, 0.9], terms: [100, 200] }
+  - { kind: run, name: splade, file: "runs/{dataset}.tsv" }
+`,
+    FILE,
+  );
+  assert.equal(config.datasets, [
+    { path: '/data/scifact' },
+    { path: '/data/nfcorpus', split: 'dev', name: 'nf-dev' },
+    { path: '/configs/docs.jsonl', topics: '/configs/topics.txt', qrels: '/configs/qrels.txt' },
+  ]);
+  assert.equal(
+    config.systems.map(({ name }) => name),
+    [
+      'bm25',
+      'sparse alpha=1 terms=100',
+      'sparse alpha=1 terms=200',
+      'sparse alpha=0.9 terms=100',
+      'sparse alpha=0.9 terms=200',
+      'splade',
+    ],
+  );
+  assert.equal(config.systems[4], {
+    name: 'sparse alpha=0.9 terms=200',
+    kind: 'sparse',
+    settings: { precision: 'int8', alpha: 0.9, terms: 200 },
+  });
+  assert.equal([config.title, config.baseline, config.k, config.metrics], ['Grid', 'bm25', 100, ['p@10']]);
+});
+
+test('what is wrong in a config is named by its key', () => {
+  const good = 'datasets: [a]\nsystems: [bm25]\n';
+  const bad: [string, RegExp][] = [
+    ['datasets: [', /eval\.yaml: YAML/],
+    ['- 1', /the file: must hold names and values/],
+    ['systems: [bm25]', /datasets: must be a list/],
+    ['datasets: []\nsystems: [bm25]', /datasets: must be a list/],
+    [`${good}speed: 3`, /speed: unknown key \(the keys are title/],
+    ['datasets: [{path: a, dir: b}]\nsystems: [bm25]', /datasets\[0\]\.dir: unknown key/],
+    ['datasets: [{split: dev}]\nsystems: [bm25]', /datasets\[0\]: a data set needs a path/],
+    ['datasets: [a]\nsystems: [{alpha: 1}]', /systems\[0\]\.kind: a system needs a kind/],
+    ['datasets: [a]\nsystems: [bm25, bm25]', /two systems are called "bm25"/],
+    ['datasets: [a]\nsystems: [{kind: s, x: {y: 1}}]', /systems\[0\]\.x: must be text, a number/],
+    [`${good}baseline: dense`, /no system is called "dense" \(the systems are bm25\)/],
+    [`${good}metrics: [bleu]`, /"bleu" is no measure/],
+    [`${good}k: ten`, /k: must be an integer/],
+    [
+      `datasets: [a]\nsystems: [{kind: s, x: [${[...Array(15).keys()]}], y: [${[...Array(15).keys()]}]}]`,
+      /more than 200 systems/,
+    ],
+  ];
+  for (const [text, message] of bad)
+    try {
+      parseEvaluationConfig(text, FILE);
+      assert.unreachable(text);
+    } catch (error) {
+      assert.instance(error, WinnowError);
+      assert.is((error as WinnowError).code, 'WINNOW_BAD_ARGUMENT');
+      assert.match(String(error), message);
+    }
+});
+
+test.run();
