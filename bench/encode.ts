@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createForward } from '../encoder/backends/index.ts';
 import { createOnnxEncoder } from '../encoder/backends/onnx.ts';
-import { openModel } from '../encoder/model-file.ts';
+import { type Model, openModel } from '../encoder/model-file.ts';
 import type { SparseVector } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
 import { currentCommit, describeMachine } from './machine.ts';
@@ -14,7 +14,8 @@ import { exportOnnx } from './onnx-export.ts';
 // Document encoding end to end: text in, sparse vector out, the same documents, the same weights. Each system runs in a
 // process of its own (its peak memory counts) and encodes warm-up documents first; systems take turns for `rounds` rounds
 // and the best round counts, since other load on the machine only ever slows one down.
-// The peer is @huggingface/transformers on an ONNX export of the same model, f32 and dynamic int8, one text a run.
+// The peer is @huggingface/transformers on an ONNX export of the same model, f32 and dynamic int8, one text a run. Exports
+// give logits of every token; `pooled` is a stronger peer with the maximum over tokens inside the graph.
 
 export interface EncodeBenchOptions {
   readonly json: boolean;
@@ -47,7 +48,13 @@ export interface EncodeBenchReport {
   readonly rows: readonly EncodeBenchRow[];
 }
 
-const SYSTEMS = ['winnow native', 'winnow wasm', 'transformers int8', 'transformers f32'] as const;
+const SYSTEMS = [
+  'winnow native',
+  'winnow wasm',
+  'transformers int8',
+  'transformers f32',
+  'transformers int8 pooled',
+] as const;
 type System = (typeof SYSTEMS)[number];
 
 interface Task {
@@ -71,7 +78,7 @@ export async function run(options: EncodeBenchOptions): Promise<EncodeBenchRepor
   try {
     const texts = readTexts(options.corpus, documents);
     writeFileSync(join(scratch, 'documents.json'), JSON.stringify(texts));
-    writePeer(scratch, model);
+    writePeers(scratch, model);
     const best = new Map<string, Outcome & { system: System; threads: number }>();
     for (let round = 0; round < rounds; round++) {
       for (const count of threads) {
@@ -123,15 +130,18 @@ function readTexts(corpus: string, count: number): string[] {
     });
 }
 
-/** The peer's folder in the form that @huggingface/transformers reads. */
-function writePeer(scratch: string, name: string | undefined): void {
+/** The peers' folders in the form that @huggingface/transformers reads. */
+function writePeers(scratch: string, name: string | undefined): void {
   const model = openModel(name);
+  for (const pooled of [false, true]) writePeer(join(scratch, pooled ? 'pooled' : 'logits'), model, pooled);
+}
+
+function writePeer(folder: string, model: Model, pooled: boolean): void {
   const weights = model.readWeights();
-  const folder = join(scratch, 'peer');
   mkdirSync(join(folder, 'onnx'), { recursive: true });
   const files = { f32: 'model.onnx', int8: 'model_quantized.onnx' } as const;
   for (const precision of ['f32', 'int8'] as const) {
-    writeFileSync(join(folder, 'onnx', files[precision]), exportOnnx(weights, { precision, pooled: true }));
+    writeFileSync(join(folder, 'onnx', files[precision]), exportOnnx(weights, { precision, pooled }));
   }
   const { winnow: _, ...config } = model.config;
   const json = (file: string, value: object) => writeFileSync(join(folder, file), JSON.stringify(value));
@@ -171,7 +181,10 @@ async function measure({ system, threads, model, scratch }: Task): Promise<Outco
   const texts = JSON.parse(readFileSync(join(scratch, 'documents.json'), 'utf8')) as string[];
   const encoder = await (system.startsWith('winnow')
     ? openWinnow(system === 'winnow wasm' ? 'wasm' : 'native', threads, model)
-    : createOnnxEncoder(join(scratch, 'peer'), { dtype: system.endsWith('int8') ? 'q8' : 'fp32', threads }));
+    : createOnnxEncoder(join(scratch, system.endsWith('pooled') ? 'pooled' : 'logits'), {
+        dtype: system.includes('int8') ? 'q8' : 'fp32',
+        threads,
+      }));
   await encoder.encode(texts.slice(0, Math.ceil(texts.length / 4)));
   const start = performance.now();
   const { vectors, tokens } = await encoder.encode(texts);
@@ -218,7 +231,7 @@ function print({ machine, commit, rows }: EncodeBenchReport, documents: number, 
   }
   process.stdout.write(`${machine}, commit ${commit}; ${documents} documents, text in, sparse vector out\n`);
   const line = (cells: readonly (string | number)[]) =>
-    `${cells.map((cell, i) => (i === 0 ? String(cell).padEnd(18) : String(cell).padStart(9))).join(' ')}\n`;
+    `${cells.map((cell, i) => (i === 0 ? String(cell).padEnd(24) : String(cell).padStart(9))).join(' ')}\n`;
   process.stdout.write(line(['system', 'threads', 'docs/s', 'tokens/s', 'x int8', 'peak MB', 'cosine']));
   for (const row of rows) process.stdout.write(line(Object.values(row)));
 }

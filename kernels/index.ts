@@ -40,6 +40,7 @@ export {
 } from './loader.ts';
 export {
   decodeN16,
+  detectN16,
   encodeN16,
   fillN16Matrix,
   type N16Matrix,

@@ -7,7 +7,7 @@ import { packageRoot } from '../package-root.ts';
 import { Arena, type ArenaMemory } from './arena.ts';
 import { type KernelBackend, Kernels } from './kernels.ts';
 import type { KernelLibrary } from './library.ts';
-import { RAW_KERNEL_NAMES, type RawKernels } from './raw.ts';
+import { RAW_KERNEL_NAMES, RAW_KERNELS_VERSION, type RawKernels } from './raw.ts';
 import { referenceKernels } from './reference/reference.ts';
 import { openWasm } from './wasm-module.ts';
 
@@ -122,7 +122,7 @@ function openNative(): Opened {
   const path = join(packageRoot, NATIVE_PATH);
   const hint = 'run: node kernels/native/build.mjs';
   if (!existsSync(path)) throw unavailable('native', 'not built on this machine', hint);
-  type Addon = { instructions: string; compiler: string } & {
+  type Addon = { instructions: string; compiler: string; version: number } & {
     [name in keyof RawKernels]: (arena: Uint8Array, ...numbers: number[]) => number;
   };
   let addon: Addon;
@@ -131,7 +131,8 @@ function openNative(): Opened {
   } catch (cause) {
     throw unavailable('native', `${NATIVE_PATH} does not load`, hint, cause);
   }
-  if (RAW_KERNEL_NAMES.some((name) => typeof addon[name] !== 'function')) {
+  const complete = RAW_KERNEL_NAMES.every((name) => typeof addon[name] === 'function');
+  if (!complete || addon.version !== RAW_KERNELS_VERSION) {
     throw unavailable('native', `${NATIVE_PATH} is of another version`, hint);
   }
   const library: KernelLibrary = {

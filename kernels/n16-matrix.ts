@@ -91,6 +91,23 @@ export function fillN16Matrix(arena: Arena, matrix: N16Matrix, { data, scales, b
   }
 }
 
+/**
+ * Passes that the zeros of a dense matrix allow: 1 for 4:16, 2 for 8:16; undefined when some group of 16 keeps more, for
+ * then the dense kernel is at least as fast.
+ */
+export function detectN16(data: Int8Array, inputs: number): 1 | 2 | undefined {
+  let most = 0;
+  for (let row = 0; row < data.length; row += inputs) {
+    for (let group = 0; group < inputs; group += 16) {
+      let kept = 0;
+      for (let i = group; i < group + 16 && i < inputs; i++) kept += data[row + i] === 0 ? 0 : 1;
+      most = Math.max(most, kept);
+    }
+    if (most > 8) return undefined;
+  }
+  return most > 4 ? 2 : 1;
+}
+
 /** The dense rows of a packed matrix, zeros included. */
 export function unpackN16Matrix(arena: Arena, matrix: N16Matrix): Int8Rows {
   checkN16Matrix(arena, matrix);

@@ -80,6 +80,7 @@ export function fillSpread(arena: Arena, spread: ColumnSpread, copies: Int32Arra
 export function repeatInputs({ data, scales, bias }: Int8Rows, copies: Int32Array): Int8Rows {
   const inputs = copies.length;
   const extra = Array.from(copies, (own, column) => new Array<number>(own - 1).fill(column)).flat();
+  if (extra.length === 0) return { data, scales, bias };
   const wide = inputs + extra.length;
   const repeated = new Int8Array(scales.length * wide);
   for (let n = 0; n < scales.length; n++) {

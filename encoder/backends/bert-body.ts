@@ -7,7 +7,7 @@ import {
   type QuantizedRows,
   reserveQuantizedRows,
 } from '../../kernels/index.ts';
-import type { BodyWeights, LayerSpreads, LayerWeights, NormWeights } from './bert-weights.ts';
+import type { BodyWeights, LayerMatrix, LayerSpreads, LayerWeights, NormWeights } from './bert-weights.ts';
 
 /** A sequence of token ids with [CLS] and [SEP]; `types` are the segment ids of a pair, all 0 when absent. */
 export interface TokenSequence {
@@ -130,7 +130,7 @@ export function runBody(
   layers.forEach((layer, index) => {
     observe?.('queryKeyValue', index, { offset: work.hidden, count: rows, columns: hidden });
     const { queryKeyValue: qkv, starts, scratch } = work;
-    kernels.gemmInt8({ input: work.hiddenQuantized, rows, weights: layer.queryKeyValue, out: qkv });
+    multiply(kernels, { input: work.hiddenQuantized, rows, weights: layer.queryKeyValue, out: qkv });
     kernels.attention({
       qkv,
       starts,
@@ -173,10 +173,10 @@ function feedForward(pass: Pass, index: number, first: number, rows: number): vo
       columns: hidden,
     });
   kernels.quantizeRows({ x: work.context + 4 * first * hidden, rows, out: work.mixedQuantized });
-  kernels.gemmInt8({ input: work.mixedQuantized, rows, weights: layer.attentionOut, out: work.mixed });
+  multiply(kernels, { input: work.mixedQuantized, rows, weights: layer.attentionOut, out: work.mixed });
   addToStream(layer.attentionNorm, { quantized: work.hiddenQuantized, spread: layer.spreads?.expand });
   observe?.('expand', index, { offset: stream, count: rows, columns: hidden });
-  kernels.gemmInt8({
+  multiply(kernels, {
     input: work.hiddenQuantized,
     firstRow: first,
     rows,
@@ -185,8 +185,18 @@ function feedForward(pass: Pass, index: number, first: number, rows: number): vo
   });
   kernels.geluQuantize({ x: work.inner, rows, out: work.innerQuantized, spread: layer.spreads?.shrink });
   observe?.('shrink', index, { offset: work.inner, count: rows, columns: inner });
-  kernels.gemmInt8({ input: work.innerQuantized, rows, weights: layer.shrink, out: work.mixed });
+  multiply(kernels, { input: work.innerQuantized, rows, weights: layer.shrink, out: work.mixed });
   addToStream(layer.outputNorm, quantizedFor(work, weights.layers[index + 1]));
+}
+
+/** One product of a layer, by the kernel of its weights. */
+function multiply(
+  kernels: Kernels,
+  call: { input: QuantizedRows; firstRow?: number; rows: number; weights: LayerMatrix; out: number },
+): void {
+  const { weights, ...rest } = call;
+  if ('passes' in weights) kernels.sparse.gemmN16({ ...rest, weights });
+  else kernels.gemmInt8({ ...rest, weights });
 }
 
 function loadTokens({ arena }: Kernels, work: BodyWorkspace, batch: readonly TokenSequence[]): number {

@@ -3,15 +3,19 @@ import {
   type Arena,
   type ArenaLayout,
   type ColumnSpread,
+  detectN16,
   fillInt8Matrix,
+  fillN16Matrix,
   fillSpread,
   type Int8Matrix,
   type Int8Rows,
+  type N16Matrix,
   repeatInputs,
   reserveInt8Matrix,
+  reserveN16Matrix,
   reserveSpread,
 } from '../../kernels/index.ts';
-import type { ModelConfig, ModelWeights, Tensor } from '../model-file.ts';
+import type { ModelWeights, Tensor } from '../model-file.ts';
 
 /** LayerNorm parameters in the arena, f32[hidden] each. */
 export interface NormWeights {
@@ -29,15 +33,18 @@ export interface LayerSpreads {
 /** Bytes of each input channel of a layer's products, as calibration chose them. */
 export type LayerCopies = { readonly [point in keyof LayerSpreads]: Int32Array };
 
+/** Weights of a layer's product: pruned to 4:16 or 8:16 where the zeros of the model allow it, else dense. */
+export type LayerMatrix = Int8Matrix | N16Matrix;
+
 export interface LayerWeights {
   /** Absent: every channel has one byte. */
   readonly spreads: LayerSpreads | undefined;
   /** Query, key and value stacked: 3 * hidden outputs, so that one product serves all three. */
-  readonly queryKeyValue: Int8Matrix;
-  readonly attentionOut: Int8Matrix;
+  readonly queryKeyValue: LayerMatrix;
+  readonly attentionOut: LayerMatrix;
   readonly attentionNorm: NormWeights;
-  readonly expand: Int8Matrix;
-  readonly shrink: Int8Matrix;
+  readonly expand: LayerMatrix;
+  readonly shrink: LayerMatrix;
   readonly outputNorm: NormWeights;
 }
 
@@ -66,9 +73,16 @@ export interface SparseHeadWeights {
 /** Reads tensors by name and checks their shapes; every complaint names the tensor. */
 class TensorSource {
   readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly hidden: number;
 
-  constructor(tensors: ReadonlyMap<string, Tensor>) {
+  constructor({ tensors, config }: ModelWeights) {
     this.tensors = tensors;
+    this.hidden = config.hidden_size;
+  }
+
+  /** A vector of the hidden size. */
+  vector(name: string): Float32Array {
+    return this.floats(name, [this.hidden]);
   }
 
   rows(name: string, outputs: number, inputs: number, biasName?: string): Int8Rows {
@@ -131,9 +145,11 @@ export function quantizeWeightRows(values: Float32Array, outputs: number, inputs
  */
 export function planBody(
   layout: ArenaLayout,
-  config: ModelConfig,
+  model: ModelWeights,
   copies?: readonly LayerCopies[],
 ): { weights: BodyWeights; fill: Filler } {
+  const { config } = model;
+  const source = new TensorSource(model);
   const { hidden_size: hidden, num_attention_heads: heads, intermediate_size: inner } = config;
   if (hidden % heads !== 0 || (hidden / heads) % 16 !== 0) {
     throw new WinnowError('WINNOW_MODEL_INVALID', `${heads} heads of ${hidden / heads} are not supported`, {
@@ -147,12 +163,20 @@ export function planBody(
     parts: readonly [weight: string, bias?: string][],
     copies: Int32Array = new Int32Array(inputs).fill(1),
   ) => {
-    const width = copies.reduce((sum, own) => sum + own, 0);
-    const handle = reserveInt8Matrix(layout, outputs, width);
-    fillers.push((arena, source) => {
-      const rows = parts.map(([weight, bias]) => source.rows(weight, outputs / parts.length, inputs, bias));
-      fillInt8Matrix(arena, handle, width === inputs ? rows : rows.map((part) => repeatInputs(part, copies)));
-    });
+    const rows = stackRows(
+      parts.map(([weight, bias]) =>
+        repeatInputs(source.rows(weight, outputs / parts.length, inputs, bias), copies),
+      ),
+    );
+    const width = rows.data.length / outputs;
+    const passes = detectN16(rows.data, width);
+    if (passes === undefined) {
+      const handle = reserveInt8Matrix(layout, outputs, width);
+      fillers.push((arena) => fillInt8Matrix(arena, handle, [rows]));
+      return handle;
+    }
+    const handle = reserveN16Matrix(layout, outputs, width, passes);
+    fillers.push((arena) => fillN16Matrix(arena, handle, rows));
     return handle;
   };
   const dense = (name: string, outputs: number, inputs: number, copies?: Int32Array) =>
@@ -162,18 +186,16 @@ export function planBody(
     fillers.push((arena) => fillSpread(arena, handle, copies));
     return handle;
   };
-  const norm = (name: string) => planNorm(layout, fillers, name, hidden);
+  const norm = (name: string) => planNorm(layout, fillers, source, name);
   const table = (name: string, rows: number) => {
     const offset = layout.reserve(4 * rows * hidden);
-    fillers.push((arena, source) =>
-      arena.floats(offset, rows * hidden).set(source.floats(name, [rows, hidden])),
-    );
+    fillers.push((arena) => arena.floats(offset, rows * hidden).set(source.floats(name, [rows, hidden])));
     return offset;
   };
 
   const embeddings = 'bert.embeddings';
   const words = reserveInt8Matrix(layout, config.vocab_size, hidden);
-  fillers.push((arena, source) => {
+  fillers.push((arena) => {
     const name = `${embeddings}.word_embeddings.weight`;
     const decoderBias = source.has('cls.predictions.bias') ? 'cls.predictions.bias' : undefined;
     fillInt8Matrix(arena, words, [source.rows(name, config.vocab_size, hidden, decoderBias)]);
@@ -222,40 +244,55 @@ export function planBody(
 /** Reserves the masked-language-model head; its decoder is {@link BodyWeights.words}. */
 export function planSparseHead(
   layout: ArenaLayout,
-  config: ModelConfig,
+  model: ModelWeights,
 ): { weights: SparseHeadWeights; fill: Filler } {
-  const hidden = config.hidden_size;
+  const hidden = model.config.hidden_size;
+  const source = new TensorSource(model);
   const fillers: Filler[] = [];
   const name = 'cls.predictions.transform';
   const transform = reserveInt8Matrix(layout, hidden, hidden);
-  fillers.push((arena, source) =>
+  fillers.push((arena) =>
     fillInt8Matrix(arena, transform, [
       source.rows(`${name}.dense.weight`, hidden, hidden, `${name}.dense.bias`),
     ]),
   );
-  const weights = { transform, norm: planNorm(layout, fillers, `${name}.LayerNorm`, hidden) };
+  const weights = { transform, norm: planNorm(layout, fillers, source, `${name}.LayerNorm`) };
   return { weights, fill: runAll(fillers) };
 }
 
-type Filler = (arena: Arena, source: TensorSource) => void;
+/** Copies the planned tensors into the arena. */
+type Filler = (arena: Arena) => void;
 
 const runAll =
   (fillers: readonly Filler[]): Filler =>
-  (arena, source) => {
-    for (const fill of fillers) fill(arena, source);
+  (arena) => {
+    for (const fill of fillers) fill(arena);
   };
 
-function planNorm(layout: ArenaLayout, fillers: Filler[], name: string, hidden: number): NormWeights {
+function planNorm(layout: ArenaLayout, fillers: Filler[], source: TensorSource, name: string): NormWeights {
   const place = (part: string): number => {
-    const offset = layout.reserve(4 * hidden);
-    fillers.push((arena, source) =>
-      arena.floats(offset, hidden).set(source.floats(`${name}.${part}`, [hidden])),
-    );
+    const values = source.vector(`${name}.${part}`);
+    const offset = layout.reserve(4 * values.length);
+    fillers.push((arena) => arena.floats(offset, values.length).set(values));
     return offset;
   };
   return { gamma: place('weight'), beta: place('bias') };
 }
 
-export function tensorSource(model: ModelWeights): TensorSource {
-  return new TensorSource(model.tensors);
+/** Rows of several matrices of as many inputs, one below the other. */
+function stackRows(parts: readonly Int8Rows[]): Int8Rows {
+  if (parts.length === 1) return parts[0]!;
+  const outputs = parts.reduce((sum, { scales }) => sum + scales.length, 0);
+  const data = new Int8Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  const scales = new Float32Array(outputs);
+  const bias = new Float32Array(outputs);
+  let [row, at] = [0, 0];
+  for (const part of parts) {
+    data.set(part.data, at);
+    scales.set(part.scales, row);
+    if (part.bias !== undefined) bias.set(part.bias, row);
+    at += part.data.length;
+    row += part.scales.length;
+  }
+  return { data, scales, bias };
 }

@@ -9,13 +9,7 @@ import {
 import type { ModelConfig, ModelWeights } from '../model-file.ts';
 import type { SparseVector } from '../types.ts';
 import { type BodyWorkspace, planWorkspace, runBody, type TokenSequence } from './bert-body.ts';
-import {
-  type BodyWeights,
-  planBody,
-  planSparseHead,
-  type SparseHeadWeights,
-  tensorSource,
-} from './bert-weights.ts';
+import { type BodyWeights, planBody, planSparseHead, type SparseHeadWeights } from './bert-weights.ts';
 import { calibrate } from './calibration.ts';
 import { planSparseHeadWorkspace, runSparseHead, type SparseHeadWorkspace } from './sparse-head.ts';
 
@@ -52,8 +46,8 @@ export function prepareSeats(
   const { config } = model;
   const library = loadKernels(backend);
   const layout = new ArenaLayout(library.arenaStart);
-  const body = planBody(layout, config, calibrate(model, library));
-  const head = planSparseHead(layout, config);
+  const body = planBody(layout, model, calibrate(model, library));
+  const head = planSparseHead(layout, model);
   const plans = Array.from({ length: seats }, () => ({
     stack: layout.reserve(library.stackBytes),
     work: planWorkspace(layout, body.weights, maxBatchTokens, MAX_BATCH_SEQUENCES),
@@ -61,9 +55,8 @@ export function prepareSeats(
   }));
   const memory = library.newMemory(layout.sizeBytes);
   const { arena } = library.bind(memory);
-  const source = tensorSource(model);
-  body.fill(arena, source);
-  head.fill(arena, source);
+  body.fill(arena);
+  head.fill(arena);
   return {
     sizeBytes: layout.sizeBytes,
     seats: plans.map((plan) => ({

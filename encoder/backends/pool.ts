@@ -23,7 +23,9 @@ function startWorker(seat: EngineSeat): Worker {
   }
   // From source the thread needs tsx too; flags such as --import do not reach it on every Node version.
   const entry = new URL('./worker.ts', import.meta.url).href;
-  const boot = `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(entry)}); });`;
+  // A script given as text has no place of its own: bare names would be looked up from the current folder.
+  const tsx = import.meta.resolve('tsx/esm/api');
+  const boot = `import('${tsx}').then(({ register }) => { register(); return import('${entry}'); });`;
   return new Worker(boot, { eval: true, workerData: seat, execArgv: [] });
 }
 

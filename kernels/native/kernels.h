@@ -4,6 +4,9 @@
 #pragma once
 #include <stdint.h>
 
+// Raised with every change of a kernel's parameters: the loader refuses a module that was built before it.
+#define KERNELS_VERSION 2
+
 struct kernels {
   void (*gemm_int8)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *w, const float *w_scale,
                     const float *w_sum, const float *bias, float *out, int32_t T, int32_t stride, int32_t N,

@@ -177,6 +177,8 @@ NAPI_MODULE_INIT() {
     napi_create_function(env, f->name, NAPI_AUTO_LENGTH, f->callback, NULL, &value);
     napi_set_named_property(env, exports, f->name, value);
   }
+  napi_create_uint32(env, KERNELS_VERSION, &value);
+  napi_set_named_property(env, exports, "version", value);
   napi_create_string_utf8(env, chosen_name, NAPI_AUTO_LENGTH, &value);
   napi_set_named_property(env, exports, "instructions", value);
   napi_create_string_utf8(env, __VERSION__, NAPI_AUTO_LENGTH, &value);

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { batchesByLength } from '../../encoder/backends/batches.ts';
 import { createForward, type ForwardOptions } from '../../encoder/backends/index.ts';
+import type { ModelWeights } from '../../encoder/model-file.ts';
 import type { SparseVector } from '../../encoder/types.ts';
 import { WinnowError } from '../../errors.ts';
 import { availableKernels } from '../../kernels/index.ts';
@@ -28,27 +29,57 @@ async function encode(sequences: { ids: number[] }[], options: ForwardOptions): 
   }
 }
 
+/** Also asserts that the special ids are off. */
+function cosineWithExact(
+  weights: ModelWeights,
+  ids: number[],
+  { termIds, weights: own }: SparseVector,
+): number {
+  const logits = exactLogits(weights, ids);
+  const dense = new Float32Array(211);
+  termIds.forEach((id, i) => {
+    dense[id] = own[i]!;
+  });
+  let [dot, left, right] = [0, 0, 0];
+  for (let term = 0; term < 211; term++) {
+    const special = [0, 100, 101, 102, 103].includes(term);
+    const exact = special ? 0 : Math.log1p(Math.max(0, ...logits.map((row) => row[term]!)));
+    if (special) assert.is(dense[term], 0);
+    dot += exact * dense[term]!;
+    left += exact ** 2;
+    right += dense[term]! ** 2;
+  }
+  return dot / Math.sqrt(left * right);
+}
+
 test('every backend is close to BERT computed in double precision', async () => {
   const sequences = randomSequences(6, 1);
   for (const backend of availableKernels()) {
     const vectors = await encode(sequences, { backend, threads: 0 });
     sequences.forEach(({ ids }, index) => {
-      const logits = exactLogits(model, ids);
-      const dense = new Float32Array(211);
-      vectors[index]!.termIds.forEach((id, i) => {
-        dense[id] = vectors[index]!.weights[i]!;
-      });
-      let [dot, left, right] = [0, 0, 0];
-      for (let term = 0; term < 211; term++) {
-        const special = [0, 100, 101, 102, 103].includes(term);
-        const exact = special ? 0 : Math.log1p(Math.max(0, ...logits.map((row) => row[term]!)));
-        if (special) assert.is(dense[term], 0);
-        dot += exact * dense[term]!;
-        left += exact ** 2;
-        right += dense[term]! ** 2;
-      }
-      const cosine = dot / Math.sqrt(left * right);
+      const cosine = cosineWithExact(model, ids, vectors[index]!);
       assert.ok(cosine > 0.998, `${backend}, sequence ${index}: cosine ${cosine}`);
+    });
+  }
+});
+
+test('layers pruned to 4:16 and 8:16 give the vectors of the same weights computed densely', async () => {
+  const sequences = randomSequences(4, 8);
+  for (const keep of [4, 8]) {
+    const pruned = randomModel(5);
+    for (const [name, { shape, data }] of pruned.tensors) {
+      if (!/layer.*(dense|query|key|value)\.weight/.test(name) || shape.length !== 2) continue;
+      for (let at = 0; at < data.length; at += 16) {
+        const order = [...data.subarray(at, at + 16).keys()].sort(
+          (a, b) => Math.abs(data[at + b]!) - Math.abs(data[at + a]!),
+        );
+        for (const index of order.slice(keep)) data[at + index] = 0;
+      }
+    }
+    const forward = createForward(pruned, { threads: 0 });
+    const vectors = await forward.encode(sequences);
+    sequences.forEach(({ ids }, i) => {
+      assert.ok(cosineWithExact(pruned, ids, vectors[i]!) > 0.998);
     });
   }
 });
