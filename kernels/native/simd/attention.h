@@ -8,7 +8,8 @@
 void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
                        int32_t heads, int32_t size) {
   size_t H = (size_t)heads * size, row = 3 * H, wide = ((size_t)size + 31) / 32 * 32;
-  float inverse = 1.0f / __builtin_sqrtf((float)size);
+  // softmax by powers of two: e^(s / sqrt(size)) = 2^(s * factor)
+  float factor = 1.44269504088896341f / __builtin_sqrtf((float)size);
   for (int32_t d = 0; d < sequences; d++) {
     int32_t length = starts[d + 1] - starts[d];
     size_t padded = ((size_t)length + 31) / 32 * 32;
@@ -37,13 +38,16 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
         float weight[F32_TILE_ROWS];
         for (int r = 0; r < rows; r++) {
           float *score = scores + r * padded;
+          int32_t whole = length / LANES * LANES;
           vf top = vf_set(score[0]);
-          for (int32_t n = 0; n < length; n += LANES) top = vf_max(top, vf_load_some(score + n, length - n, score[0]));
-          vf most = vf_set(vf_top(top)), factor = vf_set(inverse), total = vf_set(0);
+          for (int32_t n = 0; n < whole; n += LANES) top = vf_max(top, vf_load(score + n));
+          if (whole < length) top = vf_max(top, vf_load_part(score + whole, length - whole, score[0]));
+          vf scale = vf_set(factor), shift = vf_set(-vf_top(top) * factor), total = vf_set(0);
+          // Columns past the length hold 0 scores: they are computed along and left out of the sum.
           for (int32_t n = 0; n < length; n += LANES) {
-            vf e = vf_exp(vf_mul(vf_sub(vf_load(score + n), most), factor));
+            vf e = vf_exp2(vf_min(vf_fma(vf_load(score + n), scale, shift), vf_set(0)));
             vf_store(score + n, e);
-            if (length - n >= LANES) total = vf_add(total, e);
+            if (n < whole) total = vf_add(total, e);
             else total = vf_add(total, vf_load_part(score + n, length - n, 0));
           }
           weight[r] = 1.0f / vf_sum(total);
