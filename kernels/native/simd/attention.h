@@ -1,5 +1,6 @@
 // Multi-head self-attention over a ragged batch: sequences follow each other without padding, each attends to itself.
 #pragma once
+#include "finish.h"
 #include "gemm-f32.h"
 
 // qkv[T][3 * H] holds query, key, value of H = heads * size columns; sequence d owns rows starts[d] .. starts[d + 1] - 1.
@@ -18,11 +19,16 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
     for (int32_t h = 0; h < heads; h++) {
       const float *base = qkv + (size_t)starts[d] * row + (size_t)h * size;
       // Keys become a packed matrix of `length` outputs and `size` inputs, values one of `size` outputs.
-      for (size_t t = 0; t < padded; t++) {
+      for (size_t t = 0; t < padded; t += 4) {
         float *key = keys + (t / 16) * 16 * size + t % 16;
         const float *from = base + t * row + H;
-        if (t < (size_t)length) for (int32_t k = 0; k < size; k++) key[16 * k] = from[k];
-        else for (int32_t k = 0; k < size; k++) key[16 * k] = 0;
+        if (t + 4 <= (size_t)length) {
+          for (int32_t k = 0; k < size; k += 4)
+            transpose_4x4((const int32_t *)(from + k), row, (int32_t *)(key + 16 * k), 16);
+          continue;
+        }
+        for (size_t i = 0; i < 4; i++)
+          for (int32_t k = 0; k < size; k++) key[16 * k + i] = t + i < (size_t)length ? from[i * row + k] : 0;
       }
       for (int32_t t = 0; t < length; t++)
         for (size_t panel = 0; panel < wide; panel += 16) {
