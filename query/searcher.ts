@@ -73,6 +73,13 @@ export interface Located {
   readonly docId: number;
 }
 
+/** A document that may be explained, with its integer score. */
+interface Candidate {
+  readonly record: StoredRecord;
+  readonly place: { readonly view: SegmentView; readonly docId: number };
+  readonly score: number;
+}
+
 export const MAX_K = 1000;
 export const MAX_OFFSET = 10_000;
 /** Candidates that each system gives to a fusion or a grouping beyond the hits asked for. */
@@ -139,23 +146,32 @@ export class Searcher {
 
   explain(query: string, id: string): ExplainedHit {
     const generation = this.store.generation();
-    const place = generation.locate(id);
-    const record = generation.documentById(id);
-    if (!place || !record) throw new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
-    const { segment } = place.view;
     const impact = this.impactQuery(query);
-    const score = this.integerScore(place.view, place.docId, impact);
+    const whole = generation.documentById(id);
+    const best = (whole ? [whole] : generation.passages(id))
+      .flatMap((record) => {
+        const place = generation.locate(record.id);
+        return place ? [{ record, place, score: this.integerScore(place.view, place.docId, impact) }] : [];
+      })
+      .reduce<Candidate | undefined>(
+        (best, one) => (best && best.score >= one.score ? best : one),
+        undefined,
+      );
+    if (!best) throw new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
+    const { record, place, score } = best;
+    const { tokenizer } = this.encoder;
+    const words = wordsByToken(query, tokenizer);
     return {
-      id,
+      id: record.id,
       score: this.toScore(score, impact),
-      rank: score > 0 ? this.rankOf(generation, impact, score, id) : undefined,
+      rank: score > 0 ? this.rankOf(generation, impact, score, record.id) : undefined,
       tokens: explainTokens(
-        segment,
+        place.view.segment,
         place.docId,
         impact,
         this.store.settings.impactScale,
-        this.encoder.tokenizer,
-        wordsByToken(query, this.encoder.tokenizer),
+        tokenizer,
+        words,
         this.textIds(record),
       ),
     };
