@@ -33,6 +33,11 @@ export interface PostingLists {
   /** `columns[slot * columnStride + docId]`. */
   readonly columns: Uint8Array;
   readonly columnStride: number;
+  /**
+   * A value that at least k documents of a list reach, for the smallest k' >= k of {@link KTH_RANKS}; 0 when the list is
+   * shorter or k is larger. A search for k hits may start from `weight * kthValue` as its threshold.
+   */
+  kthValue(list: number, k: number): number;
   /** 1 for each list whose checksum was found right. */
   readonly checked: Uint8Array;
   /** Number of documents in a list. */
@@ -42,6 +47,9 @@ export interface PostingLists {
 }
 
 export const NOT_DENSE = 0xffff;
+
+/** Ranks for which each list stores its k-th largest value. */
+export const KTH_RANKS = [10, 100, 1000] as const;
 
 /** Documents with their list entries, row by row: row d is `lists[offsets[d] .. offsets[d + 1])` with `values` alike. */
 export interface Rows {
@@ -57,6 +65,7 @@ interface Layout {
   readonly frequencies: number;
   readonly checksums: number;
   readonly denseSlots: number;
+  readonly kthValues: number;
   readonly directoryBytes: number;
   readonly localIds: number;
   readonly values: number;
@@ -76,7 +85,8 @@ function layoutOf(
   const frequencies = alignUp(starts + 4 * (numLists * numChunks + 1));
   const checksums = alignUp(frequencies + 4 * numLists);
   const denseSlots = alignUp(checksums + 4 * numLists);
-  const directoryBytes = alignUp(denseSlots + 2 * numLists);
+  const kthValues = alignUp(denseSlots + 2 * numLists);
+  const directoryBytes = alignUp(kthValues + KTH_RANKS.length * numLists);
   const localIds = directoryBytes;
   const values = alignUp(localIds + 2 * numSparse);
   const columns = alignUp(values + numSparse);
@@ -86,6 +96,7 @@ function layoutOf(
     frequencies,
     checksums,
     denseSlots,
+    kthValues,
     directoryBytes,
     localIds,
     values,
@@ -145,11 +156,27 @@ export function buildPostingLists(
   bytes.set(bytesOf(starts), layout.starts);
   bytes.set(bytesOf(frequencies), layout.frequencies);
   bytes.set(bytesOf(denseSlots), layout.denseSlots);
+  writeKthValues(bytes.subarray(layout.kthValues), rows, numLists);
   const checksums = viewU32(bytes, layout.checksums, numLists);
   for (let list = 0; list < numLists; list++) {
     checksums[list] = listChecksum(bytes, layout, starts, denseSlots, numChunks, numDocs, list);
   }
   return { bytes, directoryBytes: layout.directoryBytes };
+}
+
+/** `out[list * 3 + i]` = the KTH_RANKS[i]-th largest value of the list, 0 when it is shorter. */
+function writeKthValues(out: Uint8Array, { lists, values }: Rows, numLists: number): void {
+  const histograms = new Uint32Array(numLists * 256);
+  for (let p = 0; p < lists.length; p++) histograms[lists[p]! * 256 + values[p]!]!++;
+  for (let list = 0; list < numLists; list++) {
+    let reached = 0;
+    let rank = 0;
+    for (let value = 255; value > 0 && rank < KTH_RANKS.length; value--) {
+      reached += histograms[list * 256 + value]!;
+      while (rank < KTH_RANKS.length && reached >= KTH_RANKS[rank]!)
+        out[list * KTH_RANKS.length + rank++] = value;
+    }
+  }
 }
 
 function forEachPosting(rows: Rows, visit: (docId: number, list: number, value: number) => void): void {
@@ -210,6 +237,7 @@ export function openPostingLists(
   const frequencies = viewU32(bytes, layout.frequencies, numLists);
   const checksums = viewU32(bytes, layout.checksums, numLists);
   const denseSlots = viewU16(bytes, layout.denseSlots, numLists);
+  const kthValues = bytes.subarray(layout.kthValues, layout.kthValues + KTH_RANKS.length * numLists);
   const checked = alreadyChecked ?? new Uint8Array(numLists);
   return {
     block: {
@@ -236,6 +264,10 @@ export function openPostingLists(
     values: bytes.subarray(layout.values, layout.values + numSparse),
     columns: bytes.subarray(layout.columns),
     columnStride: layout.columnStride,
+    kthValue: (list, k) => {
+      const rank = KTH_RANKS.findIndex((stored) => stored >= k);
+      return rank < 0 ? 0 : kthValues[list * KTH_RANKS.length + rank]!;
+    },
     checked,
     documentFrequency: (list) => frequencies[list]!,
     verify(list) {

@@ -5,7 +5,7 @@ import { WinnowError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 import { describeKernels } from './loader.ts';
 
-/** Documents that the kernels score at a time; WINDOW in native/search-scan.h. */
+/** Documents that the kernels score at a time; WINDOW in native/simd/posting-search.h. */
 const WINDOW = 8192;
 export const MAX_QUERY_WEIGHT = 32_767;
 
@@ -42,8 +42,14 @@ export interface PostingHits {
  * @param query n >= 1 list numbers, then n integer weights 1..32,767
  * @param accept bit a document (little-endian), undefined = all
  * @param k 1..
+ * @param threshold a score that at least k accepted documents reach, 0 when none is known: only saves time
  */
-export type PostingSearch = (query: Uint32Array, accept: Uint8Array | undefined, k: number) => PostingHits;
+export type PostingSearch = (
+  query: Uint32Array,
+  accept: Uint8Array | undefined,
+  k: number,
+  threshold: number,
+) => PostingHits;
 
 type NativeSearch = (
   bytes: Uint8Array,
@@ -54,6 +60,7 @@ type NativeSearch = (
   scratch: Uint32Array,
   hits: Uint32Array,
   k: number,
+  threshold: number,
 ) => number;
 
 /**
@@ -101,7 +108,7 @@ function checkBlock({
   for (let cell = 0; cell < numLists * numChunks; cell++) if (view[cell]! > view[cell + 1]!) sound = false;
   for (const slot of slots) if (slot !== 0xffff) dense = Math.max(dense, slot + 1);
   sound &&= localIds + 2 * postings <= bytes.length && values + postings <= bytes.length;
-  sound &&= columnStride >= Math.ceil(numDocs / 16) * 16 && columns + dense * columnStride <= bytes.length;
+  sound &&= columnStride >= Math.ceil(numDocs / 64) * 64 && columns + dense * columnStride <= bytes.length;
   if (!sound)
     throw new WinnowError('WINNOW_INDEX_CORRUPT', 'posting lists lie outside their bytes', {
       place: 'posting lists',
@@ -130,10 +137,10 @@ function nativeSearch(block: PostingBlock): PostingSearch {
     columns,
     columnStride,
   );
-  return (query, accept, wanted) => {
+  return (query, accept, wanted, threshold) => {
     const k = Math.min(wanted, numDocs);
     const { scratch, hits } = buffers(query.length / 2, k);
-    const count = call(bytes, layout, query, accept, ranks, scratch, hits, k);
+    const count = call(bytes, layout, query, accept, ranks, scratch, hits, k, threshold);
     return { count, docIds: hits.subarray(0, count), scores: hits.subarray(k, k + count) };
   };
 }
@@ -158,7 +165,7 @@ declare const WebAssembly: {
   ) => {
     exports: {
       memory: { buffer: ArrayBuffer; grow(pages: number): number };
-      search_exact: (...numbers: number[]) => number;
+      search: (...numbers: number[]) => number;
     };
   };
 };
@@ -204,7 +211,7 @@ function wasmSearch(block: PostingBlock): PostingSearch {
     (at) => blockAt + at,
   );
 
-  return (query, accept, wanted) => {
+  return (query, accept, wanted, threshold) => {
     const k = Math.min(wanted, numDocs);
     const n = query.length / 2;
     if (n > terms || k > hits) {
@@ -215,7 +222,7 @@ function wasmSearch(block: PostingBlock): PostingSearch {
     const { scratchAt, queryAt, heapAt } = work;
     new Uint32Array(memory.buffer, queryAt, 2 * n).set(query);
     if (accept) new Uint8Array(memory.buffer, acceptAt, Math.ceil(numDocs / 8)).set(accept);
-    const count = exports.search_exact(
+    const count = exports.search(
       numDocs,
       numChunks,
       ...starts,
@@ -227,6 +234,7 @@ function wasmSearch(block: PostingBlock): PostingSearch {
       ranksAt,
       heapAt,
       k,
+      threshold,
     );
     const heap = new Uint32Array(memory.buffer, heapAt, 4 * count);
     const found = buffers(0, k).hits;

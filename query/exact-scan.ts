@@ -59,7 +59,17 @@ export function exactSearch(
     query[i] = lists[i]!.list;
     query[lists.length + i] = lists[i]!.weight;
   }
-  return kernel.search(query, accept, k);
+  return kernel.search(query, accept, k, accept ? 0 : sureThreshold(impacts, lists, k));
+}
+
+/**
+ * A score that the k-th best document reaches for certain: of some list alone, k documents do. It spares the scan the many
+ * candidates of its first windows. Holds only while no document is filtered out.
+ */
+function sureThreshold(impacts: PostingLists, lists: readonly QueryList[], k: number): number {
+  let threshold = 0;
+  for (const { list, weight } of lists) threshold = Math.max(threshold, weight * impacts.kthValue(list, k));
+  return threshold;
 }
 
 /**

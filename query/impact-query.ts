@@ -2,11 +2,11 @@ import { WinnowError } from '../errors.ts';
 // 15 bits, so that SIMD kernels can multiply a weight as a signed 16-bit number.
 import { MAX_QUERY_WEIGHT } from '../kernels/posting-search.ts';
 
-/** Scores are u32 sums of `queryWeight * impact`, impact <= 255. */
-const MAX_SCORE = 0xffff_ffff;
+/** Scores are sums of `queryWeight * impact`, impact <= 255, kept below 2^31 so that kernels may compare them as signed. */
+const MAX_SCORE = 0x7fff_ffff;
 const MAX_IMPACT = 255;
 
-/** A query as integers: score(d) = sum over shared terms of `weights[i] * impact`, a u32, equal on every backend. */
+/** A query as integers: score(d) = sum over shared terms of `weights[i] * impact`, below 2^31, equal on every backend. */
 export interface ImpactQuery {
   /** Ascending. */
   readonly termIds: Uint16Array;
@@ -18,7 +18,7 @@ export interface ImpactQuery {
 
 /**
  * Scales query weights to integers that use the full 15 bits for the heaviest term, less for queries so long
- * (more than 514 terms) that a sum could overflow 32 bits. Terms that round to 0 are dropped.
+ * (more than 257 terms) that a sum could overflow 31 bits. Terms that round to 0 are dropped.
  *
  * @throws WinnowError WINNOW_BAD_ARGUMENT for negative or non-finite weights
  */

@@ -4,6 +4,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "posting-lists.h"
+
 // Raised with every change of a kernel's parameters: the loader refuses a module that was built before it.
 #define KERNELS_VERSION 2
 
@@ -52,4 +54,10 @@ struct kernels {
                         const float *gradients, float *dx, float *dw, int32_t pairs, int32_t K);
   int32_t (*gemv_thresholded)(const float *x, const float *norms, float threshold, const float *w, const float *bias,
                               float *out, int32_t *kept, int32_t K, int32_t N);
+  uint32_t (*search_exact)(const struct posting_lists *lists, const uint32_t *query, const uint32_t *weights, uint32_t n,
+                           uint32_t *cursors, uint32_t *scores, const uint8_t *accept, const uint32_t *ranks,
+                           struct hit *heap, uint32_t k, uint32_t threshold);
 };
+
+// The table of the instruction set that module.c chose.
+const struct kernels *kernels_in_use(void);

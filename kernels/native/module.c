@@ -42,6 +42,8 @@ static void choose_kernels(void) {
 #endif
 }
 
+const struct kernels *kernels_in_use(void) { return chosen; }
+
 #define MAX_ARGUMENTS 16
 #define P(i) (a[i] == 0 ? NULL : (void *)(m + (size_t)a[i]))
 #define I(i) ((int32_t)a[i])

@@ -34,7 +34,12 @@ const MODULES = {
     '-Wl,--export=__stack_pointer',
   ],
   // Each block of posting lists gets an instance with a memory of its own, so nothing is imported.
-  'search.wasm': [join(folder, 'search.c'), '-Wl,--initial-memory=65536,--max-memory=4294967296'],
+  'search.wasm': [
+    join(folder, 'search.c'),
+    '-DVARIANT=wasm',
+    '-DVARIANT_WASM',
+    '-Wl,--initial-memory=65536,--max-memory=4294967296',
+  ],
 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'winnow-wasm-'));

@@ -21,12 +21,12 @@ test('the worked example of FORMAT.md has the bytes that it shows', () => {
   };
   const { bytes, directoryBytes } = buildPostingLists(rows, 1);
   const words = new Uint32Array(bytes.buffer);
-  assert.is(bytes.length, 0x180);
-  assert.is(directoryBytes, 0x140);
+  assert.is(bytes.length, 0x1c0);
+  assert.is(directoryBytes, 0x180);
   assert.equal([...words.subarray(0, 5)], [1, 1, 3, 0, 1]);
   assert.is(words[0x80 / 4], 2);
   assert.is(words[0x100 / 4], 0);
-  assert.equal([...bytes.subarray(0x140, 0x144)], [5, 0, 9, 0]);
+  assert.equal([...bytes.subarray(0x180, 0x184)], [5, 0, 9, 0]);
 });
 
 const row = fc.uniqueArray(fc.tuple(fc.nat(20), fc.integer({ min: 1, max: 255 })), {
@@ -59,6 +59,26 @@ test('posting lists give back the rows they were built from, dense or not', asyn
       }
     }),
   );
+});
+
+test('the k-th largest value of a list is stored for k = 10, 100 and 1000', () => {
+  const counts = [9, 10, 250];
+  const lists = Uint32Array.from(counts.flatMap((count, list) => new Array<number>(count).fill(list)));
+  const values = Uint8Array.from(counts.flatMap((count) => Array.from({ length: count }, (_, i) => i + 1)));
+  const offsets = Uint32Array.from({ length: lists.length + 1 }, (_, i) => i);
+  const opened = openPostingLists(buildPostingLists({ offsets, lists, values }, 3).bytes, 'test');
+  const expected = [
+    [0, 0, 0],
+    [1, 0, 0],
+    [241, 151, 0],
+  ];
+  expected.forEach((row, list) => {
+    assert.equal(
+      [3, 50, 1000].map((k) => opened.kthValue(list, k)),
+      row,
+    );
+    assert.is(opened.kthValue(list, 1001), 0);
+  });
 });
 
 test('documents beyond 65,536 fall into further chunks', () => {
