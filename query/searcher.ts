@@ -4,7 +4,7 @@ import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
 import type { StoredRecord } from '../indexer/storage.ts';
 import { type Accept, intersect } from './accept.ts';
-import { bm25Query, bm25Scan } from './bm25.ts';
+import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
 import {
   exactForward,
@@ -141,7 +141,7 @@ export class Searcher {
     const generation = this.store.generation();
     const place = generation.locate(id);
     const record = generation.documentById(id);
-    if (!place || !record) throw new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
+    if (!place || !record) throw notFound(id);
     const { segment } = place.view;
     const impact = this.impactQuery(query);
     const score = this.integerScore(place.view, place.docId, impact);
@@ -159,6 +159,18 @@ export class Searcher {
         this.textIds(record),
       ),
     };
+  }
+
+  /**
+   * A document's BM25 score split by the words of the query.
+   *
+   * @throws WinnowError WINNOW_NOT_FOUND when the id is not in the index
+   */
+  explainWords(query: string, id: string): WordContribution[] {
+    const generation = this.store.generation();
+    const place = generation.locate(id);
+    if (!place) throw notFound(id);
+    return explainBm25(place.view, place.docId, bm25Query(generation, analyze(query)));
   }
 
   private impactQuery(query: string): ImpactQuery {
@@ -342,6 +354,10 @@ export class Searcher {
         : {}),
     };
   }
+}
+
+function notFound(id: string): WinnowError {
+  return new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
 }
 
 function checkRange(name: string, value: number, low: number, high: number): void {
