@@ -185,16 +185,28 @@ function oneLine(searcher: Searcher, mode: SearchMode, query: string, id: string
   }
 }
 
-/** Contributions by token, with a plus where the model added the token. */
+/**
+ * Contributions by word of the query, with a plus where the model added what matched: `asymptomatic (##ym ##oma) 12.1`
+ * when the document has these pieces of the word.
+ */
 function sparseLine(searcher: Searcher, query: string, id: string): string {
-  const named = searcher
-    .explain(query, id)
-    .tokens.filter(({ contribution }) => contribution > 0)
+  const words = new Map<string, { pieces: string[]; contribution: number; added: boolean }>();
+  for (const { token, word, contribution, origin } of searcher.explain(query, id).tokens) {
+    if (contribution <= 0) continue;
+    const name = word.toLowerCase();
+    const found = words.get(name) ?? { pieces: [], contribution: 0, added: true };
+    found.pieces.push(token);
+    found.contribution += contribution;
+    found.added &&= origin === 'added';
+    words.set(name, found);
+  }
+  const named = [...words]
+    .sort(([, a], [, b]) => b.contribution - a.contribution)
     .slice(0, NAMED)
-    .map(
-      ({ token, contribution, origin }) =>
-        `${token} ${origin === 'added' ? '+' : ''}${contribution.toFixed(1)}`,
-    );
+    .map(([word, { pieces, contribution, added }]) => {
+      const matched = pieces.length === 1 && pieces[0] === word ? '' : ` (${pieces.join(' ')})`;
+      return `${word}${matched} ${added ? '+' : ''}${contribution.toFixed(1)}`;
+    });
   return named.join(', ') || 'nothing';
 }
 
