@@ -31,7 +31,8 @@ interface EvalIndexSpec {
 /** Rate and time of the run that encoded a kept index. */
 interface BuildRecord {
   readonly encodeDocsPerSecond: number;
-  readonly buildSeconds: number;
+  /** Absent when an interrupted run was continued: its first part is not known. */
+  readonly buildSeconds?: number;
   readonly backend: string;
 }
 
@@ -127,7 +128,7 @@ export class EvalIndexes {
         engine.store.optimize();
         const build: BuildRecord = {
           encodeDocsPerSecond: report.encoded / report.encodeSeconds,
-          buildSeconds: report.encodeSeconds,
+          ...(report.unchanged === 0 ? { buildSeconds: report.encodeSeconds } : {}),
           backend: engine.encoderBackend ?? 'none',
         };
         writeFileSync(join(folder, BUILD_FILE), JSON.stringify(build));

@@ -162,7 +162,7 @@ function facts(
     flops: flops(queries, documentFrequency, documents),
     model: engine.model.name,
     modelHash: engine.model.hash,
-    ...(build ? { encodeDocsPerSecond: build.encodeDocsPerSecond, buildSeconds: build.buildSeconds } : {}),
+    ...defined({ encodeDocsPerSecond: build?.encodeDocsPerSecond, buildSeconds: build?.buildSeconds }),
     settings: {
       backend: build?.backend ?? 'unknown',
       ...defined({ terms, fusion: mode === 'hybrid' ? fusion : undefined }),
