@@ -18,7 +18,8 @@ import { exportOnnx } from './onnx-export.ts';
 // give logits of every token; `pooled` is a stronger peer with the maximum over tokens inside the graph.
 
 export interface EncodeBenchOptions {
-  readonly json: boolean;
+  /** Has no effect: the caller prints the report. */
+  readonly json?: boolean;
   /** JSONL of documents with `title` and `text`; every `step`-th is used. */
   readonly corpus: string;
   /** Bundled model name or folder; default the default model. */
@@ -104,9 +105,7 @@ export async function run(options: EncodeBenchOptions): Promise<EncodeBenchRepor
         cosine: round(meanCosine(own.vectors, exact.vectors), 4),
       };
     });
-    const report = { machine: describeMachine(), commit: currentCommit(), rows };
-    print(report, texts.length, options.json);
-    return report;
+    return { machine: describeMachine(), commit: currentCommit(), rows };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -223,18 +222,6 @@ function meanCosine(own: Outcome['vectors'], exact: Outcome['vectors']): number 
 }
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
-
-function print({ machine, commit, rows }: EncodeBenchReport, documents: number, json: boolean): void {
-  if (json) {
-    process.stdout.write(`${JSON.stringify({ machine, commit, rows }, null, 2)}\n`);
-    return;
-  }
-  process.stdout.write(`${machine}, commit ${commit}; ${documents} documents, text in, sparse vector out\n`);
-  const line = (cells: readonly (string | number)[]) =>
-    `${cells.map((cell, i) => (i === 0 ? String(cell).padEnd(24) : String(cell).padStart(9))).join(' ')}\n`;
-  process.stdout.write(line(['system', 'threads', 'docs/s', 'tokens/s', 'x int8', 'peak MB', 'cosine']));
-  for (const row of rows) process.stdout.write(line(Object.values(row)));
-}
 
 if (process.env.WINNOW_BENCH_CHILD === '1' && process.argv[1] === fileURLToPath(import.meta.url)) {
   process.stdout.write(JSON.stringify(await measure(JSON.parse(process.argv[2]!) as Task)));

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { WinnowError } from '../errors.ts';
+import { registerBench } from './commands/bench.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerEval } from './commands/eval.ts';
@@ -25,6 +26,7 @@ for (const register of [
   registerEval,
   registerStats,
   registerDoctor,
+  registerBench,
   registerDemo,
 ]) {
   register(program);

@@ -18,6 +18,9 @@ export interface CorpusProgress {
   errors: number;
 }
 
+/** Bytes taken from disk at a time: few, so that the progress of a short file is not done with its first read. */
+const READ_BYTES = 16_384;
+
 export function newProgress(): CorpusProgress {
   return { bytesRead: 0, bytesTotal: 0, filesRead: 0, filesTotal: 0, documents: 0, errors: 0 };
 }
@@ -95,7 +98,7 @@ export async function* openBytes(
 }
 
 async function* readCounted(path: string, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
     onRead((chunk as Buffer).length);
     yield chunk as Buffer;
   }

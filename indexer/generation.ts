@@ -71,6 +71,12 @@ export class Generation {
     return docKey === undefined ? undefined : this.document(docKey);
   }
 
+  /** Records of the documents that a source became, in order; empty when there is no such source. */
+  passages(sourceId: string): StoredRecord[] {
+    const source = this.storage.sources.get(sourceId, { transaction: this.transaction });
+    return (source?.keys ?? []).flatMap((docKey) => this.document(docKey) ?? []);
+  }
+
   /** Segment and docId of a live document. */
   locate(id: string): { view: SegmentView; docId: number } | undefined {
     const docKey = this.storage.ids.get(id, { transaction: this.transaction });

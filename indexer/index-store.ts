@@ -11,7 +11,15 @@ import { chooseMerge } from './merge-policy.ts';
 import type { Rows } from './posting-lists.ts';
 import { unsealed } from './segment.ts';
 import { type BuiltSegment, buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
-import { guard, INDEX_FILE, openStorage, type Storage, type StoredRecord, segmentKey } from './storage.ts';
+import {
+  guard,
+  INDEX_FILE,
+  openStorage,
+  type Storage,
+  type StoredRecord,
+  type StoredSource,
+  segmentKey,
+} from './storage.ts';
 import type { ImpactVector, IndexableDocument, IndexableSource, IndexSettings, IndexStats } from './types.ts';
 
 /** LMDB keys hold 1,978 bytes at most; ids stay well below, so that they fit every client and log line. */
@@ -128,8 +136,21 @@ export class IndexStore {
     for (const id of this.storage.sources.getKeys({ snapshot: false })) yield id as string;
   }
 
-  get(id: string): StoredRecord | undefined {
-    return this.generation().documentById(id);
+  /** A document, a passage, or a source that was cut into passages. */
+  get(id: string): StoredRecord | StoredSource | undefined {
+    const generation = this.generation();
+    const record = generation.documentById(id);
+    if (record) return record;
+    const passages = generation.passages(id);
+    const [first] = passages;
+    if (!first) return undefined;
+    return {
+      id,
+      title: first.title,
+      text: passages.map(({ text }) => text).join('\n\n'),
+      metadata: first.metadata,
+      passages: passages.map((passage) => passage.id),
+    };
   }
 
   /**

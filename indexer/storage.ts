@@ -16,6 +16,12 @@ export interface StoredRecord {
   readonly parentId?: string;
 }
 
+/** A source that was cut into passages, put together again; neighbouring passages may overlap by some sentences. */
+export interface StoredSource extends StoredRecord {
+  /** Ids of the passages in order. */
+  readonly passages: readonly string[];
+}
+
 /** Value of a `sources` entry. */
 export interface SourceRecord {
   readonly hash: string;

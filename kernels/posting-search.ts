@@ -6,7 +6,7 @@ import { packageRoot } from '../package-root.ts';
 import { describeKernels } from './loader.ts';
 
 /** Documents that the kernels score at a time; WINDOW in native/search-scan.h. */
-const WINDOW = 4096;
+const WINDOW = 8192;
 export const MAX_QUERY_WEIGHT = 32_767;
 
 /** Posting lists as the kernels take them: one block of bytes and where its arrays start (indexer/FORMAT.md). */

@@ -4,7 +4,7 @@ import type { Segment } from '../indexer/segment.ts';
 import { type Accept, accepts } from './accept.ts';
 import { WINDOW_DOCS } from './exact-scan.ts';
 import { luceneLength } from './lucene-length.ts';
-import type { TopK } from './top-k.ts';
+import { type RankedDocs, TopK } from './top-k.ts';
 
 /** Anserini's values, with which the published BEIR figures were made (Lucene's own defaults are 1.2 and .75). */
 export const BM25_K1 = 0.9;
@@ -63,7 +63,8 @@ function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float64Array 
 const normCache = new WeakMap<SegmentView, Float64Array>();
 
 /** Exact BM25 top-k of one segment, windowed like the sparse scan. */
-export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, top: TopK): void {
+export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, k: number): RankedDocs {
+  const top = new TopK(Math.min(k, view.segment.numDocs));
   const { segment } = view;
   const { lexical, ranks } = segment;
   const norms = normCache.get(view) ?? segmentNorms(view, query.norm);
@@ -105,6 +106,7 @@ export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, to
         top.offer(score, ranks[docId]!, docId);
     }
   }
+  return top.sorted();
 }
 
 /** What one word of the query adds to a document's BM25 score. */

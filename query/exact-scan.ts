@@ -4,7 +4,7 @@ import type { Segment } from '../indexer/segment.ts';
 import { type PostingSearch, postingSearch } from '../kernels/posting-search.ts';
 import { type Accept, accepts, countAccepted, forEachAccepted } from './accept.ts';
 import type { ImpactQuery } from './impact-query.ts';
-import type { TopK } from './top-k.ts';
+import { NO_DOCS, type RankedDocs, TopK } from './top-k.ts';
 
 /** Documents scored at a time: 8,192 u32 accumulators stay in the first-level cache. */
 export const WINDOW_DOCS = 8192;
@@ -39,27 +39,27 @@ export function exactSearch(
   segment: Segment,
   lists: readonly QueryList[],
   accept: Accept,
-  top: TopK,
+  k: number,
   scores: Uint32Array,
-): void {
-  if (lists.length === 0) return;
-  const { impacts, ranks } = segment;
+): RankedDocs {
+  if (lists.length === 0) return NO_DOCS;
+  const { impacts } = segment;
   let kernel = kernels.get(impacts);
   if (!kernel) {
-    kernel = { search: postingSearch({ ...impacts.block, ranks }) };
+    kernel = { search: postingSearch({ ...impacts.block, ranks: segment.ranks }) };
     kernels.set(impacts, kernel);
   }
   if (!kernel.search) {
+    const top = new TopK(Math.min(k, segment.numDocs));
     exactScan(segment, lists, accept, top, scores);
-    return;
+    return top.sorted();
   }
   const query = new Uint32Array(2 * lists.length);
-  lists.forEach(({ list, weight }, i) => {
-    query[i] = list;
-    query[lists.length + i] = weight;
-  });
-  const { count, docIds, scores: found } = kernel.search(query, accept, top.k);
-  for (let i = 0; i < count; i++) top.offer(found[i]!, ranks[docIds[i]!]!, docIds[i]!);
+  for (let i = 0; i < lists.length; i++) {
+    query[i] = lists[i]!.list;
+    query[lists.length + i] = lists[i]!.weight;
+  }
+  return kernel.search(query, accept, k);
 }
 
 /**
@@ -126,9 +126,10 @@ export function exactForward(
   segment: Segment,
   query: ImpactQuery,
   accept: Uint8Array,
-  top: TopK,
+  k: number,
   weights: Uint16Array,
-): void {
+): RankedDocs {
+  const top = new TopK(Math.min(k, segment.numDocs));
   const { ranks } = segment;
   query.termIds.forEach((termId, i) => {
     weights[termId] = query.weights[i]!;
@@ -138,6 +139,7 @@ export function exactForward(
     if (score > 0 && score >= top.threshold) top.offer(score, ranks[docId]!, docId);
   });
   for (const termId of query.termIds) weights[termId] = 0;
+  return top.sorted();
 }
 
 /** Integer score of one document from its forward vector; `weights` is indexed by termId. */

@@ -4,7 +4,7 @@ import type { DocumentEncoder, SparseVector } from '../encoder/types.ts';
 import { MAX_IMPACT } from '../indexer/format.ts';
 import type { Generation } from '../indexer/generation.ts';
 import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
-import type { StoredRecord } from '../indexer/storage.ts';
+import type { StoredRecord, StoredSource } from '../indexer/storage.ts';
 import type { FilterField, IndexableSource, IndexStats, SourceDocument } from '../indexer/types.ts';
 import { analyze } from './english-analyzer.ts';
 import { type ExplainedHit, Searcher, type SearchOptions, type SearchResult } from './searcher.ts';
@@ -94,7 +94,8 @@ export class SearchEngine {
     return found;
   }
 
-  get(id: string): StoredRecord | undefined {
+  /** A document, a passage, or a source that was cut into passages. */
+  get(id: string): StoredRecord | StoredSource | undefined {
     return this.store.get(id);
   }
 
@@ -104,7 +105,8 @@ export class SearchEngine {
   }
 
   /**
-   * Why a document has the score it has for a query, token by token, and at which rank it stands.
+   * Why a document has the score it has for a query, token by token, and at which rank it stands. Of a source that was
+   * cut into passages, the best one is explained.
    *
    * @throws WinnowError WINNOW_NOT_FOUND when the id is not in the index
    */

@@ -19,7 +19,7 @@ import { compileFilter, type Filter } from './filter.ts';
 import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
 import { type ImpactQuery, impactQuery } from './impact-query.ts';
 import { makeSnippet, type Snippet } from './snippet.ts';
-import { TopK } from './top-k.ts';
+import type { RankedDocs } from './top-k.ts';
 
 /** `sparse`: learned weights; `bm25`: words only; `hybrid`: both, fused. */
 export type SearchMode = 'sparse' | 'bm25' | 'hybrid';
@@ -71,6 +71,13 @@ export interface Located {
   readonly score: number;
   readonly view: SegmentView;
   readonly docId: number;
+}
+
+/** A document that may be explained, with its integer score. */
+interface Candidate {
+  readonly record: StoredRecord;
+  readonly place: { readonly view: SegmentView; readonly docId: number };
+  readonly score: number;
 }
 
 export const MAX_K = 1000;
@@ -139,23 +146,32 @@ export class Searcher {
 
   explain(query: string, id: string): ExplainedHit {
     const generation = this.store.generation();
-    const place = generation.locate(id);
-    const record = generation.documentById(id);
-    if (!place || !record) throw notFound(id);
-    const { segment } = place.view;
     const impact = this.impactQuery(query);
-    const score = this.integerScore(place.view, place.docId, impact);
+    const whole = generation.documentById(id);
+    const best = (whole ? [whole] : generation.passages(id))
+      .flatMap((record) => {
+        const place = generation.locate(record.id);
+        return place ? [{ record, place, score: this.integerScore(place.view, place.docId, impact) }] : [];
+      })
+      .reduce<Candidate | undefined>(
+        (best, one) => (best && best.score >= one.score ? best : one),
+        undefined,
+      );
+    if (!best) throw notFound(id);
+    const { record, place, score } = best;
+    const { tokenizer } = this.encoder;
+    const words = wordsByToken(query, tokenizer);
     return {
-      id,
+      id: record.id,
       score: this.toScore(score, impact),
-      rank: score > 0 ? this.rankOf(generation, impact, score, id) : undefined,
+      rank: score > 0 ? this.rankOf(generation, impact, score, record.id) : undefined,
       tokens: explainTokens(
-        segment,
+        place.view.segment,
         place.docId,
         impact,
         this.store.settings.impactScale,
-        this.encoder.tokenizer,
-        wordsByToken(query, this.encoder.tokenizer),
+        tokenizer,
+        words,
         this.textIds(record),
       ),
     };
@@ -217,13 +233,14 @@ export class Searcher {
     k: number,
     accept: (view: SegmentView) => Accept,
   ): Located[] {
-    return this.perSegment(generation, k, (view, top) => {
+    const toScore = (integer: number) => this.toScore(integer, query);
+    return this.perSegment(generation, k, toScore, (view) => {
       const lists = queryLists(view.segment, query);
       const accepted = accept(view);
-      if (forwardIsCheaper(view.segment, lists, accepted))
-        exactForward(view.segment, query, accepted, top, this.weights);
-      else exactSearch(view.segment, lists, accepted, top, this.scores);
-    }).map((located) => ({ ...located, score: this.toScore(located.score, query) }));
+      return forwardIsCheaper(view.segment, lists, accepted)
+        ? exactForward(view.segment, query, accepted, k, this.weights)
+        : exactSearch(view.segment, lists, accepted, k, this.scores);
+    });
   }
 
   private bm25(
@@ -233,23 +250,35 @@ export class Searcher {
     accept: (view: SegmentView) => Accept,
   ): Located[] {
     const prepared = bm25Query(generation, analyze(query));
-    return this.perSegment(generation, k, (view, top) => bm25Scan(view, prepared, accept(view), top));
+    return this.perSegment(
+      generation,
+      k,
+      (score) => score,
+      (view) => bm25Scan(view, prepared, accept(view), k),
+    );
   }
 
-  /** Collects each segment's top-k and joins them: higher scores first, ties by smaller id. */
+  /**
+   * Joins each segment's top-k: higher scores first, ties by smaller id.
+   *
+   * @param toScore turns a segment's score into the one that users see
+   */
   private perSegment(
     generation: Generation,
     k: number,
-    scan: (view: SegmentView, top: TopK) => void,
+    toScore: (score: number) => number,
+    scan: (view: SegmentView) => RankedDocs,
   ): Located[] {
     const found: Located[] = [];
     for (const view of generation.segments) {
-      const top = new TopK(Math.min(k, view.segment.numDocs));
-      scan(view, top);
-      for (const { docId, score } of top.sorted())
-        found.push({ id: view.segment.id(docId), score, view, docId });
+      const { count, docIds, scores } = scan(view);
+      for (let i = 0; i < count; i++) {
+        const docId = docIds[i]!;
+        found.push({ id: view.segment.id(docId), score: toScore(scores[i]!), view, docId });
+      }
     }
-    if (generation.segments.length > 1) found.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+    if (generation.segments.length === 1) return found;
+    found.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
     return found.slice(0, k);
   }
 
@@ -287,12 +316,12 @@ export class Searcher {
   /** 1 + the number of live documents that rank before (score, id). */
   private rankOf(generation: Generation, query: ImpactQuery, score: number, id: string): number {
     let rank = 1;
-    for (const view of generation.segments) {
-      const top = new TopK(view.segment.numDocs);
-      exactSearch(view.segment, queryLists(view.segment, query), view.live, top, this.scores);
-      for (let i = 0; i < top.size; i++) {
-        const other = top.scores[i]!;
-        if (other > score || (other === score && view.segment.id(top.docIds[i]!) < id)) rank++;
+    for (const { segment, live } of generation.segments) {
+      const lists = queryLists(segment, query);
+      const { count, docIds, scores } = exactSearch(segment, lists, live, segment.numDocs, this.scores);
+      for (let i = 0; i < count; i++) {
+        const other = scores[i]!;
+        if (other > score || (other === score && segment.id(docIds[i]!) < id)) rank++;
       }
     }
     return rank;

@@ -1,3 +1,12 @@
+/** Documents of one segment, best first: `docIds[i]` with `scores[i]` for i < count. May be views that the next search reuses. */
+export interface RankedDocs {
+  readonly count: number;
+  readonly docIds: ArrayLike<number>;
+  readonly scores: ArrayLike<number>;
+}
+
+export const NO_DOCS: RankedDocs = { count: 0, docIds: [], scores: [] };
+
 /**
  * The k best (score, rank) pairs seen so far: higher scores first, equal scores by smaller rank.
  *
@@ -32,13 +41,16 @@ export class TopK {
     }
   }
 
-  /** Kept pairs, best first. */
-  sorted(): { docId: number; score: number; rank: number }[] {
-    return Array.from({ length: this.size }, (_, i) => ({
-      docId: this.docIds[i]!,
-      score: this.scores[i]!,
-      rank: this.ranks[i]!,
-    })).sort((a, b) => b.score - a.score || a.rank - b.rank);
+  /** Kept documents, best first. */
+  sorted(): RankedDocs {
+    const order = Array.from({ length: this.size }, (_, i) => i).sort(
+      (a, b) => this.scores[b]! - this.scores[a]! || this.ranks[a]! - this.ranks[b]!,
+    );
+    return {
+      count: this.size,
+      docIds: order.map((i) => this.docIds[i]!),
+      scores: order.map((i) => this.scores[i]!),
+    };
   }
 
   /** Whether (score, rank) is better than the pair at heap position `at`. */

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { StoredRecord } from '../indexer/storage.ts';
+import type { StoredRecord, StoredSource } from '../indexer/storage.ts';
 import type { SearchResult } from '../query/searcher.ts';
 
 /** Shapes of requests and answers; Fastify validates with them and the OpenAPI page is made from them. */
@@ -54,13 +54,14 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
   }),
 );
 
-export const StoredDocument = Type.Unsafe<StoredRecord>(
+export const StoredDocument = Type.Unsafe<StoredRecord | StoredSource>(
   Type.Object({
     id: Type.String(),
     title: Type.String(),
     text: Type.String(),
     metadata: Metadata,
     parentId: Type.Optional(Type.String()),
+    passages: Type.Optional(Type.Array(Type.String())),
   }),
 );
 

@@ -21,11 +21,11 @@ async function run(query: string, id: string, options: { index: string; json?: b
       console.log(JSON.stringify(explained));
       return;
     }
-    const { score, rank, tokens } = explained;
+    const { id: explainedId, score, rank, tokens } = explained;
     console.log(
       rank === undefined
-        ? `${id} shares no token with the query`
-        : `${id}: score ${score.toFixed(2)}, rank ${rank}`,
+        ? `${explainedId} shares no token with the query`
+        : `${explainedId}: score ${score.toFixed(2)}, rank ${rank}`,
     );
     console.log(renderExplanation(tokens));
   } finally {

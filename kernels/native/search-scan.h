@@ -56,7 +56,7 @@ static inline int v_mask_greater32(v128 a, v128 b) {
 #endif
 
 enum {
-  WINDOW = 4096,      // documents scored at a time: 16 KB of u32 accumulators stay in the first-level cache
+  WINDOW = 8192,      // documents scored at a time: 32 KB of u32 accumulators stay in the first-level cache
   NOT_DENSE = 0xffff, // as in indexer/posting-lists.ts
   MAX_DENSE = 256,    // dense lists of one query that share a pass; more take further passes
 };

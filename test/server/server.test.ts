@@ -69,6 +69,25 @@ test('documents come in as NDJSON, are found, fetched and deleted', async () => 
   assert.is((await call('DELETE', '/documents/car')).body.code, 'WINNOW_NOT_FOUND');
 });
 
+test('a long document becomes passages that are found, fetched and deleted together', async () => {
+  const text = Array.from(
+    { length: 90 },
+    (_, i) => `Sentence ${i} tells of lighthouses and of the sea.`,
+  ).join(' ');
+  assert.is((await post([{ id: 'long', title: 'Coast', text }])).body.added, 1);
+  const whole = await call('GET', '/documents/long');
+  assert.is(whole.status, 200);
+  const passages = whole.body.passages as string[];
+  assert.ok(passages.length > 1 && passages[0] === 'long#0');
+  const found = await call('POST', '/search', { query: 'lighthouses', groupByParent: true });
+  assert.equal(
+    (found.body.hits as { parentId: string }[]).map(({ parentId }) => parentId),
+    ['long'],
+  );
+  assert.equal((await call('DELETE', '/documents/long')).body, { deleted: 1 });
+  assert.is((await call('GET', `/documents/${encodeURIComponent('long#1')}`)).status, 404);
+});
+
 test('bad rows are named by line and cost only themselves', async () => {
   const answer = await post([
     { id: 'ok', text: 'A good row.' },

@@ -1,5 +1,6 @@
 // Multi-head self-attention over a ragged batch: sequences follow each other without padding, each attends to itself.
 #pragma once
+#include "finish.h"
 #include "gemm-f32.h"
 
 // qkv[T][3 * H] holds query, key, value of H = heads * size columns; sequence d owns rows starts[d] .. starts[d + 1] - 1.
@@ -8,7 +9,8 @@
 void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
                        int32_t heads, int32_t size) {
   size_t H = (size_t)heads * size, row = 3 * H, wide = ((size_t)size + 31) / 32 * 32;
-  float inverse = 1.0f / __builtin_sqrtf((float)size);
+  // softmax by powers of two: e^(s / sqrt(size)) = 2^(s * factor)
+  float factor = 1.44269504088896341f / __builtin_sqrtf((float)size);
   for (int32_t d = 0; d < sequences; d++) {
     int32_t length = starts[d + 1] - starts[d];
     size_t padded = ((size_t)length + 31) / 32 * 32;
@@ -17,11 +19,16 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
     for (int32_t h = 0; h < heads; h++) {
       const float *base = qkv + (size_t)starts[d] * row + (size_t)h * size;
       // Keys become a packed matrix of `length` outputs and `size` inputs, values one of `size` outputs.
-      for (size_t t = 0; t < padded; t++) {
+      for (size_t t = 0; t < padded; t += 4) {
         float *key = keys + (t / 16) * 16 * size + t % 16;
         const float *from = base + t * row + H;
-        if (t < (size_t)length) for (int32_t k = 0; k < size; k++) key[16 * k] = from[k];
-        else for (int32_t k = 0; k < size; k++) key[16 * k] = 0;
+        if (t + 4 <= (size_t)length) {
+          for (int32_t k = 0; k < size; k += 4)
+            transpose_4x4((const int32_t *)(from + k), row, (int32_t *)(key + 16 * k), 16);
+          continue;
+        }
+        for (size_t i = 0; i < 4; i++)
+          for (int32_t k = 0; k < size; k++) key[16 * k + i] = t + i < (size_t)length ? from[i * row + k] : 0;
       }
       for (int32_t t = 0; t < length; t++)
         for (size_t panel = 0; panel < wide; panel += 16) {
@@ -37,13 +44,16 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
         float weight[F32_TILE_ROWS];
         for (int r = 0; r < rows; r++) {
           float *score = scores + r * padded;
+          int32_t whole = length / LANES * LANES;
           vf top = vf_set(score[0]);
-          for (int32_t n = 0; n < length; n += LANES) top = vf_max(top, vf_load_some(score + n, length - n, score[0]));
-          vf most = vf_set(vf_top(top)), factor = vf_set(inverse), total = vf_set(0);
+          for (int32_t n = 0; n < whole; n += LANES) top = vf_max(top, vf_load(score + n));
+          if (whole < length) top = vf_max(top, vf_load_part(score + whole, length - whole, score[0]));
+          vf scale = vf_set(factor), shift = vf_set(-vf_top(top) * factor), total = vf_set(0);
+          // Columns past the length hold 0 scores: they are computed along and left out of the sum.
           for (int32_t n = 0; n < length; n += LANES) {
-            vf e = vf_exp(vf_mul(vf_sub(vf_load(score + n), most), factor));
+            vf e = vf_exp2(vf_min(vf_fma(vf_load(score + n), scale, shift), vf_set(0)));
             vf_store(score + n, e);
-            if (length - n >= LANES) total = vf_add(total, e);
+            if (n < whole) total = vf_add(total, e);
             else total = vf_add(total, vf_load_part(score + n, length - n, 0));
           }
           weight[r] = 1.0f / vf_sum(total);

@@ -19,7 +19,24 @@ INLINE void tile_f32(const float *a, size_t lda, int rows, const float *b, size_
   const float *b0 = b + (column / 16) * 16 * K + column % 16;
   const float *b1 = b + ((column + LANES) / 16) * 16 * K + (column + LANES) % 16;
   for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = vf_set(0);
-  for (size_t k = 0; k < K; k++) {
+  size_t k = 0;
+#if defined(VARIANT_WASM)
+  // Four inputs of a row in one load: engines compute an address for each load, and that costs as much as the load.
+  for (; k + 4 <= K; k += 4) {
+    vf x[F32_TILE_ROWS];
+    for (int r = 0; r < rows; r++) x[r] = vf_load(a + r * lda + k);
+#define F32_LANE(lane) { \
+    vf w0 = vf_load(b0 + 16 * (k + lane)), w1 = vf_load(b1 + 16 * (k + lane)); \
+    for (int r = 0; r < rows; r++) { \
+      vf one = wasm_i32x4_shuffle(x[r], x[r], lane, lane, lane, lane); \
+      acc[r][0] = vf_fma(one, w0, acc[r][0]); \
+      acc[r][1] = vf_fma(one, w1, acc[r][1]); \
+    } }
+    F32_LANE(0) F32_LANE(1) F32_LANE(2) F32_LANE(3)
+#undef F32_LANE
+  }
+#endif
+  for (; k < K; k++) {
     vf w0 = vf_load(b0 + 16 * k), w1 = vf_load(b1 + 16 * k);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {

@@ -189,20 +189,18 @@ INLINE void vf_store_part(float *p, vf a, int count) {
   for (int i = 0; i < count; i++) p[i] = lanes[i];
 }
 
-// e^x within 2 ulp for x in [-87, 88]; smaller x gives about 1e-38, larger x e^88. Cephes expf (Moshier 1992).
-INLINE vf vf_exp(vf x) {
-  x = vf_min(vf_max(x, vf_set(-87.0f)), vf_set(88.0f));
-  vi n = vf_round(vf_mul(x, vf_set(1.44269504088896341f)));
-  vf whole = vf_from_int(n);
-  vf r = vf_fma(whole, vf_set(-0.693359375f), x);
-  r = vf_fma(whole, vf_set(2.12194440e-4f), r);
-  vf p = vf_set(1.9875691500e-4f);
-  p = vf_fma(p, r, vf_set(1.3981999507e-3f));
-  p = vf_fma(p, r, vf_set(8.3334519073e-3f));
-  p = vf_fma(p, r, vf_set(4.1665795894e-2f));
-  p = vf_fma(p, r, vf_set(1.6666665459e-1f));
-  p = vf_fma(p, r, vf_set(5.0000001201e-1f));
-  p = vf_fma(p, vf_mul(r, r), vf_add(r, vf_set(1.0f)));
+// 2^x within 3e-7 (relative) for x in [-126, 0]; smaller x gives 2^-126. Taylor series of e^(f ln 2) on |f| <= 1/2.
+INLINE vf vf_exp2(vf x) {
+  x = vf_max(x, vf_set(-126.0f));
+  vi n = vf_round(x);
+  vf f = vf_sub(x, vf_from_int(n));
+  vf p = vf_set(1.5403530394e-4f);
+  p = vf_fma(p, f, vf_set(1.3333558146e-3f));
+  p = vf_fma(p, f, vf_set(9.6181291076e-3f));
+  p = vf_fma(p, f, vf_set(5.5504108665e-2f));
+  p = vf_fma(p, f, vf_set(2.4022650696e-1f));
+  p = vf_fma(p, f, vf_set(6.9314718056e-1f));
+  p = vf_fma(p, f, vf_set(1.0f));
   return vf_mul(p, vf_pow2(n));
 }
 

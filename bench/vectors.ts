@@ -1,0 +1,78 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { WinnowError } from '../errors.ts';
+
+/** Document vectors with u8 impacts, row by row, and token-id queries. */
+export interface BenchVectors {
+  readonly offsets: Uint32Array;
+  /** Ascending inside a document. */
+  readonly termIds: Uint16Array;
+  /** weight = impact * 3 / 255; 0 is allowed in the source and left out here. */
+  readonly impacts: Uint8Array;
+  readonly queries: readonly { readonly kind: string; readonly tokens: readonly number[] }[];
+}
+
+/**
+ * Reads a folder of `counts.u16` (terms a document), `terms.u16`, `weights.u8` (little-endian) and `queries.jsonl`
+ * (`{"kind", "tokens"}`).
+ */
+export function readBenchVectors(folder: string): BenchVectors {
+  const read = (name: string): Uint8Array => {
+    const path = join(folder, name);
+    if (!existsSync(path))
+      throw new WinnowError('WINNOW_NOT_FOUND', `the vectors lack ${name}`, { place: folder });
+    return new Uint8Array(readFileSync(path));
+  };
+  const counts = new Uint16Array(read('counts.u16').buffer);
+  const offsets = new Uint32Array(counts.length + 1);
+  counts.forEach((count, i) => {
+    offsets[i + 1] = offsets[i]! + count;
+  });
+  const termIds = new Uint16Array(read('terms.u16').buffer);
+  const impacts = read('weights.u8');
+  if (termIds.length !== impacts.length || offsets[counts.length] !== impacts.length) {
+    throw new WinnowError('WINNOW_BAD_DATASET', 'counts, terms and weights differ in length', {
+      place: folder,
+    });
+  }
+  const lines = Buffer.from(read('queries.jsonl')).toString('utf8').split('\n').filter(Boolean);
+  return { offsets, termIds, impacts, queries: lines.map((line) => JSON.parse(line)) };
+}
+
+/**
+ * Grows a collection by drawing its documents again in random order with impacts jittered by up to 10 %, so that sizes
+ * beyond the real data can be measured. Same seed, same result.
+ */
+export function grow(vectors: BenchVectors, documents: number, seed: number): BenchVectors {
+  const random = randomSource(seed);
+  const numDocs = vectors.offsets.length - 1;
+  const picks = Uint32Array.from({ length: documents }, () => Math.floor(random() * numDocs));
+  const offsets = new Uint32Array(documents + 1);
+  picks.forEach((pick, i) => {
+    offsets[i + 1] = offsets[i]! + vectors.offsets[pick + 1]! - vectors.offsets[pick]!;
+  });
+  const total = offsets[documents]!;
+  const termIds = new Uint16Array(total);
+  const impacts = new Uint8Array(total);
+  picks.forEach((pick, i) => {
+    const from = vectors.offsets[pick]!;
+    const to = vectors.offsets[pick + 1]!;
+    termIds.set(vectors.termIds.subarray(from, to), offsets[i]!);
+    for (let p = from; p < to; p++) {
+      const jittered = Math.round(vectors.impacts[p]! * (0.9 + 0.2 * random()));
+      impacts[offsets[i]! + p - from] = Math.max(1, Math.min(255, jittered));
+    }
+  });
+  return { offsets, termIds, impacts, queries: vectors.queries };
+}
+
+/** Mulberry32: small, fast, good enough to shuffle. */
+export function randomSource(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import { wholeNumber } from '../options.ts';
+
+/** The benchmarks load peers and large data: each is imported only when it is asked for. */
+export function registerBench(program: Command): void {
+  const bench = program
+    .command('bench')
+    .description('measure kernels, the document encoder and the search engine');
+  bench
+    .command('engine')
+    .description('exact search over sparse vectors, from token ids to ids and scores')
+    .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
+    .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
+    .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
+    .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/engine.ts');
+      print(await run(options), json);
+    });
+  bench
+    .command('kernels')
+    .description('matrix products against onnxruntime-node')
+    .option('--json', 'print one JSON object')
+    .action(async ({ json }) => {
+      const { run } = await import('../../bench/kernels.ts');
+      print(await run({ json: false }), json);
+    });
+  bench
+    .command('encode')
+    .description('document encoding against transformers.js, text in and vectors out')
+    .requiredOption('--corpus <file>', 'corpus.jsonl to take documents from')
+    .option('--documents <n>', 'documents to encode', wholeNumber(1, 100_000), 48)
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/encode.ts');
+      print(await run(options), json);
+    });
+}
+
+interface Report {
+  readonly machine: string;
+  readonly commit: string;
+  readonly rows: readonly object[];
+}
+
+function print(report: Report, json: boolean | undefined): void {
+  if (json) {
+    console.log(JSON.stringify(report));
+    return;
+  }
+  const { rows, ...facts } = report;
+  for (const [name, value] of Object.entries(facts)) console.log(`${name.padEnd(10)} ${value}`);
+  const rounded = rows.map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [
+        name,
+        typeof value === 'number' ? Number(value.toPrecision(4)) : value,
+      ]),
+    ),
+  );
+  console.table(rounded);
+}
