@@ -116,7 +116,7 @@ test('a run that fell behind the stored report ends with 1 and names the row', a
 
   const gone = await evaluate(set, '--system', 'bm25', '--compare', report);
   assert.is(gone.code, 1);
-  assert.match(gone.stderr, /^tiny other: map was 1, now missing$/m);
+  assert.match(gone.stderr, /^tiny other: now missing, ndcg@10 was 1, .*map was 1$/m);
 });
 
 test('what is wrong with data, settings and options is named, and ends with 1', async () => {
