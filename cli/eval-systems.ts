@@ -1,124 +1,154 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { openCorpus } from '../corpus/open-corpus.ts';
-import { DEFAULT_MODEL, openModel } from '../encoder/model-file.ts';
+import type { EncoderBackend } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
 import type { EvaluationDataset } from '../evaluation/dataset.ts';
+import type { Setting, SystemSpec } from '../evaluation/grid.ts';
 import { type EvaluatedSystem, flops, type SystemFactory, type SystemFacts } from '../evaluation/system.ts';
-import { INDEX_FILE } from '../indexer/storage.ts';
-import { openIndex, type SearchEngine } from '../query/search-engine.ts';
-import { Searcher, type SearchMode } from '../query/searcher.ts';
-import { ingest } from './ingest.ts';
-import { defined, type EncoderCliOptions } from './options.ts';
+import { BM25_B, BM25_K1 } from '../query/bm25.ts';
+import { Searcher, type SearchMode, type SearchOptions } from '../query/searcher.ts';
+import { type EvalIndex, EvalIndexes } from './eval-indexes.ts';
+import { defined, ENCODER_BACKENDS, type EncoderCliOptions } from './options.ts';
 
-export interface EvalIndexOptions extends EncoderCliOptions {
+export interface EvalSystemOptions extends EncoderCliOptions {
   /** Folder that keeps the indexes of evaluated sets, so that a second run encodes nothing. */
   readonly cache: string;
-  /** Forget the kept index and encode again. */
+  /** Forget the kept indexes and encode again, once a run. */
   readonly fresh: boolean;
+  /** Folder that a system's `model` may be relative to: that of the config. */
+  readonly folder?: string;
 }
 
 export const defaultEvalCache = (): string =>
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'winnow', 'eval');
 
-/** Rate and time of the run that encoded a kept index. */
-interface BuildRecord {
-  readonly encodeDocsPerSecond: number;
-  readonly buildSeconds: number;
-  readonly backend: string;
+/** What a config may say of a system; checked. */
+interface SystemSettings {
+  readonly model?: string;
+  readonly backend?: EncoderBackend;
+  /** Heaviest terms kept of each document. */
+  readonly terms?: number;
+  readonly fusion?: NonNullable<SearchOptions['fusion']>;
 }
+
+const SETTINGS: Readonly<Record<SearchMode, readonly (keyof SystemSettings)[]>> = {
+  sparse: ['model', 'backend', 'terms'],
+  bm25: [],
+  hybrid: ['model', 'backend', 'terms', 'fusion'],
+};
+
+export const OWN_SYSTEMS = Object.keys(SETTINGS) as readonly SearchMode[];
+
+const FUSIONS = ['rrf', 'weighted'] as const;
 
 /**
- * The systems that Winnow has itself, over one index a data set. Documents are cut off at the encoder's window and not
- * split into passages, as in the published BEIR figures.
+ * The systems that Winnow has itself, over one kept index a data set and model. Documents are cut off at the encoder's
+ * window and not split into passages, as in the published BEIR figures.
+ *
+ * @returns what makes a factory of a system of a config; it throws WINNOW_BAD_ARGUMENT for an unknown kind or setting
  */
-export function ownSystem(mode: SearchMode, options: EvalIndexOptions): SystemFactory {
-  return {
-    name: mode,
-    async open(dataset, onProgress) {
-      const { engine, folder, build } = await openEvalIndex(dataset, mode === 'bm25', options, (done) =>
-        onProgress?.({ step: 'encode', done: Math.round(done * 100), total: 100 }),
-      );
-      const searcher = new Searcher(engine.store, engine.model.query);
-      return {
-        name: mode,
-        search: (query, k) => searcher.rank(query.text, mode, k),
-        explain: (query, id) => oneLine(engine, query.text, id),
-        describe: () => facts(engine, dataset, mode, folder, build),
-        close: () => engine.close(),
-      } satisfies EvaluatedSystem;
-    },
+export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => SystemFactory {
+  const indexes = new EvalIndexes(options);
+  return (spec) => {
+    const mode = modeOf(spec);
+    const settings = checkSettings(spec, mode, options.folder);
+    const { model, backend, terms, fusion } = settings;
+    const search = defined({ fusion });
+    return {
+      name: spec.name,
+      async open(dataset, onProgress) {
+        const index = await indexes.open(
+          dataset,
+          { lexicalOnly: mode === 'bm25', ...defined({ model, backend, terms }) },
+          (done) => onProgress?.({ step: 'encode', done: Math.round(done * 100), total: 100 }),
+        );
+        const { engine } = index;
+        const searcher = new Searcher(engine.store, engine.model.query);
+        return {
+          name: spec.name,
+          search: (query, k) => searcher.rank(query.text, mode, k, search),
+          explain: (query, id) => oneLine(searcher, mode, query.text, id),
+          describe: () => facts(index, dataset, mode, settings),
+          close: () => engine.close(),
+        } satisfies EvaluatedSystem;
+      },
+    };
   };
 }
 
-async function openEvalIndex(
-  dataset: EvaluationDataset,
-  lexicalOnly: boolean,
-  options: EvalIndexOptions,
-  onProgress: (fraction: number) => void,
-): Promise<{ engine: SearchEngine; folder: string; build: BuildRecord | undefined }> {
-  const model = openModel(options.model ?? DEFAULT_MODEL);
-  const path = createHash('sha256').update(resolve(dataset.corpusPath)).digest('hex').slice(0, 8);
-  const encoded = join(options.cache, `${dataset.name}-${path}-${model.name}-${model.hash}`);
-  // BM25 needs no vectors: use the index with them if it is there, and do not make one for it.
-  const folder =
-    lexicalOnly && (options.fresh || !existsSync(join(encoded, INDEX_FILE))) ? `${encoded}-words` : encoded;
-  if (options.fresh) rmSync(folder, { recursive: true, force: true });
-  const { backend, threads } = options;
-  const engine = openIndex(folder, {
-    create: true,
-    lexicalOnly: folder !== encoded,
-    ...defined({ model: options.model, backend, threads }),
+function modeOf({ kind, name }: SystemSpec): SearchMode {
+  const mode = OWN_SYSTEMS.find((known) => known === kind);
+  if (mode !== undefined) return mode;
+  throw new WinnowError('WINNOW_BAD_ARGUMENT', `unknown kind "${kind}"`, {
+    place: `system ${name}`,
+    hint: `the kinds are ${OWN_SYSTEMS.join(', ')} and run`,
   });
-  const recordFile = join(folder, 'build.json');
-  const report = await ingest(await openCorpus(dataset.corpusPath), engine, {
-    batchSize: 256,
-    passages: false,
-    deleteMissing: true,
-    onBadRow: (error) => {
-      if (error.code !== 'WINNOW_EMPTY_TEXT') throw error; // BEIR sets hold a few empty documents
-    },
-    onProgress: (_, fraction) => onProgress(fraction),
-    stopped: () => false,
-  });
-  if (engine.stats().documents === 0) {
-    throw new WinnowError('WINNOW_EMPTY_CORPUS', 'the data set has no document with text', {
-      place: dataset.corpusPath,
-    });
-  }
-  if (report.encoded > 0) {
-    engine.store.optimize();
-    const record: BuildRecord = {
-      encodeDocsPerSecond: report.encoded / report.encodeSeconds,
-      buildSeconds: report.encodeSeconds,
-      backend: engine.encoderBackend ?? 'none',
-    };
-    writeFileSync(recordFile, JSON.stringify(record));
-  }
-  const build = existsSync(recordFile)
-    ? (JSON.parse(readFileSync(recordFile, 'utf8')) as BuildRecord)
-    : undefined;
-  return { engine, folder, build };
 }
+
+function checkSettings(spec: SystemSpec, mode: SearchMode, folder: string | undefined): SystemSettings {
+  const fail = (setting: string, message: string, hint?: string): never => {
+    const place = `system ${spec.name}: ${setting}`;
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', message, { place, ...defined({ hint }) });
+  };
+  const known = SETTINGS[mode];
+  for (const setting of Object.keys(spec.settings)) {
+    if ((known as readonly string[]).includes(setting)) continue;
+    fail(
+      setting,
+      'unknown setting',
+      known.length > 0 ? `${mode} has ${known.join(', ')}` : `${mode} has none`,
+    );
+  }
+  const oneOf = <T extends string>(setting: string, values: readonly T[]): T | undefined => {
+    const value: Setting | undefined = spec.settings[setting];
+    if (value === undefined) return undefined;
+    return (
+      values.find((allowed) => allowed === value) ??
+      fail(setting, `"${value}" is not allowed`, `use ${values.join(', ')}`)
+    );
+  };
+  const { model, terms } = spec.settings;
+  if (model !== undefined && typeof model !== 'string') fail('model', 'must be a name or a folder');
+  if (terms !== undefined && !(Number.isInteger(terms) && Number(terms) >= 1))
+    fail('terms', `must be a whole number above 0, not ${terms}`);
+  return defined({
+    model: typeof model === 'string' ? modelPath(model, folder) : undefined,
+    backend: oneOf('backend', ENCODER_BACKENDS),
+    terms: terms as number | undefined,
+    fusion: oneOf('fusion', FUSIONS),
+  });
+}
+
+function modelPath(model: string, folder = '.'): string {
+  const beside = resolve(folder, model);
+  return existsSync(join(beside, 'config.json')) ? beside : model;
+}
+
+/** Parts of the index that a search in each mode reads; the stored texts are the same for all and left out. */
+const SPARSE_PARTS = ['impacts', 'terms', 'forward'];
+const WORD_PARTS = ['lexical', 'words'];
+const PARTS: Readonly<Record<SearchMode, ReadonlySet<string>>> = {
+  sparse: new Set(['documents', ...SPARSE_PARTS]),
+  bm25: new Set(['documents', ...WORD_PARTS]),
+  hybrid: new Set(['documents', ...SPARSE_PARTS, ...WORD_PARTS]),
+};
 
 function facts(
-  engine: SearchEngine,
+  { engine, build }: EvalIndex,
   dataset: EvaluationDataset,
   mode: SearchMode,
-  folder: string,
-  build: BuildRecord | undefined,
+  { terms, fusion = 'rrf' }: SystemSettings,
 ): SystemFacts {
-  const { documents, postings } = engine.stats();
+  const { documents, postings, bytes } = engine.stats();
+  const indexBytes = Object.entries(bytes).reduce(
+    (sum, [part, size]) => sum + (PARTS[mode].has(part) ? size : 0),
+    0,
+  );
+  const common: SystemFacts = { documents, indexBytes, memoryBytes: process.memoryUsage().rss };
+  if (mode === 'bm25') return { ...common, settings: { k1: BM25_K1, b: BM25_B } };
   const { query: encoder } = engine.model;
   const { segments } = engine.generation();
-  const common: SystemFacts = {
-    documents,
-    indexBytes: statSync(join(folder, INDEX_FILE)).size,
-    memoryBytes: process.memoryUsage().rss,
-  };
-  if (mode === 'bm25') return { ...common, settings: { k1: 0.9, b: 0.4 } };
   const queries = dataset.queries.map(({ text }) => encoder.encode(text).termIds);
   const documentFrequency = (termId: number): number =>
     segments.reduce((sum, { segment }) => {
@@ -132,20 +162,63 @@ function facts(
     flops: flops(queries, documentFrequency, documents),
     model: engine.model.name,
     modelHash: engine.model.hash,
-    ...(build ? { encodeDocsPerSecond: build.encodeDocsPerSecond, buildSeconds: build.buildSeconds } : {}),
-    settings: { backend: build?.backend ?? 'unknown' },
+    ...defined({ encodeDocsPerSecond: build?.encodeDocsPerSecond, buildSeconds: build?.buildSeconds }),
+    settings: {
+      backend: build?.backend ?? 'unknown',
+      ...defined({ terms, fusion: mode === 'hybrid' ? fusion : undefined }),
+    },
   };
 }
 
-/** `car 4.1, engine 2.0, automobile +3.2`: contributions, with a plus where the model added the token. */
-function oneLine(engine: SearchEngine, query: string, id: string): string {
-  return engine
-    .explain(query, id)
-    .tokens.filter(({ contribution }) => contribution > 0)
-    .slice(0, 8)
+/** How many contributions a line of explanation names. */
+const NAMED = 8;
+
+/** Why a document matched, e.g. `car 4.1, engine 2.0, automobile +3.2`; a hybrid names what each of its searches saw. */
+function oneLine(searcher: Searcher, mode: SearchMode, query: string, id: string): string {
+  switch (mode) {
+    case 'sparse':
+      return sparseLine(searcher, query, id);
+    case 'bm25':
+      return wordLine(searcher, query, id);
+    case 'hybrid':
+      return `sparse: ${sparseLine(searcher, query, id)}; bm25: ${wordLine(searcher, query, id)}`;
+  }
+}
+
+/**
+ * Contributions by word of the query, with a plus where the model added what matched: `asymptomatic (##ym ##oma) 12.1`
+ * when the document has these pieces of the word.
+ */
+function sparseLine(searcher: Searcher, query: string, id: string): string {
+  const words = new Map<string, { pieces: string[]; contribution: number; added: boolean }>();
+  for (const { token, word, contribution, origin } of searcher.explain(query, id).tokens) {
+    if (contribution <= 0) continue;
+    const name = word.toLowerCase();
+    const found = words.get(name) ?? { pieces: [], contribution: 0, added: true };
+    found.pieces.push(token);
+    found.contribution += contribution;
+    found.added &&= origin === 'added';
+    words.set(name, found);
+  }
+  const named = [...words]
+    .sort(([, a], [, b]) => b.contribution - a.contribution)
+    .slice(0, NAMED)
+    .map(([word, { pieces, contribution, added }]) => {
+      const matched = pieces.length === 1 && pieces[0] === word ? '' : ` (${pieces.join(' ')})`;
+      return `${word}${matched} ${added ? '+' : ''}${contribution.toFixed(1)}`;
+    });
+  return named.join(', ') || 'nothing';
+}
+
+/** Contributions by analysed word, with the number of its occurrences where there are several. */
+function wordLine(searcher: Searcher, query: string, id: string): string {
+  const named = searcher
+    .explainWords(query, id)
+    .filter(({ contribution }) => contribution > 0)
+    .slice(0, NAMED)
     .map(
-      ({ token, contribution, origin }) =>
-        `${token} ${origin === 'added' ? '+' : ''}${contribution.toFixed(1)}`,
-    )
-    .join(', ');
+      ({ word, frequency, contribution }) =>
+        `${word}${frequency > 1 ? ` x${frequency}` : ''} ${contribution.toFixed(1)}`,
+    );
+  return named.join(', ') || 'nothing';
 }

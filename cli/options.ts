@@ -4,6 +4,9 @@ import { FilterType, type FilterTypeName } from '../indexer/format.ts';
 import type { FilterField } from '../indexer/types.ts';
 import type { Filter } from '../query/filter.ts';
 
+/** Backends that commands offer. */
+export const ENCODER_BACKENDS = ['native', 'wasm', 'reference'] as const satisfies readonly EncoderBackend[];
+
 /** Options of the commands that run the document encoder. */
 export interface EncoderCliOptions {
   readonly model?: string;
@@ -14,7 +17,7 @@ export interface EncoderCliOptions {
 export function addEncoderOptions(command: Command): Command {
   return command
     .option('--model <name>', 'bundled model or model folder (default: winnow-mini)')
-    .addOption(new Option('--backend <name>', 'arithmetic to use').choices(['native', 'wasm', 'reference']))
+    .addOption(new Option('--backend <name>', 'arithmetic to use').choices(ENCODER_BACKENDS))
     .option('--threads <n>', 'encoder threads (default: the cores, at most 8)', wholeNumber(0, 64));
 }
 

@@ -36,32 +36,43 @@ export interface EvaluationConfig {
   readonly detailedQueries?: number;
 }
 
+export interface ConfigOptions {
+  /** Folder that the paths of data sets start from; default the config's `data`, and without one the config's own folder. */
+  readonly dataFolder?: string;
+}
+
 /** More systems than this are a mistake in a list of settings. */
 const MOST_SYSTEMS = 200;
 
-const TOP_KEYS = 'title datasets systems baseline metric metrics k passes complete detailedQueries'.split(
-  ' ',
-);
+const TOP_KEYS =
+  'title data datasets systems baseline metric metrics k passes complete detailedQueries'.split(' ');
 const DATASET_KEYS = 'path split topics qrels name'.split(' ');
 
 /**
  * Reads a YAML or JSON config. A setting with a list of values multiplies the system, so `terms: [100, 200]` with
- * `alpha: [1, 0.9]` makes four. Unknown keys are refused, paths are relative to the config file. See docs/evaluation.md.
+ * `alpha: [1, 0.9]` makes four. Unknown keys are refused, paths are relative to the config file, those of data sets to its `data`. See docs/evaluation.md.
  *
  * @throws WinnowError WINNOW_NOT_FOUND, WINNOW_BAD_ARGUMENT with the key at fault
  */
-export async function readEvaluationConfig(file: string): Promise<EvaluationConfig> {
+export async function readEvaluationConfig(
+  file: string,
+  options: ConfigOptions = {},
+): Promise<EvaluationConfig> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
     throw new WinnowError('WINNOW_NOT_FOUND', 'no such config file', { place: file, cause });
   }
-  return parseEvaluationConfig(text, file);
+  return parseEvaluationConfig(text, file, options);
 }
 
 /** @param file name for messages; its folder is what relative paths start from */
-export function parseEvaluationConfig(text: string, file: string): EvaluationConfig {
+export function parseEvaluationConfig(
+  text: string,
+  file: string,
+  { dataFolder }: ConfigOptions = {},
+): EvaluationConfig {
   const fail = (message: string, key: string, hint?: string): never => {
     throw new WinnowError('WINNOW_BAD_ARGUMENT', message, {
       place: `${file}: ${key}`,
@@ -77,10 +88,12 @@ export function parseEvaluationConfig(text: string, file: string): EvaluationCon
   const top = object(config, 'the file', fail);
   knownKeys(top, TOP_KEYS, '', fail);
   const folder = dirname(resolve(file));
+  if (top.data !== undefined && typeof top.data !== 'string') fail('must be a string', 'data');
+  const data = dataFolder === undefined ? resolve(folder, (top.data as string) ?? '.') : resolve(dataFolder);
 
   const datasets = list(top.datasets, 'datasets', fail).map((entry, i): DatasetSpec => {
     const key = `datasets[${i}]`;
-    if (typeof entry === 'string') return { path: resolve(folder, entry) };
+    if (typeof entry === 'string') return { path: resolve(data, entry) };
     const fields = object(entry, key, fail);
     knownKeys(fields, DATASET_KEYS, `${key}.`, fail);
     const strings = Object.entries(fields).map(([name, value]) =>
@@ -90,9 +103,9 @@ export function parseEvaluationConfig(text: string, file: string): EvaluationCon
     if (path === undefined) return fail('a data set needs a path', key);
     return {
       ...rest,
-      path: resolve(folder, path),
-      ...(topics === undefined ? {} : { topics: resolve(folder, topics) }),
-      ...(qrels === undefined ? {} : { qrels: resolve(folder, qrels) }),
+      path: resolve(data, path),
+      ...(topics === undefined ? {} : { topics: resolve(data, topics) }),
+      ...(qrels === undefined ? {} : { qrels: resolve(data, qrels) }),
     };
   });
 

@@ -78,7 +78,24 @@ export function markdownReport(report: EvaluationReport, { title = 'Results', co
         ]),
       ),
     );
+  parts.push('## What was run', systemsTable(rows, systems), NOTES);
   return `${parts.join('\n\n')}\n`;
+}
+
+const NOTES =
+  'p50 and p99 are of single searches for ten hits in one thread. index: the parts that a search reads, without the stored texts. ' +
+  'docs/s is of the run that encoded the documents, which may have been an earlier one; a kept index is not encoded again.';
+
+/** Model and settings of each system, as its first row has them. */
+function systemsTable(rows: readonly ResultRow[], systems: readonly string[]): string {
+  return table(
+    ['system', 'model', 'settings'],
+    systems.map((system) => {
+      const row = rows.find((candidate) => candidate.system === system)!;
+      const settings = Object.entries(row.settings).map(([name, setting]) => `${name} ${setting}`);
+      return [system, row.model ?? '-', settings.join(', ') || '-'];
+    }),
+  );
 }
 
 function value(row: ResultRow, metric: string): number {

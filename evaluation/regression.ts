@@ -71,15 +71,17 @@ function measureEntries(row: ResultRow): [string, number][] {
   );
 }
 
-/** One line for each regression. */
+/** One line for each figure that fell, and one for all figures that a row lacks. */
 export function formatRegressions(regressions: readonly Regression[]): string {
-  return regressions
-    .map(({ dataset, system, figure, stored, measured }) =>
-      measured === null
-        ? `${dataset} ${system}: ${figure} was ${stored}, now missing`
-        : `${dataset} ${system}: ${figure} ${stored} -> ${measured}`,
-    )
-    .join('\n');
+  const lines: string[] = [];
+  const missing = new Map<string, string[]>();
+  for (const { dataset, system, figure, stored, measured } of regressions) {
+    const row = `${dataset} ${system}`;
+    if (measured === null) missing.set(row, [...(missing.get(row) ?? []), `${figure} was ${stored}`]);
+    else lines.push(`${row}: ${figure} ${stored} -> ${measured}`);
+  }
+  for (const [row, figures] of missing) lines.push(`${row}: now missing, ${figures.join(', ')}`);
+  return lines.join('\n');
 }
 
 /**

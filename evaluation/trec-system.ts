@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { EvaluationDataset } from './dataset.ts';
 import { rank } from './metrics.ts';
 import type { SystemFactory } from './system.ts';
@@ -17,7 +18,8 @@ export function trecRunSystem(name: string, file: string): SystemFactory {
         name,
         timed: false,
         search: ({ id }, k) => rank(run.get(id) ?? []).slice(0, k),
-        describe: () => ({ settings: { run: file } }),
+        // Where the file lies is of no use to the readers of a report.
+        describe: () => ({ settings: { run: basename(file) } }),
       };
     },
   };

@@ -1,5 +1,6 @@
 import type { Generation, SegmentView } from '../indexer/generation.ts';
 import { NOT_DENSE } from '../indexer/posting-lists.ts';
+import type { Segment } from '../indexer/segment.ts';
 import { type Accept, accepts } from './accept.ts';
 import { WINDOW_DOCS } from './exact-scan.ts';
 import { luceneLength } from './lucene-length.ts';
@@ -106,4 +107,42 @@ export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, k:
     }
   }
   return top.sorted();
+}
+
+/** What one word of the query adds to a document's BM25 score. */
+export interface WordContribution {
+  /** As the analyser leaves it, e.g. `appl` for `apples`. */
+  readonly word: string;
+  readonly idf: number;
+  /** Occurrences in the document, 255 at most. */
+  readonly frequency: number;
+  readonly contribution: number;
+}
+
+/**
+ * Splits a document's BM25 score by word, largest contribution first; words that the document lacks come last with 0. The
+ * contributions sum to the score of {@link bm25Scan}; a word given twice in the query has one entry with both.
+ */
+export function explainBm25({ segment }: SegmentView, docId: number, query: Bm25Query): WordContribution[] {
+  const norm = query.norm(segment.lengths[docId]!);
+  const byWord = new Map<string, WordContribution>();
+  for (const { word, idf } of query.terms) {
+    const frequency = wordFrequency(segment, word, docId);
+    const contribution = (byWord.get(word)?.contribution ?? 0) + (idf * frequency) / (frequency + norm);
+    byWord.set(word, { word, idf, frequency, contribution });
+  }
+  return [...byWord.values()].sort((a, b) => b.contribution - a.contribution || b.idf - a.idf);
+}
+
+function wordFrequency(segment: Segment, word: string, docId: number): number {
+  const { lexical } = segment;
+  const list = segment.words.find(word);
+  if (list < 0) return 0;
+  lexical.verify(list);
+  const slot = lexical.denseSlots[list]!;
+  if (slot !== NOT_DENSE) return lexical.columns[slot * lexical.columnStride + docId]!;
+  const cell = list * lexical.numChunks + (docId >>> 16);
+  const from = lexical.starts[cell]!;
+  const at = lexical.localIds.subarray(from, lexical.starts[cell + 1]!).indexOf(docId & 0xffff);
+  return at < 0 ? 0 : lexical.values[from + at]!;
 }

@@ -4,7 +4,7 @@ import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
 import type { StoredRecord } from '../indexer/storage.ts';
 import { type Accept, intersect } from './accept.ts';
-import { bm25Query, bm25Scan } from './bm25.ts';
+import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
 import {
   exactForward,
@@ -157,7 +157,7 @@ export class Searcher {
         (best, one) => (best && best.score >= one.score ? best : one),
         undefined,
       );
-    if (!best) throw new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
+    if (!best) throw notFound(id);
     const { record, place, score } = best;
     const { tokenizer } = this.encoder;
     const words = wordsByToken(query, tokenizer);
@@ -175,6 +175,18 @@ export class Searcher {
         this.textIds(record),
       ),
     };
+  }
+
+  /**
+   * A document's BM25 score split by the words of the query.
+   *
+   * @throws WinnowError WINNOW_NOT_FOUND when the id is not in the index
+   */
+  explainWords(query: string, id: string): WordContribution[] {
+    const generation = this.store.generation();
+    const place = generation.locate(id);
+    if (!place) throw notFound(id);
+    return explainBm25(place.view, place.docId, bm25Query(generation, analyze(query)));
   }
 
   private impactQuery(query: string): ImpactQuery {
@@ -371,6 +383,10 @@ export class Searcher {
         : {}),
     };
   }
+}
+
+function notFound(id: string): WinnowError {
+  return new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
 }
 
 function checkRange(name: string, value: number, low: number, high: number): void {

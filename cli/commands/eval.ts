@@ -1,36 +1,37 @@
-import { writeFile } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
+import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
-import { openDataset } from '../../evaluation/dataset.ts';
-import { evaluate, type SystemResult } from '../../evaluation/evaluate.ts';
+import { WinnowError } from '../../errors.ts';
+import { type EvaluationConfig, readEvaluationConfig } from '../../evaluation/grid.ts';
+import { isMetricName, type MetricName } from '../../evaluation/metrics.ts';
+import { writeOutputs } from '../../evaluation/outputs.ts';
 import { findRegressions, formatRegressions, readReport } from '../../evaluation/regression.ts';
-import { buildReport } from '../../evaluation/report.ts';
-import { resultCsv, resultRow, resultTable } from '../../evaluation/result-table.ts';
-import { writeTrecRun } from '../../evaluation/trec.ts';
-import { trecRunSystem } from '../../evaluation/trec-system.ts';
-import type { SearchMode } from '../../query/searcher.ts';
+import { resultRow, resultTable } from '../../evaluation/result-table.ts';
+import { runEvaluationConfig } from '../../evaluation/run-config.ts';
 import { commit } from '../commit.ts';
-import { defaultEvalCache, ownSystem } from '../eval-systems.ts';
+import { defaultEvalCache, OWN_SYSTEMS, ownSystems } from '../eval-systems.ts';
 import { addEncoderOptions, defined, type EncoderCliOptions, wholeNumber } from '../options.ts';
 import { Progress } from '../progress.ts';
 
 interface EvalCliOptions extends EncoderCliOptions {
+  readonly config?: string;
+  readonly data?: string;
   readonly system: readonly string[];
   readonly run?: readonly string[];
   readonly split?: string;
+  readonly depth: number;
+  readonly metric?: MetricName;
   readonly cache: string;
   readonly fresh?: boolean;
-  readonly depth: number;
   readonly json?: boolean;
-  readonly csv?: string;
   readonly report?: string;
+  readonly html?: string;
+  readonly markdown?: string;
+  readonly csv?: string;
   readonly writeRuns?: string;
   readonly compare?: string;
   readonly tolerance?: number;
 }
-
-const OWN_SYSTEMS: readonly SearchMode[] = ['sparse', 'bm25', 'hybrid'];
 
 function systems(text: string): readonly string[] {
   const names = text.split(',');
@@ -43,57 +44,71 @@ const collect = (text: string, previous: readonly string[] = []): readonly strin
 
 function share(text: string): number {
   const value = Number(text);
-  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return value;
+}
+
+function metric(text: string): MetricName {
+  if (isMetricName(text)) return text;
+  throw new InvalidArgumentError('Expected ndcg@k, recall@k, mrr, mrr@k, map, p@k or judged@k.');
 }
 
 export function registerEval(program: Command): void {
   const command = program
     .command('eval')
-    .description('measure retrieval quality and speed on BEIR folders')
-    .argument('<dataset...>', 'BEIR folders (corpus.jsonl, queries.jsonl, qrels/)')
+    .description(
+      'measure retrieval quality and speed on BEIR data sets, or a grid of systems from a config file',
+    )
+    .argument('[dataset...]', 'BEIR folders or .zip files (corpus.jsonl, queries.jsonl, qrels/)')
+    .option(
+      '--config <file>',
+      'data sets and systems in YAML or JSON instead of the options; see docs/evaluation.md',
+    )
+    .option('--data <dir>', 'folder that the data sets of the config are in')
     .option('--system <names>', 'systems, comma-separated: sparse, bm25, hybrid', systems, ['sparse'])
     .option('--run <file>', 'also evaluate a TREC run file; repeat for more', collect)
-    .option('--split <name>', 'qrels split', 'test')
+    .option('--split <name>', 'qrels split (default: test)')
     .option('--depth <n>', 'documents kept a query', wholeNumber(1, 10_000), 1000)
+    .option('--metric <name>', 'measure of tests, plots and query lists (default: ndcg@10)', metric)
     .option('--cache <dir>', 'where the indexes of evaluated sets are kept', defaultEvalCache())
     .option('--fresh', 'encode again')
     .option('--json', 'print one JSON object a data set and system')
-    .option('--csv <file>', 'write a table')
     .option('--report <file>', 'write the whole report as JSON')
+    .option('--html <file>', 'write the report as one HTML page')
+    .option('--markdown <file>', 'write the tables as Markdown')
+    .option('--csv <file>', 'write the tables as CSV')
     .option('--write-runs <dir>', 'write TREC run files')
     .option('--compare <file>', 'compare with a stored report; exit code 1 past the tolerance')
-    .option('--tolerance <x>', 'how far a measure may fall', share);
-  addEncoderOptions(command).action(run);
+    .option('--tolerance <x>', 'how far a measure may fall (default: 0.002)', share);
+  addEncoderOptions(command).action((paths: readonly string[], options: EvalCliOptions) =>
+    run(paths, options, (option) => command.getOptionValueSource(option) === 'cli'),
+  );
 }
 
-async function run(paths: readonly string[], options: EvalCliOptions): Promise<void> {
-  const { split, cache, fresh = false } = options;
-  const datasets = await Promise.all(
-    paths.map((path) => openDataset(path, split === undefined ? {} : { split })),
-  );
-  const factories = [
-    ...options.system.map((name) => ownSystem(name as SearchMode, { ...options, cache, fresh })),
-    ...(options.run ?? []).map((file) => trecRunSystem(basename(file, extname(file)), file)),
-  ];
-  const progress = new Progress('evaluating');
-  const results: SystemResult[] = await evaluate(datasets, factories, {
-    k: options.depth,
+/** @param given whether the user gave an option, told apart from its default */
+async function run(
+  paths: readonly string[],
+  options: EvalCliOptions,
+  given: (option: string) => boolean,
+): Promise<void> {
+  // A stored report that cannot be read stops here and not after the hours of a run.
+  const stored = options.compare === undefined ? undefined : await readReport(options.compare);
+  const config =
+    options.config === undefined
+      ? configOfOptions(paths, options)
+      : await configOfFile(options.config, paths, options, given);
+  const { cache, fresh = false, model, backend, threads } = options;
+  const progress = new StepProgress();
+  const { results, report } = await runEvaluationConfig(config, {
+    factoryFor: ownSystems({
+      cache,
+      fresh,
+      ...defined({ model, backend, threads, folder: options.config && dirname(resolve(options.config)) }),
+    }),
+    ...defined({ commit: commit() }),
     onProgress: ({ dataset, system, step, done, total }) =>
-      progress.update({
-        fraction: total ? done / total : 0,
-        encoded: 0,
-        note: `${dataset} ${system}: ${step}`,
-      }),
-    onResult: async (result) => {
-      if (options.writeRuns) {
-        await writeTrecRun(
-          `${options.writeRuns}/${result.dataset}.${result.system}.trec`,
-          result.run,
-          result.system,
-        );
-      }
-    },
+      progress.update(`${dataset} ${system}: ${step}`, total ? done / total : 0),
   });
   progress.done();
   if (options.json) {
@@ -101,18 +116,93 @@ async function run(paths: readonly string[], options: EvalCliOptions): Promise<v
   } else {
     process.stdout.write(resultTable(results, pc.bold));
   }
-  if (options.csv) await writeFile(options.csv, resultCsv(results));
-  if (options.report || options.compare) {
-    const report = await buildReport(results, datasets, defined({ commit: commit() }));
-    if (options.report) await writeFile(options.report, `${JSON.stringify(report, null, 1)}\n`);
-    if (options.compare) {
-      const stored = await readReport(options.compare);
-      const { tolerance } = options;
-      const regressions = findRegressions(stored, report, tolerance === undefined ? {} : { tolerance });
-      if (regressions.length > 0) {
-        console.error(formatRegressions(regressions));
-        process.exitCode = 1;
-      }
+  const { report: json, csv, html, markdown, writeRuns: runs } = options;
+  await writeOutputs(report, results, defined({ json, csv, html, markdown, runs }), {
+    title: config.title,
+    command: commandLine(options),
+  });
+  if (stored) {
+    const regressions = findRegressions(stored, report, defined({ tolerance: options.tolerance }));
+    if (regressions.length > 0) {
+      console.error(formatRegressions(regressions));
+      process.exitCode = 1;
     }
+  }
+}
+
+function configOfOptions(paths: readonly string[], options: EvalCliOptions): EvaluationConfig {
+  if (paths.length === 0)
+    throw badArgument('no data set was given', 'dataset', 'name BEIR folders or --config');
+  if (options.data !== undefined)
+    throw badArgument('goes with a config only', '--data', 'give the folders of the data sets themselves');
+  const { split, depth, metric } = options;
+  const runs = (options.run ?? []).map((file) => ({
+    name: basename(file, extname(file)),
+    kind: 'run',
+    settings: { file },
+  }));
+  return {
+    title: 'Retrieval evaluation',
+    datasets: paths.map((path) => ({ path, ...defined({ split }) })),
+    systems: [...options.system.map((name) => ({ name, kind: name, settings: {} })), ...runs],
+    metrics: [],
+    k: depth,
+    ...defined({ metric }),
+    // The texts of the hits cost a pass over the corpus: only where they are shown.
+    ...(options.report === undefined && options.html === undefined ? { detailedQueries: 0 } : {}),
+  };
+}
+
+async function configOfFile(
+  file: string,
+  paths: readonly string[],
+  { data, metric }: EvalCliOptions,
+  given: (option: string) => boolean,
+): Promise<EvaluationConfig> {
+  const inConfig = ['system', 'run', 'split', 'depth'].find(given);
+  if (inConfig !== undefined || paths.length > 0)
+    throw badArgument(
+      'cannot be given together with --config',
+      inConfig === undefined ? 'dataset' : `--${inConfig}`,
+      'put it into the config file',
+    );
+  const config = await readEvaluationConfig(file, defined({ dataFolder: data }));
+  return { ...config, ...defined({ metric }) };
+}
+
+function badArgument(message: string, place: string, hint: string): WinnowError {
+  return new WinnowError('WINNOW_BAD_ARGUMENT', message, { place, hint });
+}
+
+/** How to make the Markdown page again, without the folders of this machine. */
+function commandLine({ config, data, markdown }: EvalCliOptions): string {
+  if (config === undefined) return 'winnow eval';
+  const shown = (file: string): string => {
+    const path = relative('.', file);
+    return path.startsWith('..') || isAbsolute(path) ? basename(file) : path;
+  };
+  return [
+    `winnow eval --config ${shown(config)}`,
+    ...(data === undefined ? [] : ['--data DIR']),
+    ...(markdown === undefined ? [] : [`--markdown ${shown(markdown)}`]),
+  ].join(' ');
+}
+
+/** Progress of one step after the other; the remaining time is that of the step. */
+class StepProgress {
+  private step = '';
+  private current = new Progress('evaluating');
+
+  update(step: string, fraction: number): void {
+    if (step !== this.step) {
+      this.done();
+      this.current = new Progress('evaluating');
+      this.step = step;
+    }
+    this.current.update({ fraction, encoded: 0, note: step });
+  }
+
+  done(): void {
+    this.current.done();
   }
 }

@@ -202,7 +202,15 @@ function costSection(view: View): string {
       const points = view.report.rows.flatMap((row): Point[] => {
         const x = row.dataset === dataset ? of(row) : undefined;
         if (x === undefined || (log && x <= 0)) return [];
-        return [{ series: view.series(row.system), name: row.system, x, y: value(row, view.metric) }];
+        return [
+          {
+            series: view.series(row.system),
+            name: row.system,
+            x,
+            y: value(row, view.metric),
+            ...(row.model === null ? {} : { group: curveOf(row) }),
+          },
+        ];
       });
       // Three pictures fill a row of the page.
       if (points.length >= 2 && plots.length < 3)
@@ -225,6 +233,12 @@ function costSection(view: View): string {
     .map((system) => `<span style="margin-right:16px">${swatch(view, system)}</span>`)
     .join('');
   return `<p class="soft">Better is up and to the left. Hover a mark for its numbers.</p><p>${legend}</p>${parts.join('\n')}`;
+}
+
+/** Rows that differ in numbers only, such as the terms kept, lie on one curve. */
+function curveOf({ model, settings }: ResultRow): string {
+  const named = Object.entries(settings).filter(([, setting]) => typeof setting !== 'number');
+  return JSON.stringify([model, ...named]);
 }
 
 /** A line for each numeric setting that takes several values, e.g. recall against alpha. */

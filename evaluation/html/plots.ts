@@ -71,9 +71,9 @@ export function differencePlot(
 ): string {
   const rowHeight = 24;
   const frame: Frame = {
-    width: 760,
+    width: 820,
     height: 66 + comparisons.length * rowHeight,
-    left: 250,
+    left: 300,
     right: 16,
     top: 20,
     bottom: 40,
@@ -91,7 +91,7 @@ export function differencePlot(
         : '';
       const tooltip = `${system} on ${dataset}: ${signed(difference)} ${metric}, p ${pHolm.toPrecision(2)} (Holm), ${wins} wins, ${losses} losses`;
       return (
-        `<text class="tick${pHolm < 0.05 ? ' strong' : ''}" x="${frame.left - 10}" y="${y + 4}" text-anchor="end">${escapeXml(shorten(`${dataset}  ${system}`, 34))}</text>` +
+        `<text class="tick${pHolm < 0.05 ? ' strong' : ''}" x="${frame.left - 10}" y="${y + 4}" text-anchor="end">${escapeXml(shorten(`${dataset}  ${system}`, 44))}</text>` +
         line +
         mark(series(system), x(difference), y, tooltip)
       );

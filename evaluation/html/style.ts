@@ -18,14 +18,15 @@ p { margin: 4px 0 10px; max-width: 80ch; }
 nav a { margin-right: 14px; color: var(--s0); text-decoration: none; font-size: 14px; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; margin: 8px 0 14px; }
-th { text-align: right; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); padding: 4px 7.5px; white-space: nowrap; }
-td { text-align: right; padding: 4px 7.5px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { text-align: right; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line); padding: 4px 5.5px; white-space: nowrap; }
+td { text-align: right; padding: 4px 5.5px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th.name, td.name { text-align: left; }
 td.best { font-weight: 700; }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
 .plots { display: flex; flex-wrap: wrap; gap: 14px; margin: 10px 0; }
 figure { margin: 0; background: var(--panel); border-radius: 10px; padding: 12px 14px; max-width: 100%; overflow-x: auto; }
-figcaption { font-size: 13px; font-weight: 600; margin-bottom: 6px; }
+/* A long caption wraps at the width of its picture. */
+figcaption { font-size: 13px; font-weight: 600; margin-bottom: 6px; width: 0; min-width: 100%; }
 svg { display: block; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 svg text { fill: var(--ink); } svg .tick, svg .label { fill: var(--soft); font-size: 11.5px; } svg .strong { fill: var(--ink); font-weight: 600; }
 svg .value { font-size: 12px; }
@@ -36,7 +37,7 @@ svg .gain { fill: var(--gain); } svg .loss { fill: var(--loss); }
 ${Array.from({ length: 8 }, (_, i) => `.swatch.s${i} { background: var(--s${i}); } svg .s${i} { fill: var(--s${i}); stroke: var(--s${i}); } svg .mark.s${i} { stroke: var(--panel); } svg .line.s${i} { fill: none; }`).join('\n')}
 details { border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; background: var(--paper); }
 summary { cursor: pointer; padding: 8px 14px; display: flex; gap: 14px; align-items: baseline; flex-wrap: wrap; }
-summary .text { flex: 1 1 300px; font-weight: 500; }
+summary .text { flex: 1 1 480px; font-weight: 500; }
 summary .values { font-variant-numeric: tabular-nums; font-size: 13px; color: var(--soft); }
 .answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 6px 22px; padding: 4px 14px 14px; }
 .answers h4 { margin: 8px 0 2px; font-size: 13px; }

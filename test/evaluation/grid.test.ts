@@ -47,6 +47,18 @@ systems:
   assert.equal([config.title, config.baseline, config.k, config.metrics], ['Grid', 'bm25', 100, ['p@10']]);
 });
 
+test('data sets are looked for in the folder that the config or the caller names', () => {
+  const text =
+    'data: ../sets\ndatasets: [a, {path: b, topics: t, qrels: q}]\nsystems: [{kind: run, file: r.trec}]\n';
+  assert.equal(parseEvaluationConfig(text, FILE).datasets, [
+    { path: '/sets/a' },
+    { path: '/sets/b', topics: '/sets/t', qrels: '/sets/q' },
+  ]);
+  const elsewhere = parseEvaluationConfig(text, FILE, { dataFolder: '/elsewhere' });
+  assert.equal(elsewhere.datasets[0], { path: '/elsewhere/a' });
+  assert.is(elsewhere.systems[0]!.settings.file, '/configs/r.trec');
+});
+
 test('what is wrong in a config is named by its key', () => {
   const good = 'datasets: [a]\nsystems: [bm25]\n';
   const bad: [string, RegExp][] = [
@@ -62,6 +74,7 @@ test('what is wrong in a config is named by its key', () => {
     ['datasets: [a]\nsystems: [{kind: s, x: {y: 1}}]', /systems\[0\]\.x: must be text, a number/],
     [`${good}baseline: dense`, /no system is called "dense" \(the systems are bm25\)/],
     [`${good}metrics: [bleu]`, /"bleu" is no measure/],
+    [`${good}data: 3`, /data: must be a string/],
     [`${good}k: ten`, /k: must be an integer/],
     [
       `datasets: [a]\nsystems: [{kind: s, x: [${[...Array(15).keys()]}], y: [${[...Array(15).keys()]}]}]`,

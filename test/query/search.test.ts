@@ -239,7 +239,8 @@ test('BM25 equals Lucene’s formula computed directly', async () => {
             const idf = Math.log(1 + (texts.length - df + 0.5) / (df + 0.5));
             return sum + (idf * tf) / (tf + 0.9 * (1 - 0.4 + (0.4 * text.length) / average));
           }, 0);
-        const hits = new Searcher(store, encoder).rank(words.join(' '), 'bm25', 10);
+        const searcher = new Searcher(store, encoder);
+        const hits = searcher.rank(words.join(' '), 'bm25', 10);
         const best = texts
           .map(score)
           .filter((s) => s > 0)
@@ -248,7 +249,15 @@ test('BM25 equals Lucene’s formula computed directly', async () => {
         assert.is(hits.length, best.length);
         hits.forEach((hit, i) => {
           assert.ok(Math.abs(hit.score - best[i]!) < 1e-9, `${hit.score} is not ${best[i]}`);
-          assert.ok(Math.abs(hit.score - score(texts[Number(hit.id.slice(1))]!)) < 1e-9);
+          const text = texts[Number(hit.id.slice(1))]!;
+          assert.ok(Math.abs(hit.score - score(text)) < 1e-9);
+          const explained = searcher.explainWords(words.join(' '), hit.id);
+          const sum = explained.reduce((total, { contribution }) => total + contribution, 0);
+          assert.ok(Math.abs(hit.score - sum) < 1e-9, `explained as ${sum}, scored ${hit.score}`);
+          assert.equal(
+            new Map(explained.map(({ word, frequency }) => [word, frequency])),
+            new Map(words.map((word) => [stem(word), text.filter((other) => other === word).length])),
+          );
         });
         await store.close();
       },
