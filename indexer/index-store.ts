@@ -121,6 +121,7 @@ export class IndexStore {
     const stored = guard(this.path, () => this.storage.manifest.get('current'));
     if (!stored || decodeManifest(stored, this.path).generation !== this.current.manifest.generation)
       this.swap();
+    this.freshUntil = performance.now() + REFRESH_MS;
     return this.current;
   }
 
