@@ -7,9 +7,8 @@ export const FORMAT_VERSION = 1;
 /** Arrays inside a part start at multiples of this many bytes, so that SIMD loads and typed-array views are aligned. */
 export const ALIGNMENT = 64;
 
-/** A window of posting lists: documents `chunk << 16` to `(chunk << 16) + 65535`, so that a local id fits 16 bits. */
+/** A chunk of a posting list: documents `chunk << 16` to `(chunk << 16) + 65535`, so that a local id fits 16 bits. */
 export const CHUNK_BITS = 16;
-export const CHUNK_DOCS = 1 << CHUNK_BITS;
 
 /** A list with at least `numDocs * DENSE_FRACTION` postings is stored as one byte a document (engines notes: 2.7-3.3x). */
 export const DENSE_FRACTION = 0.1;
