@@ -6,6 +6,7 @@ import { DEFAULT_MODEL, openModel } from '../encoder/model-file.ts';
 import type { EncoderBackend } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
 import type { EvaluationDataset } from '../evaluation/dataset.ts';
+import { FORMAT_VERSION } from '../indexer/format.ts';
 import { INDEX_FILE } from '../indexer/storage.ts';
 import type { ImpactVector, IndexableSource, WeightVector } from '../indexer/types.ts';
 import { analyze } from '../query/english-analyzer.ts';
@@ -90,7 +91,10 @@ export class EvalIndexes {
   ): string {
     const model = openModel(modelName);
     const path = createHash('sha256').update(resolve(dataset.corpusPath)).digest('hex').slice(0, 8);
-    const folder = join(this.options.cache, `${dataset.name}-${path}-${model.name}-${model.hash}`);
+    const folder = join(
+      this.options.cache,
+      `${dataset.name}-${path}-${model.name}-${model.hash}-v${FORMAT_VERSION}`,
+    );
     // A backend that was asked for must have made the vectors; without one, any will do.
     const fits = backend === undefined || readBuild(folder)?.backend === backend;
     return fits ? folder : `${folder}-${backend}`;

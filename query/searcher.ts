@@ -1,4 +1,5 @@
 import type { IdfQueryEncoder } from '../encoder/idf-query.ts';
+import type { WordPieces } from '../encoder/wordpiece.ts';
 import { WinnowError } from '../errors.ts';
 import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
@@ -91,13 +92,19 @@ export class Searcher {
   private readonly store: IndexStore;
   private readonly encoder: IdfQueryEncoder;
   private readonly scores = new Uint32Array(WINDOW_DOCS);
+  // Scratch by termId, all zero between calls.
   private readonly weights: Uint16Array;
+  private readonly documentWeights: Float32Array;
+  private readonly queryWeights: Float32Array;
   private readonly filterCache = new Map<string, Uint8Array>();
 
   constructor(store: IndexStore, encoder: IdfQueryEncoder) {
     this.store = store;
     this.encoder = encoder;
-    this.weights = new Uint16Array(encoder.tokenizer.vocabularySize);
+    const { vocabularySize } = encoder.tokenizer;
+    this.weights = new Uint16Array(vocabularySize);
+    this.documentWeights = new Float32Array(vocabularySize);
+    this.queryWeights = new Float32Array(vocabularySize);
   }
 
   search(query: string, options: SearchOptions): SearchResult {
@@ -172,7 +179,7 @@ export class Searcher {
         this.store.settings.impactScale,
         tokenizer,
         words,
-        this.textIds(record),
+        this.textIds(record, tokenizer.words(record.text)),
       ),
     };
   }
@@ -340,47 +347,52 @@ export class Searcher {
     );
   }
 
-  private textIds(record: StoredRecord): Set<number> {
-    return new Set(this.encoder.tokenizer.encode(`${record.title} ${record.text}`));
+  /** Ids of the tokens that stand in a document's title or text. */
+  private textIds(record: StoredRecord, words: readonly WordPieces[]): Set<number> {
+    const ids = new Set(this.encoder.tokenizer.encode(record.title));
+    for (const word of words) for (const id of word.ids) ids.add(id);
+    return ids;
   }
 
-  /** @param words by query token when the hit is to be explained */
+  /** @param queryWords by query token when the hit is to be explained */
   private hit(
     { view, docId, score, id }: Located,
     record: StoredRecord,
     query: ImpactQuery,
-    words: ReadonlyMap<number, string> | undefined,
+    queryWords: ReadonlyMap<number, string> | undefined,
   ): Hit {
     const { impactScale } = this.store.settings;
-    const { termIds, impacts } = view.segment.vector(docId);
-    const documentWeights = new Map(Array.from(termIds, (termId, i) => [termId, impacts[i]! * impactScale]));
-    const queryWeights = new Map(
-      Array.from(query.termIds, (termId, i) => [
-        termId,
-        (query.weights[i]! / query.scale) * (documentWeights.get(termId) ?? 0.1),
-      ]),
-    );
     const { tokenizer } = this.encoder;
+    const { documentWeights, queryWeights } = this;
+    const { termIds, impacts } = view.segment.vector(docId);
+    for (let i = 0; i < termIds.length; i++) documentWeights[termIds[i]!] = impacts[i]! * impactScale;
+    query.termIds.forEach((termId, i) => {
+      // A query word that the document has without weight is still worth marking.
+      queryWeights[termId] = (query.weights[i]! / query.scale) * (documentWeights[termId]! || 0.1);
+    });
+    const words = tokenizer.words(record.text);
+    const snippet = makeSnippet(record.text, words, queryWeights, documentWeights);
+    for (const termId of termIds) documentWeights[termId] = 0;
+    for (const termId of query.termIds) queryWeights[termId] = 0;
+    const explanation =
+      queryWords &&
+      explainTokens(
+        view.segment,
+        docId,
+        query,
+        impactScale,
+        tokenizer,
+        queryWords,
+        this.textIds(record, words),
+      );
     return {
       id,
       score,
       title: record.title,
-      snippet: makeSnippet(record.text, tokenizer, queryWeights, documentWeights),
+      snippet,
       metadata: record.metadata,
       ...(record.parentId === undefined ? {} : { parentId: record.parentId }),
-      ...(words
-        ? {
-            explanation: explainTokens(
-              view.segment,
-              docId,
-              query,
-              impactScale,
-              tokenizer,
-              words,
-              this.textIds(record),
-            ),
-          }
-        : {}),
+      ...(explanation ? { explanation } : {}),
     };
   }
 }

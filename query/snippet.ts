@@ -1,4 +1,4 @@
-import type { WordPieceTokenizer } from '../encoder/wordpiece.ts';
+import type { WordPieces } from '../encoder/wordpiece.ts';
 
 /** A piece of a document's text; `marked` pieces carry query tokens. */
 export interface SnippetPart {
@@ -20,29 +20,30 @@ const SNIPPET_WORDS = 32;
  * The run of words that carries the most score: words are weighted by the contribution of the query tokens in them, and
  * by a small share of the document's own weights, so that a hit whose query words were all added still shows its topic.
  *
- * @param queryWeights contribution of each query token to this document's score, by termId
- * @param documentWeights the document's weights by termId
+ * @param words of `text`, by the encoder's tokenizer
+ * @param queryWeights by termId: what a query token contributes to this document's score, 0 for other tokens
+ * @param documentWeights by termId: the document's weights
  */
 export function makeSnippet(
   text: string,
-  tokenizer: WordPieceTokenizer,
-  queryWeights: ReadonlyMap<number, number>,
-  documentWeights: ReadonlyMap<number, number>,
+  words: readonly WordPieces[],
+  queryWeights: Float32Array,
+  documentWeights: Float32Array,
 ): Snippet {
-  const words = tokenizer.words(text);
   if (words.length === 0) return { parts: [], cutBefore: false, cutAfter: false };
-  const matched = words.map(({ ids }) => ids.some((id) => queryWeights.has(id)));
-  const seen = new Map<number, number>();
+  const matched = new Uint8Array(words.length);
+  const repeats = new Map<number, number>();
   const values = words.map(({ ids }, i) => {
     let value = 0;
     for (const id of ids) {
-      const query = queryWeights.get(id);
-      if (query !== undefined) {
-        const repeats = seen.get(id) ?? 0;
-        seen.set(id, repeats + 1);
-        value = Math.max(value, query / (1 + 0.5 * repeats));
+      const query = queryWeights[id]!;
+      if (query > 0) {
+        const before = repeats.get(id) ?? 0;
+        repeats.set(id, before + 1);
+        matched[i] = 1;
+        value = Math.max(value, query / (1 + 0.5 * before));
       }
-      value = Math.max(value, 0.05 * (documentWeights.get(id) ?? 0));
+      value = Math.max(value, 0.05 * documentWeights[id]!);
     }
     return matched[i] ? value + 0.1 : value;
   });
@@ -70,7 +71,7 @@ export function makeSnippet(
   for (let i = from; i < to; i++) {
     const { start, end } = words[i]!;
     if (i > from) append(text.slice(words[i - 1]!.end, start), false);
-    append(text.slice(start, end), matched[i]!);
+    append(text.slice(start, end), matched[i] === 1);
   }
   return { parts, cutBefore: from > 0, cutAfter: to < words.length };
 }
