@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
+import type { KernelBackend } from './kernels.ts';
 import { describeKernels } from './loader.ts';
 
 /** Documents that the kernels score at a time; WINDOW in native/simd/posting-search.h. */
@@ -67,12 +68,16 @@ type NativeSearch = (
  * Makes the search kernel of the backend in use for one block: native works on the bytes where they are, WebAssembly
  * on a copy in a memory of its own.
  *
+ * @param backend default: the one that {@link describeKernels} names
  * @returns undefined for the reference backend: the TypeScript scan is its kernel
  * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes
  */
-export function postingSearch(block: PostingBlock): PostingSearch | undefined {
+export function postingSearch(
+  block: PostingBlock,
+  backend: KernelBackend = backendInUse(),
+): PostingSearch | undefined {
   checkBlock(block);
-  switch (describeBackend()) {
+  switch (backend) {
     case 'native':
       return nativeSearch(block);
     case 'wasm':
@@ -82,11 +87,11 @@ export function postingSearch(block: PostingBlock): PostingSearch | undefined {
   }
 }
 
-let backend: ReturnType<typeof describeKernels>['backend'] | undefined;
+let inUse: KernelBackend | undefined;
 
-function describeBackend() {
-  backend ??= describeKernels().backend;
-  return backend;
+function backendInUse(): KernelBackend {
+  inUse ??= describeKernels().backend;
+  return inUse;
 }
 
 /** Every array must lie inside the bytes and every list inside its array: the kernels do not look again. */

@@ -80,7 +80,7 @@ function sureThreshold(impacts: PostingLists, lists: readonly QueryList[], k: nu
  * least {@link WINDOW_DOCS} zeros and is left zeroed.
  */
 export function exactScan(
-  segment: Segment,
+  segment: Pick<Segment, 'impacts' | 'ranks'>,
   lists: readonly QueryList[],
   accept: Accept,
   top: TopK,
