@@ -60,7 +60,7 @@ export async function ingest(
   const commit = async (): Promise<void> => {
     if (batch.length === 0) return;
     const started = performance.now();
-    const { added, replaced } = await addOrIsolate(engine, batch, badRow);
+    const { added, replaced } = await engine.addEach(batch, (_, error) => badRow(error));
     report.encodeSeconds += (performance.now() - started) / 1000;
     report.added += added;
     report.replaced += replaced;
@@ -69,6 +69,7 @@ export async function ingest(
     batchDocuments = 0;
   };
 
+  const window = { countTokens: (text: string) => engine.countTokens(text), maxTokens: engine.windowTokens };
   const { progress } = corpus;
   const fraction = () => progress.bytesRead / Math.max(1, progress.bytesTotal);
   for await (const item of corpus) {
@@ -82,15 +83,14 @@ export async function ingest(
     if (engine.store.sourceHash(document.id) === contentHash) {
       report.unchanged++;
     } else {
-      const documents = options.passages
-        ? splitPassages(
-            document,
-            { countTokens: (text) => engine.countTokens(text), maxTokens: engine.windowTokens },
-            sections,
-          )
-        : [document];
-      batch.push({ id: document.id, contentHash, documents });
-      batchDocuments += documents.length;
+      try {
+        const documents = options.passages ? splitPassages(document, window, sections) : [document];
+        batch.push({ id: document.id, contentHash, documents });
+        batchDocuments += documents.length;
+      } catch (error) {
+        if (!(error instanceof WinnowError)) throw error;
+        badRow(error);
+      }
       if (batchDocuments >= options.batchSize) await commit();
     }
     options.onProgress(report, fraction());
@@ -104,28 +104,4 @@ export async function ingest(
   if (missing && missing.size > 0 && !report.interrupted && report.badRows === 0)
     report.deleted = engine.delete([...missing]);
   return report;
-}
-
-/** Adds a batch; when the index refuses it, adds its sources one by one, so that one bad row costs only itself. */
-async function addOrIsolate(
-  engine: SearchEngine,
-  batch: readonly SourceDocument[],
-  badRow: (error: WinnowError) => void,
-): Promise<{ added: number; replaced: number }> {
-  try {
-    return await engine.add(batch);
-  } catch (error) {
-    if (!(error instanceof WinnowError) || error.code !== 'WINNOW_BAD_ROW') throw error;
-    if (batch.length === 1) {
-      badRow(error);
-      return { added: 0, replaced: 0 };
-    }
-    const totals = { added: 0, replaced: 0 };
-    for (const source of batch) {
-      const { added, replaced } = await addOrIsolate(engine, [source], badRow);
-      totals.added += added;
-      totals.replaced += replaced;
-    }
-    return totals;
-  }
 }

@@ -20,7 +20,14 @@ import {
   type StoredSource,
   segmentKey,
 } from './storage.ts';
-import type { ImpactVector, IndexableDocument, IndexableSource, IndexSettings, IndexStats } from './types.ts';
+import type {
+  ImpactVector,
+  IndexableDocument,
+  IndexableSource,
+  IndexSettings,
+  IndexStats,
+  SourceDocument,
+} from './types.ts';
 
 /** LMDB keys hold 1,978 bytes at most; ids stay well below, so that they fit every client and log line. */
 export const MAX_ID_BYTES = 512;
@@ -155,15 +162,27 @@ export class IndexStore {
   }
 
   /**
+   * Checks ids and the types of filterable metadata, before a source costs an encoding.
+   *
+   * @throws WinnowError WINNOW_BAD_ROW
+   */
+  validate({ id, documents }: Pick<SourceDocument, 'id' | 'documents'>): void {
+    checkId(id);
+    for (const document of documents) {
+      checkId(document.id);
+      for (const field of this.settings.filterFields) fieldValues(field, document.metadata);
+    }
+  }
+
+  /**
    * Adds sources, or replaces those with the same id, in one transaction.
    *
    * @throws WinnowError WINNOW_BAD_ROW for an empty or too long id, WINNOW_STORAGE when the disk refuses
    */
   upsert(sources: readonly IndexableSource[]): UpsertResult {
     const latest = [...new Map(sources.map((source) => [source.id, source])).values()];
-    for (const source of latest) {
-      for (const id of [source.id, ...source.documents.map(({ document }) => document.id)]) checkId(id);
-    }
+    for (const { id, documents } of latest)
+      this.validate({ id, documents: documents.map(({ document }) => document) });
     if (latest.length === 0) return { added: 0, replaced: 0 };
     return this.write((manifest, deletions) => {
       let replaced = 0;

@@ -1,6 +1,7 @@
 import { createDocumentEncoder, type DocumentEncoderOptions } from '../encoder/document-encoder.ts';
 import { type Model, openModel } from '../encoder/model-file.ts';
 import type { DocumentEncoder, SparseVector } from '../encoder/types.ts';
+import { WinnowError } from '../errors.ts';
 import { MAX_IMPACT } from '../indexer/format.ts';
 import type { Generation } from '../indexer/generation.ts';
 import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
@@ -31,7 +32,9 @@ export class SearchEngine {
   readonly model: Model;
   private readonly searcher: Searcher;
   private readonly options: EngineOptions;
-  private encoder: DocumentEncoder | undefined;
+  /** A promise, so that calls that come at once share one encoder. */
+  private encoder: Promise<DocumentEncoder> | undefined;
+  private backend: string | undefined;
 
   constructor(store: IndexStore, model: Model, options: EngineOptions) {
     this.store = store;
@@ -74,17 +77,41 @@ export class SearchEngine {
     return result;
   }
 
+  /**
+   * As {@link add}, but a source that the index refuses (a value of the wrong type, an id too long) costs only itself.
+   *
+   * @param refused hears of each such source; it is not in the index
+   */
+  async addEach(
+    sources: readonly SourceDocument[],
+    refused: (source: SourceDocument, error: WinnowError) => void,
+  ): Promise<UpsertResult> {
+    const sound = sources.filter((source) => {
+      try {
+        this.store.validate(source);
+        return true;
+      } catch (error) {
+        if (!(error instanceof WinnowError)) throw error;
+        refused(source, error);
+        return false;
+      }
+    });
+    return this.add(sound);
+  }
+
   /** Arithmetic of the encoder; undefined before the first {@link add}. */
   get encoderBackend(): string | undefined {
-    return this.encoder?.backend;
+    return this.backend;
   }
 
   private async encode(texts: readonly string[]): Promise<readonly SparseVector[]> {
     if (this.store.settings.modelHash === LEXICAL_ONLY) {
       return texts.map(() => ({ termIds: new Uint16Array(0), weights: new Float32Array(0) }));
     }
-    this.encoder ??= await createDocumentEncoder(this.model, this.options);
-    return this.encoder.encode(texts);
+    this.encoder ??= createDocumentEncoder(this.model, this.options);
+    const encoder = await this.encoder;
+    this.backend = encoder.backend;
+    return encoder.encode(texts);
   }
 
   /** Deletes documents (with their passages) by id. @returns how many were found */
@@ -124,7 +151,7 @@ export class SearchEngine {
   }
 
   async close(): Promise<void> {
-    await this.encoder?.close();
+    await (await this.encoder)?.close();
     await this.store.close();
   }
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { contentHash } from '../corpus/content-hash.ts';
 import { readJsonlStream } from '../corpus/jsonl.ts';
 import { splitPassages } from '../corpus/passages.ts';
-import type { WinnowError } from '../errors.ts';
+import { WinnowError } from '../errors.ts';
 import type { SourceDocument } from '../indexer/types.ts';
 import type { SearchEngine } from '../query/search-engine.ts';
 
@@ -22,20 +22,24 @@ const MAX_DESCRIBED_ERRORS = 100;
 /** Indexes NDJSON rows as they arrive. Each committed batch is on disk even if a later row breaks the request. */
 export async function addDocuments(engine: SearchEngine, body: Readable): Promise<AddReport> {
   const report: AddReport = { added: 0, replaced: 0, unchanged: 0, errors: [] };
+  const lines = new Map<string, number>();
   let batch: SourceDocument[] = [];
-  const commit = async (): Promise<void> => {
-    if (batch.length === 0) return;
-    const { added, replaced } = await engine.add(batch);
-    report.added += added;
-    report.replaced += replaced;
-    batch = [];
-  };
   const refuse = (line: number, { code, message }: WinnowError): void => {
     if (report.errors.length < MAX_DESCRIBED_ERRORS) report.errors.push({ line, code, message });
   };
+  const commit = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const { added, replaced } = await engine.addEach(batch, ({ id }, error) => refuse(lines.get(id)!, error));
+    report.added += added;
+    report.replaced += replaced;
+    batch = [];
+    lines.clear();
+  };
+  const window = { countTokens: (text: string) => engine.countTokens(text), maxTokens: engine.windowTokens };
   for await (const item of readJsonlStream(body, 'request body')) {
+    const { line } = item.location;
     if ('error' in item) {
-      refuse(item.location.line, item.error);
+      refuse(line, item.error);
       continue;
     }
     const { document } = item;
@@ -44,13 +48,16 @@ export async function addDocuments(engine: SearchEngine, body: Readable): Promis
       report.unchanged++;
       continue;
     }
-    const documents = splitPassages(document, {
-      countTokens: (text) => engine.countTokens(text),
-      maxTokens: engine.windowTokens,
-    });
-    batch.push({ id: document.id, contentHash: hash, documents });
+    try {
+      batch.push({ id: document.id, contentHash: hash, documents: splitPassages(document, window) });
+      lines.set(document.id, line);
+    } catch (error) {
+      if (!(error instanceof WinnowError)) throw error;
+      refuse(line, error);
+    }
     if (batch.length >= BATCH_DOCUMENTS) await commit();
   }
   await commit();
+  report.errors.sort((a, b) => a.line - b.line);
   return report;
 }

@@ -33,7 +33,7 @@ function run({ model: name = DEFAULT_MODEL, json }: { model?: string; json?: boo
   if (kernels.backend !== 'native') {
     console.log('');
     console.log(
-      'A C compiler (cc, gcc or clang) makes encoding several times faster: install one, then run `npm rebuild winnow`.',
+      'A C compiler (cc, gcc or clang) makes encoding several times faster: install one, then run `npm rebuild winnow`,\nor `npm run install` in a checkout.',
     );
   }
 }

@@ -104,6 +104,16 @@ test('bad rows are named by line and cost only themselves', async () => {
       [4, 'WINNOW_BAD_ROW'],
     ],
   );
+  const mistyped = await post([
+    { id: 'typed', text: 'A year that is none.', year: 'soon' },
+    { id: 'fine', text: 'A year that is one.', year: 2020 },
+  ]);
+  assert.is(mistyped.body.added, 1);
+  assert.equal(
+    (mistyped.body.errors as { line: number; code: string }[]).map(({ line, code }) => [line, code]),
+    [[1, 'WINNOW_BAD_ROW']],
+  );
+  assert.is((await call('GET', '/documents/typed')).status, 404);
   const allBad = await post(['{broken']);
   assert.is(allBad.status, 400);
   assert.is(allBad.body.place, 'request body:1');
@@ -129,6 +139,17 @@ test('a request that does not fit its schema is a 400 that names the field', asy
   );
   assert.is((await call('POST', '/documents', '{}', 'text/plain')).status, 400);
   assert.is((await call('GET', '/nowhere')).body.code, 'WINNOW_NOT_FOUND');
+});
+
+test('additions that come at once are all indexed, and searches go on between them', async () => {
+  const answers = await Promise.all([
+    ...Array.from({ length: 6 }, (_, i) =>
+      post([{ id: `at-once-${i}`, text: `Parcel ${i} arrives at the harbour.` }]),
+    ),
+    ...Array.from({ length: 6 }, () => call('POST', '/search', { query: 'harbour parcel' })),
+  ]);
+  assert.ok(answers.every(({ status }) => status === 200));
+  for (let i = 0; i < 6; i++) assert.is((await call('GET', `/documents/at-once-${i}`)).status, 200);
 });
 
 test('the OpenAPI description lists the routes', async () => {
