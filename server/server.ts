@@ -24,6 +24,9 @@ export interface ServerOptions {
   readonly bodyLimit?: number;
 }
 
+/** How often an idle server takes up what other processes wrote. */
+const REFRESH_INTERVAL_MS = 1000;
+
 /**
  * The HTTP API over one index: `POST /search`, `POST /documents` (NDJSON), `GET` and `DELETE /documents/:id`,
  * `GET /health`, `GET /openapi.json`. Every error answer is `{code, message, place?, hint?}` with a code of errors.ts.
@@ -113,6 +116,17 @@ export async function createServer(
       model: engine.model.name,
     };
   });
+
+  // A view of the index keeps its pages alive: without searches an idle server would hold an old one while another
+  // process writes, and the file would grow.
+  const refresh = setInterval(() => {
+    try {
+      engine.generation();
+    } catch (error) {
+      app.log.error(error);
+    }
+  }, REFRESH_INTERVAL_MS).unref();
+  app.addHook('onClose', async () => clearInterval(refresh));
 
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 
