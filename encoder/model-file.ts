@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
@@ -139,6 +139,22 @@ function readHeader(file: Buffer, place: string): { header: Header; dataStart: n
   }
 }
 
+/** The start of a weights file up to the end of its header: opening a model to search must not read 23 MB of weights. */
+function readHead(path: string): Buffer {
+  const descriptor = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(descriptor);
+    const preamble = Buffer.alloc(Math.min(PREAMBLE_BYTES, size));
+    readSync(descriptor, preamble, 0, preamble.length, 0);
+    if (size < PREAMBLE_BYTES) return preamble;
+    const head = Buffer.alloc(Math.min(PREAMBLE_BYTES + preamble.readUInt32LE(12), size));
+    readSync(descriptor, head, 0, head.length, 0);
+    return head;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /**
  * Reads and checks a weights file: every offset and length is verified before a view is made.
  *
@@ -266,7 +282,7 @@ export function openModel(nameOrPath: string = DEFAULT_MODEL): Model {
   }
   const hash = createHash('sha256');
   // The header holds the SHA-256 of the data, so hashing the header covers the weights.
-  hash.update(readHeader(readFileSync(weightsPath), weightsPath).headerBytes);
+  hash.update(readHeader(readHead(weightsPath), weightsPath).headerBytes);
   hash.update(JSON.stringify(config));
   for (const path of [tokenizerPath, idfPath]) hash.update(readFileSync(path));
   return {

@@ -119,8 +119,8 @@ export class IndexStore {
   }
 
   /**
-   * The newest view; what other processes wrote shows after {@link REFRESH_MS} at the latest. Valid until the next call that changes or refreshes the
-   * index; a search that awaits in between must `use()` and `release()` it.
+   * The newest view; what other processes wrote shows after {@link REFRESH_MS} at the latest. Valid until the next call
+   * that changes or refreshes the index; a search that awaits in between must `use()` and `release()` it.
    */
   generation(): Generation {
     this.assertOpen();
