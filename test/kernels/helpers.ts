@@ -62,16 +62,7 @@ export function onEveryBackend<Plan, Result>(
   });
 }
 
-/** mulberry32: the same numbers on every machine. */
-export function randomSource(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export { randomSource } from '../../bench/vectors.ts';
 
 export function randomFloats(count: number, random: () => number, width = 2): Float32Array {
   return Float32Array.from({ length: count }, () => (random() - 0.5) * width);

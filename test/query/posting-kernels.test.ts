@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { randomSource } from '../../bench/vectors.ts';
 import { buildPostingLists, openPostingLists } from '../../indexer/posting-lists.ts';
 import { availableKernels } from '../../kernels/index.ts';
 import { postingSearch } from '../../kernels/posting-search.ts';
@@ -12,18 +13,10 @@ const test = suite('posting kernels');
 const NUM_LISTS = 9;
 const backends = availableKernels().filter((name) => name !== 'reference');
 
-/** Mulberry32, so that a collection is a seed and not a megabyte of counterexample. */
-function randomSource(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-/** Lists of very different lengths: list l occurs in about 1 / 2^l of the documents, so the first ones are dense. */
+/**
+ * Lists of very different lengths: list l occurs in about 1 / 2^l of the documents, so the first ones are dense. Made from
+ * a seed, so that a counterexample is a number and not a megabyte.
+ */
 function collection(numDocs: number, seed: number, distinctValues: number) {
   const random = randomSource(seed);
   const offsets = new Uint32Array(numDocs + 1);
