@@ -4,8 +4,8 @@
 #include "tile-amx.h"
 
 #if defined(VARIANT_AMX)
-// Shorter sequences do not fill a tile of queries.
-#define ATTENTION_QUERIES 16
+// Queries that meet the keys at once; sequences below half of it are left to the vector unit.
+#define ATTENTION_QUERIES 32
 
 // 32 floats as bf16: *high + *low, both rounded to nearest.
 INLINE void split_bf16(vf x0, vf x1, __m512i *high, __m512i *low) {
@@ -50,17 +50,81 @@ INLINE void attention_load(const float *from, size_t stride, int32_t t, int32_t 
   *x1 = t < rows && k + 16 < columns ? vf_load(row + 16) : vf_set(0);
 }
 
+// Sums 0..3, [queries 0..15 | 16..31] x [columns 0..15 | 16..31], += a x b in three bf16 products. Parts of a lie in tiles of
+// 16 rows, those of b in tiles of their own; b_next is the way from the first 16 columns to the next.
+#define SPLIT_PRODUCT(a_high, a_low, a_row, b, b_next) \
+  do { \
+    _tile_loadd(4, a_low, a_row); \
+    _tile_loadd(5, (a_low) + 16 * (a_row), a_row); \
+    _tile_loadd(6, b, 64); \
+    _tile_loadd(7, (b) + (b_next), 64); \
+    SPLIT_TERM; \
+    _tile_loadd(4, a_high, a_row); \
+    _tile_loadd(5, (a_high) + 16 * (a_row), a_row); \
+    SPLIT_TERM; \
+    _tile_loadd(6, (b) + 1024, 64); \
+    _tile_loadd(7, (b) + (b_next) + 1024, 64); \
+    SPLIT_TERM; \
+  } while (0)
+#define SPLIT_TERM \
+  _tile_dpbf16ps(0, 4, 6); \
+  _tile_dpbf16ps(1, 4, 7); \
+  _tile_dpbf16ps(2, 5, 6); \
+  _tile_dpbf16ps(3, 5, 7)
+
+INLINE void zero_sums(void) {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+// to[32][to_row bytes], columns 0..31.
+INLINE void store_sums(void *to, size_t to_row) {
+  _tile_stored(0, to, to_row);
+  _tile_stored(1, (uint8_t *)to + 64, to_row);
+  _tile_stored(2, (uint8_t *)to + 16 * to_row, to_row);
+  _tile_stored(3, (uint8_t *)to + 16 * to_row + 64, to_row);
+}
+
+// Row score[padded] of exponents of 2 becomes weights, 32 at a time {high parts, low parts} in the place of the scores; those
+// past `length` become 0. Returns 1 / their sum.
+INLINE float attention_weights(float *score, size_t length, size_t padded) {
+  vf least = vf_set(-__builtin_inff()), top0 = least, top1 = least, total0 = vf_set(0), total1 = vf_set(0);
+  __mmask32 last = length % 32 ? (1u << length % 32) - 1 : ~0u;
+  size_t n = 0;
+  for (; n + 32 < padded; n += 32) {
+    top0 = vf_max(top0, vf_load(score + n));
+    top1 = vf_max(top1, vf_load(score + n + 16));
+  }
+  top0 = vf_max(top0, _mm512_mask_loadu_ps(least, (__mmask16)last, score + n));
+  top1 = vf_max(top1, _mm512_mask_loadu_ps(least, (__mmask16)(last >> 16), score + n + 16));
+  vf top = vf_set(vf_top(vf_max(top0, top1)));
+  for (n = 0; n < padded; n += 32) {
+    vf e0 = vf_exp2(vf_sub(vf_load(score + n), top)), e1 = vf_exp2(vf_sub(vf_load(score + n + 16), top));
+    if (n + 32 == padded) {
+      e0 = _mm512_maskz_mov_ps((__mmask16)last, e0);
+      e1 = _mm512_maskz_mov_ps((__mmask16)(last >> 16), e1);
+    }
+    total0 = vf_add(total0, e0);
+    total1 = vf_add(total1, e1);
+    __m512i high, low;
+    split_bf16(e0, e1, &high, &low);
+    _mm512_store_si512(score + n, high);
+    _mm512_store_si512(score + n + 16, low);
+  }
+  return 1.0f / vf_sum(vf_add(total0, total1));
+}
+
 // One head of one sequence: `base` is its first query, keys and values lie H and 2 H floats further in each `row`; out[length][H].
-// length >= ATTENTION_QUERIES. `factor` turns scores into exponents of 2. scratch as attention() documents it.
+// length >= ATTENTION_QUERIES / 2; tiles are configured for min(length, ATTENTION_QUERIES) rows. `factor` turns scores into
+// exponents of 2. scratch as attention() documents it.
 INLINE void attention_head_amx(const float *base, size_t row, size_t H, int32_t length, int32_t size, float factor,
                                float *out, float *scratch) {
   size_t padded = ((size_t)length + 31) / 32 * 32, wide = ((size_t)size + 31) / 32 * 32, depths = wide / 32;
-  // Keys [16 keys][depth] {high, low} tiles of [16 pairs of columns][16 keys][2]; values [32 keys][16 columns] {high, low}
-  // tiles of [16 pairs of keys][16 columns][2]. A tile is 1 KiB.
-  uint8_t *keys = (uint8_t *)scratch, *values = keys + 4 * padded * wide;
-  float *scores = (float *)(values + 4 * padded * wide);
-  uint8_t *weights = (uint8_t *)(scores + ATTENTION_QUERIES * padded);
-  size_t weights_row = 4 * padded; // high parts, then low parts
+  // Tiles of 1 KiB, {high, low}: keys [16 keys][depth] of [16 pairs of columns][16 keys][2]; values [32 keys][16 columns] of
+  // [16 pairs of keys][16 columns][2]; queries [depth] of [32 queries][32 columns].
+  uint8_t *keys = (uint8_t *)scratch, *values = keys + 4 * padded * wide, *queries = values + 4 * padded * wide;
+  float *scores = (float *)(queries + 4 * ATTENTION_QUERIES * wide);
   for (size_t t = 0; t < padded; t += 16)
     for (size_t d = 0; d < depths; d++) {
       __m512i high[16], low[16], *to = (__m512i *)(keys + 2048 * (t / 16 * depths + d));
@@ -86,110 +150,38 @@ INLINE void attention_head_amx(const float *base, size_t row, size_t H, int32_t 
         _mm512_store_si512(to + 16, _mm512_permutexvar_epi16(pairs, low));
       }
     }
+  int32_t rows = length < ATTENTION_QUERIES ? length : ATTENTION_QUERIES;
   for (int32_t begin = 0; begin < length; begin += ATTENTION_QUERIES) {
-    // The last queries begin early enough to fill a tile: some are computed again, with the same result.
-    int32_t t = length - begin < ATTENTION_QUERIES ? length - ATTENTION_QUERIES : begin;
-    __m512i queries[2][ATTENTION_QUERIES];
-    for (size_t n = 0; n < padded; n += 64) {
-      int blocks = padded - n < 64 ? 2 : 4;
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (size_t d = 0; d < depths; d++) {
-        if (n == 0 || depths > 1) {
-          for (int i = 0; i < ATTENTION_QUERIES; i++) {
-            vf x0, x1;
-            attention_load(base, row, t + i, length, (int32_t)(32 * d), size, &x0, &x1);
-            split_bf16(vf_mul(x0, vf_set(factor)), vf_mul(x1, vf_set(factor)), &queries[0][i], &queries[1][i]);
-          }
-          _tile_loadd(4, queries[0], 64);
-          _tile_loadd(5, queries[1], 64);
-        }
-        const uint8_t *key = keys + 2048 * (n / 16 * depths + d);
-#define SCORES(block) \
-  _tile_loadd(6, key + 2048 * depths * block, 64); \
-  _tile_loadd(7, key + 2048 * depths * block + 1024, 64); \
-  _tile_dpbf16ps(block, 4, 6); \
-  _tile_dpbf16ps(block, 5, 6); \
-  _tile_dpbf16ps(block, 4, 7);
-        SCORES(0)
-        SCORES(1)
-        if (blocks == 4) {
-          SCORES(2)
-          SCORES(3)
-        }
-#undef SCORES
+    // The last queries begin early enough to fill the tiles: some are computed again, with the same result.
+    int32_t t = length - begin < rows ? length - rows : begin;
+    for (size_t d = 0; d < depths; d++)
+      for (int i = 0; i < ATTENTION_QUERIES; i++) {
+        vf x0, x1;
+        __m512i *to = (__m512i *)(queries + 4096 * d) + i;
+        attention_load(base, row, t + i, length, (int32_t)(32 * d), size, &x0, &x1);
+        split_bf16(vf_mul(x0, vf_set(factor)), vf_mul(x1, vf_set(factor)), to, to + ATTENTION_QUERIES);
       }
-      _tile_stored(0, scores + n, 4 * padded);
-      _tile_stored(1, scores + n + 16, 4 * padded);
-      if (blocks == 4) {
-        _tile_stored(2, scores + n + 32, 4 * padded);
-        _tile_stored(3, scores + n + 48, 4 * padded);
-      }
+    for (size_t n = 0; n < padded; n += 32) {
+      zero_sums();
+      for (size_t d = 0; d < depths; d++)
+        SPLIT_PRODUCT(queries + 4096 * d, queries + 4096 * d + 2048, 64, keys + 2048 * (n / 16 * depths + d), 2048 * depths);
+      store_sums(scores + n, 4 * padded);
     }
     float inverse[ATTENTION_QUERIES];
-    __mmask32 last = length % 32 ? (1u << length % 32) - 1 : ~0u;
-    for (int i = 0; i < ATTENTION_QUERIES; i++) {
-      const float *score = scores + i * padded;
-      vf low = vf_set(-__builtin_inff()), top0 = low, top1 = low;
-      size_t n = 0;
-      for (; n + 32 < padded; n += 32) {
-        top0 = vf_max(top0, vf_load(score + n));
-        top1 = vf_max(top1, vf_load(score + n + 16));
-      }
-      vf end0 = _mm512_mask_loadu_ps(low, (__mmask16)last, score + n);
-      vf end1 = _mm512_mask_loadu_ps(low, (__mmask16)(last >> 16), score + n + 16);
-      vf top = vf_set(vf_top(vf_max(vf_max(top0, top1), vf_max(end0, end1))));
-      vf total0 = vf_set(0), total1 = vf_set(0);
-      uint8_t *to = weights + i * weights_row;
-      for (n = 0; n < padded; n += 32) {
-        vf e0 = vf_exp2(vf_sub(vf_load(score + n), top)), e1 = vf_exp2(vf_sub(vf_load(score + n + 16), top));
-        if (n + 32 == padded) {
-          e0 = _mm512_maskz_mov_ps((__mmask16)last, e0);
-          e1 = _mm512_maskz_mov_ps((__mmask16)(last >> 16), e1);
-        }
-        total0 = vf_add(total0, e0);
-        total1 = vf_add(total1, e1);
-        __m512i e_high, e_low;
-        split_bf16(e0, e1, &e_high, &e_low);
-        _mm512_store_si512(to + 2 * n, e_high);
-        _mm512_store_si512(to + 2 * padded + 2 * n, e_low);
-      }
-      inverse[i] = 1.0f / vf_sum(vf_add(total0, total1));
-    }
+    for (int i = 0; i < rows; i++) inverse[i] = attention_weights(scores + i * padded, (size_t)length, padded);
     for (size_t d = 0; d < depths; d++) {
-      float mixed[4][ATTENTION_QUERIES * 16] __attribute__((aligned(64)));
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
+      float mixed[ATTENTION_QUERIES * 32] __attribute__((aligned(64)));
+      zero_sums();
       for (size_t n = 0; n < padded; n += 32) {
-        const uint8_t *value = values + 2048 * (n / 32 * 2 * depths + 2 * d);
-        // The small terms have sums of their own, so that no sum waits for itself three times a step.
-        _tile_loadd(4, weights + 2 * n, weights_row);
-        _tile_loadd(6, value, 64);
-        _tile_loadd(7, value + 2048, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, weights + 2 * padded + 2 * n, weights_row);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        _tile_loadd(6, value + 1024, 64);
-        _tile_loadd(7, value + 3072, 64);
-        _tile_dpbf16ps(2, 4, 6);
-        _tile_dpbf16ps(3, 4, 7);
+        const uint8_t *weights = (const uint8_t *)(scores + n);
+        SPLIT_PRODUCT(weights, weights + 64, 4 * padded, values + 2048 * (n / 32 * 2 * depths + 2 * d), 2048);
       }
-      _tile_stored(0, mixed[0], 64);
-      _tile_stored(1, mixed[1], 64);
-      _tile_stored(2, mixed[2], 64);
-      _tile_stored(3, mixed[3], 64);
-      for (int i = 0; i < ATTENTION_QUERIES; i++) {
+      store_sums(mixed, 128);
+      for (int i = 0; i < rows; i++) {
         float *to = out + (size_t)(t + i) * H + 32 * d;
         vf scale = vf_set(inverse[i]);
-        vf_store(to, vf_mul(vf_add(vf_load(mixed[0] + 16 * i), vf_load(mixed[2] + 16 * i)), scale));
-        if (32 * d + 16 < (size_t)size)
-          vf_store(to + 16, vf_mul(vf_add(vf_load(mixed[1] + 16 * i), vf_load(mixed[3] + 16 * i)), scale));
+        vf_store(to, vf_mul(vf_load(mixed + 32 * i), scale));
+        if (32 * d + 16 < (size_t)size) vf_store(to + 16, vf_mul(vf_load(mixed + 32 * i + 16), scale));
       }
     }
   }

@@ -187,7 +187,13 @@ void KERNEL(embed)(const int32_t *ids, const int32_t *positions, const int32_t *
     const int8_t *word = words + (id / 16) * 16 * (size_t)stride + (id % 16) * 4;
     const float *place = places + (size_t)positions[t] * K, *kind = kinds + (size_t)types[t] * K;
     float scale = word_scale[id], *to = out + (size_t)t * K;
-    for (int32_t k = 0; k < K; k++) to[k] = scale * (float)word[(k / 4) * 64 + k % 4] + place[k] + kind[k];
+    // The packed row is gathered first, for plain loops over it become vector code.
+    for (int32_t k = 0; k < K; k += 64) {
+      int8_t bytes[64];
+      int columns = K - k < 64 ? K - k : 64;
+      for (int q = 0; q < (columns + 3) / 4; q++) memcpy(bytes + 4 * q, word + (k / 4 + q) * 64, 4);
+      for (int i = 0; i < columns; i++) to[k + i] = scale * (float)bytes[i] + place[k + i] + kind[k + i];
+    }
   }
 }
 

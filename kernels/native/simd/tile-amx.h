@@ -64,9 +64,10 @@ INLINE void amx_last_inputs(const int8_t *b, size_t stride, int8_t *last) {
     } \
   } while (0)
 
-// acc[rows][32] = a x two panels at b; rows as configured, those of the second tiles only if `both`.
+// acc[rows][32] = a x two panels at b; rows as configured, those of the second tiles only if `both`. Each step asks for
+// `lines` more cache lines from `ahead` on.
 INLINE void tile_amx(const uint8_t *a, size_t lda, int both, const int8_t *b, size_t stride, const int8_t *last,
-                     int32_t *acc) {
+                     int32_t *acc, const int8_t *ahead, int lines) {
   _tile_zero(0);
   _tile_zero(1);
   if (both) {
@@ -74,7 +75,10 @@ INLINE void tile_amx(const uint8_t *a, size_t lda, int both, const int8_t *b, si
     _tile_zero(3);
   }
   size_t k = 0;
-  for (; k + AMX_DEPTH <= stride; k += AMX_DEPTH) AMX_STEP(both, a + k, lda, b + 16 * k, b + 16 * (k + stride));
+  for (; k + AMX_DEPTH <= stride; k += AMX_DEPTH) {
+    for (int i = 0; i < lines; i++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
+    AMX_STEP(both, a + k, lda, b + 16 * k, b + 16 * (k + stride));
+  }
   if (k < stride) AMX_STEP(both, a + stride - AMX_DEPTH, lda, last, last + 1024);
   _tile_stored(0, acc, 4 * AMX_COLUMNS);
   _tile_stored(1, acc + 16, 4 * AMX_COLUMNS);
@@ -96,16 +100,20 @@ INLINE void amx_product(const uint8_t *x, int32_t T, int32_t stride, int32_t N, 
   int8_t last[2048] __attribute__((aligned(64)));
   int first = T < 16 ? T : 16, second = T < 32 ? T - first : 16;
   amx_configure(first, second);
+  // While the rows meet two panels, the next two come from the shared cache or memory: 2 KiB for each 64 inputs.
+  int blocks = (T + AMX_ROWS - 1) / AMX_ROWS, lines = (32 + blocks - 1) / blocks;
   for (int32_t n = 0; n < N; n += AMX_COLUMNS) {
     const int8_t *b = panels(weights, n, buffer);
     if (stride % AMX_DEPTH) amx_last_inputs(b, (size_t)stride, last);
+    const int8_t *ahead = b + 32 * (size_t)stride;
     for (int32_t t = 0; t < T;) {
       int both = T - t > 16, rows = both ? first + second : first;
       // The last tiles begin early enough to be full: rows that were done before are computed again and skipped.
       int32_t begin = T - t < rows ? T - rows : t;
       const uint8_t *a = x + (size_t)begin * stride;
-      if (both) tile_amx(a, (size_t)stride, 1, b, (size_t)stride, last, acc);
-      else tile_amx(a, (size_t)stride, 0, b, (size_t)stride, last, acc);
+      if (both) tile_amx(a, (size_t)stride, 1, b, (size_t)stride, last, acc, ahead, lines);
+      else tile_amx(a, (size_t)stride, 0, b, (size_t)stride, last, acc, ahead, lines);
+      ahead += 64 * (size_t)lines * ((size_t)stride / AMX_DEPTH);
       sink(to, acc + (t - begin) * AMX_COLUMNS, t, rows - (t - begin), n);
       t = begin + rows;
     }
