@@ -15,6 +15,8 @@ import { openWasm } from './wasm-module.ts';
 export interface KernelReport {
   readonly backend: KernelBackend;
   readonly instructions: string;
+  /** Why not a better instruction set; absent when there is none. */
+  readonly instructionsReason?: string;
   /** Why this backend: `WINNOW_KERNELS`, or the first of the order that loads. */
   readonly reason: string;
   /** File that was loaded, relative to the package; absent for the reference. */
@@ -33,6 +35,7 @@ interface Opened {
   readonly library: KernelLibrary;
   readonly path?: string;
   readonly compiler?: string;
+  readonly instructionsReason?: string;
 }
 
 const opened = new Map<KernelBackend, Opened>();
@@ -64,6 +67,7 @@ export function describeKernels(prefer?: KernelBackend): KernelReport {
     backend: chosen.library.backend,
     instructions: chosen.library.instructions,
     reason,
+    ...(chosen.instructionsReason ? { instructionsReason: chosen.instructionsReason } : {}),
     ...(chosen.path === undefined ? {} : { path: chosen.path }),
     ...(chosen.compiler === undefined ? {} : { compiler: chosen.compiler }),
     cpu: `${cpus()[0]?.model.trim() ?? 'unknown'} (${process.arch})`,
@@ -144,6 +148,7 @@ function openNative(): Opened {
   const library: KernelLibrary = {
     backend: 'native',
     instructions: addon.instructions,
+    skipsZeros: addon.instructions !== 'amx',
     arenaStart: 0,
     stackBytes: 0,
     // V8 aligns a SharedArrayBuffer to 16 bytes only. A vector or tile row that straddles two cache lines costs two loads,
@@ -161,7 +166,12 @@ function openNative(): Opened {
       return new Kernels('native', arena, raw);
     },
   };
-  return { library, path: NATIVE_PATH, compiler: addon.compiler };
+  return {
+    library,
+    path: NATIVE_PATH,
+    compiler: addon.compiler,
+    instructionsReason: addon.reason,
+  };
 }
 
 function openWasmFile(): Opened {
@@ -179,6 +189,7 @@ function openReference(): Opened {
     library: {
       backend: 'reference',
       instructions: 'typescript',
+      skipsZeros: true,
       arenaStart: 0,
       stackBytes: 0,
       newMemory: newSharedMemory,

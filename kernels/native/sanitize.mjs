@@ -23,7 +23,7 @@ function run(command, parameters, env = {}) {
 const runtime = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
 try {
   run('node', ['kernels/native/build.mjs'], { WINNOW_CFLAGS: flags, CC: compiler });
-  for (const cpu of ['vnni', 'avx2', 'baseline']) {
+  for (const cpu of ['amx', 'vnni', 'avx2', 'baseline']) {
     run('node', ['scripts/run-tests.mjs', 'kernels/.*\\.test\\.ts$'], {
       WINNOW_CPU: cpu,
       LD_PRELOAD: runtime,
