@@ -136,7 +136,7 @@ export function runBody(
     rows,
     columns: hidden,
   });
-  layers.forEach((layer, index) => {
+  layers.forEach((_, index) => {
     observe?.('queryKeyValue', index, { offset: work.hidden, count: rows, columns: hidden });
     inGroups(batch, (first, count, lengths) => attend(kernels, weights, work, index, first, count, lengths));
     inChunks(rows, (first, count) => feedForward({ kernels, weights, work, observe }, index, first, count));
