@@ -32,6 +32,16 @@ export function wholeNumber(low: number, high: number): (text: string) => number
   };
 }
 
+/** Parser of a number above `low` and at most `high`. */
+export function number(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!(value > low && value <= high))
+      throw new InvalidArgumentError(`Expected a number above ${low} and at most ${high}.`);
+    return value;
+  };
+}
+
 /** Parser of repeated `NAME:TYPE` field declarations. */
 export function filterField(text: string, previous: readonly FilterField[] = []): readonly FilterField[] {
   const [name, type = 'string'] = text.split(':');

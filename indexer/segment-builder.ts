@@ -1,9 +1,10 @@
 import * as flatbuffers from 'flatbuffers';
+import { buildBlockMaxima, MAXIMA_MIN_DOCS } from './block-maxima.ts';
 import { encodeColumn, type FieldValues } from './filter-columns.ts';
 import { bytesOf, checksum, FORMAT_VERSION, PartKind } from './format.ts';
 import { Part } from './generated/part.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
-import { buildPostingLists, type Rows } from './posting-lists.ts';
+import { buildPostingLists, openPostingLists, type Rows } from './posting-lists.ts';
 import { packSections } from './sections.ts';
 import { compareUtf8, encodeStrings } from './string-table.ts';
 import type { FilterField } from './types.ts';
@@ -65,6 +66,10 @@ export function buildSegment(
     [PartKind.Impacts, impacts.bytes, impacts.directoryBytes],
     [PartKind.Lexical, lexical.bytes, lexical.directoryBytes],
   ];
+  if (numDocs >= MAXIMA_MIN_DOCS) {
+    const maxima = buildBlockMaxima(openPostingLists(impacts.bytes, `segment ${number}, part Impacts`));
+    sections.push([PartKind.Maxima, maxima.bytes, maxima.directoryBytes]);
+  }
   const whole = (kind: PartKind, arrays: readonly Uint8Array[]): void => {
     sections.push([kind, packSections(arrays), 0]);
   };

@@ -7,25 +7,35 @@ import type { StoredRecord } from '../indexer/storage.ts';
 import { type Accept, intersect } from './accept.ts';
 import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
-import {
-  exactForward,
-  exactSearch,
-  forwardIsCheaper,
-  forwardScore,
-  queryLists,
-  WINDOW_DOCS,
-} from './exact-scan.ts';
+import { exactForward, forwardIsCheaper, forwardScore, WINDOW_DOCS } from './exact-scan.ts';
 import { explainTokens, type TokenExplanation, wordsByToken } from './explain.ts';
 import { compileFilter, type Filter } from './filter.ts';
 import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
 import { type ImpactQuery, impactQuery } from './impact-query.ts';
+import { PRUNED_FROM_DOCS, queryLists, searchSegment, sureThreshold } from './segment-search.ts';
 import { makeSnippet, type Snippet } from './snippet.ts';
 import type { RankedDocs } from './top-k.ts';
 
 /** `sparse`: learned weights; `bm25`: words only; `hybrid`: both, fused. */
 export type SearchMode = 'sparse' | 'bm25' | 'hybrid';
 
-export interface SearchOptions {
+/** How the postings of learned weights are gone through; results are the same unless `alpha` < 1 or a budget say less. */
+export interface ScanOptions {
+  /**
+   * `exact`: every posting of the query's terms; `pruned`: only blocks of documents that can hold a hit, in segments that
+   * keep block maxima; `auto` (the default): pruned in segments of at least {@link PRUNED_FROM_DOCS} documents.
+   */
+  readonly scan?: 'auto' | 'exact' | 'pruned';
+  /**
+   * 0 < alpha <= 1, default 1: pruned search passes over blocks whose score bound times alpha does not reach the hits. At 1
+   * no hit is lost; below, a document that is missed scores at most 1 / alpha times the worst hit.
+   */
+  readonly alpha?: number;
+  /** Milliseconds after which pruned search answers with the best it has; default: none. */
+  readonly budgetMs?: number;
+}
+
+export interface SearchOptions extends ScanOptions {
   /** Number of hits, 1..1,000. Default 10. */
   readonly k?: number;
   /** Hits to pass over, 0..10,000. Default 0. */
@@ -54,6 +64,8 @@ export interface Hit {
 export interface SearchResult {
   readonly hits: readonly Hit[];
   readonly mode: SearchMode;
+  /** False when `budgetMs` ran out first: better documents may exist. */
+  readonly complete: boolean;
   /** Time from text to hits, microseconds. */
   readonly tookUs: number;
 }
@@ -97,6 +109,8 @@ export class Searcher {
   private readonly documentWeights: Float32Array;
   private readonly queryWeights: Float32Array;
   private readonly filterCache = new Map<string, Uint8Array>();
+  /** Whether the last search went through before its budget ran out. */
+  private complete = true;
 
   constructor(store: IndexStore, encoder: IdfQueryEncoder) {
     this.store = store;
@@ -137,7 +151,7 @@ export class Searcher {
       hits.push(this.hit(found, record, impact, words));
       if (hits.length === k) break;
     }
-    return { hits, mode, tookUs: (performance.now() - started) * 1000 };
+    return { hits, mode, complete: this.complete, tookUs: (performance.now() - started) * 1000 };
   }
 
   /** Ranking without reading stored fields: the ids and scores of the k best, best first. */
@@ -145,10 +159,14 @@ export class Searcher {
     return this.locate(this.store.generation(), query, mode, k, options);
   }
 
-  /** Exact top-k for a query given as integer weights. */
-  rankVector(query: ImpactQuery, k: number, filter?: Filter): Located[] {
+  /** Top-k for a query given as integer weights. */
+  rankVector(
+    query: ImpactQuery,
+    k: number,
+    options: ScanOptions & { readonly filter?: Filter } = {},
+  ): Located[] {
     const generation = this.store.generation();
-    return this.sparse(generation, query, k, this.acceptors(generation, filter));
+    return this.sparse(generation, query, k, this.acceptors(generation, options.filter), options);
   }
 
   explain(query: string, id: string): ExplainedHit {
@@ -211,13 +229,13 @@ export class Searcher {
     const accept = this.acceptors(generation, options.filter);
     switch (mode) {
       case 'sparse':
-        return this.sparse(generation, this.impactQuery(query), k, accept);
+        return this.sparse(generation, this.impactQuery(query), k, accept, options);
       case 'bm25':
         return this.bm25(generation, query, k, accept);
       case 'hybrid': {
         const depth = Math.max(k, CANDIDATES);
         const lists = [
-          this.sparse(generation, this.impactQuery(query), depth, accept),
+          this.sparse(generation, this.impactQuery(query), depth, accept, options),
           this.bm25(generation, query, depth, accept),
         ];
         const byId = new Map(lists.flat().map((located) => [located.id, located]));
@@ -239,14 +257,44 @@ export class Searcher {
     query: ImpactQuery,
     k: number,
     accept: (view: SegmentView) => Accept,
+    options: ScanOptions,
   ): Located[] {
+    const { scan = 'auto', alpha = 1, budgetMs } = options;
+    checkScan(scan, alpha, budgetMs);
+    const deadline = budgetMs === undefined ? undefined : performance.now() + budgetMs;
     const toScore = (integer: number) => this.toScore(integer, query);
+    const plans = new Map(
+      generation.segments.map((view) => {
+        const lists = queryLists(view.segment, query);
+        const accepted = accept(view);
+        return [view, { lists, accepted }];
+      }),
+    );
+    // What k hits of one segment reach, no hit of another need fall below.
+    let threshold = 0;
+    for (const [{ segment }, { lists, accepted }] of plans)
+      if (!accepted) threshold = Math.max(threshold, sureThreshold(segment.impacts, lists, k));
+    this.complete = true;
     return this.perSegment(generation, k, toScore, (view) => {
-      const lists = queryLists(view.segment, query);
-      const accepted = accept(view);
-      return forwardIsCheaper(view.segment, lists, accepted)
-        ? exactForward(view.segment, query, accepted, k, this.weights)
-        : exactSearch(view.segment, lists, accepted, k, this.scores);
+      const { segment } = view;
+      const { lists, accepted } = plans.get(view)!;
+      if (forwardIsCheaper(segment, lists, accepted))
+        return exactForward(segment, query, accepted, k, this.weights);
+      const pruned = scan === 'pruned' || (scan === 'auto' && segment.numDocs >= PRUNED_FROM_DOCS);
+      // A budget that is used up still lets the kernel say that it is.
+      const budgetUs = deadline === undefined ? 0 : Math.max(1, (deadline - performance.now()) * 1000);
+      const found = searchSegment(
+        segment,
+        lists,
+        accepted,
+        k,
+        threshold,
+        pruned ? { alpha, budgetUs } : undefined,
+        this.scores,
+      );
+      if (!found.complete) this.complete = false;
+      if (found.count === k) threshold = Math.max(threshold, found.scores[k - 1]!);
+      return found;
     });
   }
 
@@ -325,7 +373,15 @@ export class Searcher {
     let rank = 1;
     for (const { segment, live } of generation.segments) {
       const lists = queryLists(segment, query);
-      const { count, docIds, scores } = exactSearch(segment, lists, live, segment.numDocs, this.scores);
+      const { count, docIds, scores } = searchSegment(
+        segment,
+        lists,
+        live,
+        segment.numDocs,
+        0,
+        undefined,
+        this.scores,
+      );
       for (let i = 0; i < count; i++) {
         const other = scores[i]!;
         if (other > score || (other === score && segment.id(docIds[i]!) < id)) rank++;
@@ -395,6 +451,17 @@ export class Searcher {
       ...(explanation ? { explanation } : {}),
     };
   }
+}
+
+function checkScan(scan: string, alpha: number, budgetMs: number | undefined): void {
+  const fail = (place: string, message: string): never => {
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', message, { place });
+  };
+  if (!['auto', 'exact', 'pruned'].includes(scan))
+    fail('scan', `scan is auto, exact or pruned, not "${scan}"`);
+  if (!(alpha > 0 && alpha <= 1)) fail('alpha', `alpha must be above 0 and at most 1, got ${alpha}`);
+  if (budgetMs !== undefined && !(budgetMs > 0))
+    fail('budgetMs', `the time budget must be above 0 ms, got ${budgetMs}`);
 }
 
 function notFound(id: string): WinnowError {

@@ -16,6 +16,9 @@ export const SearchRequest = Type.Object(
     explain: Type.Optional(Type.Boolean()),
     groupByParent: Type.Optional(Type.Boolean()),
     fusion: Type.Optional(Type.Union([Type.Literal('rrf'), Type.Literal('weighted')])),
+    scan: Type.Optional(Type.Union([Type.Literal('auto'), Type.Literal('exact'), Type.Literal('pruned')])),
+    alpha: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    budgetMs: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   },
   closed,
 );
@@ -50,6 +53,7 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
       }),
     ),
     mode: Type.String(),
+    complete: Type.Boolean(),
     tookUs: Type.Number(),
   }),
 );

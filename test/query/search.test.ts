@@ -180,7 +180,7 @@ test('filters keep exactly the matching documents, whichever way they are scored
         10,
       ).map(([id]) => id);
       assert.equal(
-        searcher.rankVector(query, 10, filter).map(({ id }) => id),
+        searcher.rankVector(query, 10, { filter }).map(({ id }) => id),
         expected,
       );
       await store.close();
