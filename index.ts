@@ -21,6 +21,7 @@ export { ERROR_CODES, type ErrorCode, WinnowError } from './errors.ts';
 export type { UpsertResult } from './indexer/index-store.ts';
 export type { FilterField, IndexStats, SourceDocument } from './indexer/types.ts';
 export type { TokenExplanation } from './query/explain.ts';
+export type { FacetCount, FieldSort } from './query/fields.ts';
 export type { Filter } from './query/filter.ts';
 export { type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
 export type {

@@ -9,6 +9,7 @@ import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.
 import { analyze } from './english-analyzer.ts';
 import { exactForward, forwardIsCheaper, forwardScore, WINDOW_DOCS } from './exact-scan.ts';
 import { explainTokens, type TokenExplanation, wordsByToken } from './explain.ts';
+import { countValues, declaredField, type FacetCount, type FieldSort, sortByField } from './fields.ts';
 import { compileFilter, type Filter } from './filter.ts';
 import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
 import { type ImpactQuery, impactQuery } from './impact-query.ts';
@@ -49,6 +50,15 @@ export interface SearchOptions extends ScanOptions {
   readonly groupByParent?: boolean;
   /** How `hybrid` joins the two rankings. Default `rrf`. */
   readonly fusion?: 'rrf' | 'weighted';
+  /** Order the best {@link among} hits by a declared field; scores stay those of the ranking. */
+  readonly sort?: FieldSort;
+  /** Declared fields whose values are counted over the best {@link among} hits. */
+  readonly facets?: readonly string[];
+  /**
+   * How many of the best hits `sort` and `facets` look at, 1..10,000; default 1,000. Every document that shares a term
+   * with the query is a hit, however poor, so that looking at all of them would tell little.
+   */
+  readonly among?: number;
 }
 
 export interface Hit {
@@ -56,6 +66,8 @@ export interface Hit {
   readonly score: number;
   readonly title: string;
   readonly snippet: Snippet;
+  /** Words of the query that score although the document lacks them: the model added them. Strongest first. */
+  readonly addedWords: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly parentId?: string;
   readonly explanation?: readonly TokenExplanation[];
@@ -66,6 +78,8 @@ export interface SearchResult {
   readonly mode: SearchMode;
   /** False when `budgetMs` ran out first: better documents may exist. */
   readonly complete: boolean;
+  /** Counts of each field that `facets` asked for. */
+  readonly facets?: Readonly<Record<string, readonly FacetCount[]>>;
   /** Time from text to hits, microseconds. */
   readonly tookUs: number;
 }
@@ -75,6 +89,8 @@ export interface ExplainedHit {
   readonly score: number;
   /** Rank among all documents, from 1; undefined when the score is 0. */
   readonly rank: number | undefined;
+  /** Score that stands at rank 10, where the usual list of hits ends; undefined when there are fewer hits. */
+  readonly tenthScore: number | undefined;
   readonly tokens: readonly TokenExplanation[];
 }
 
@@ -95,6 +111,7 @@ interface Candidate {
 
 export const MAX_K = 1000;
 export const MAX_OFFSET = 10_000;
+const MAX_AMONG = 10_000;
 /** Candidates that each system gives to a fusion or a grouping beyond the hits asked for. */
 const CANDIDATES = 100;
 const FILTER_CACHE = 64;
@@ -126,17 +143,19 @@ export class Searcher {
     const { mode = 'sparse', k = 10, offset = 0, groupByParent = false } = options;
     checkRange('k', k, 1, MAX_K);
     checkRange('offset', offset, 0, MAX_OFFSET);
+    const { sort, facets = [], among = 1000 } = options;
+    checkRange('among', among, 1, MAX_AMONG);
     const generation = this.store.generation();
-    const wanted = offset + k;
-    const located = this.locate(
-      generation,
-      query,
-      mode,
-      groupByParent ? wanted + CANDIDATES : wanted,
-      options,
-    );
+    const { filterFields } = generation.manifest.settings;
+    const sortField = sort && declaredField(filterFields, sort.field, 'sort.field');
+    const counted = facets.map((name) => declaredField(filterFields, name, 'facets'));
+    const wanted = (groupByParent ? CANDIDATES : 0) + offset + k;
+    const depth = sort || facets.length > 0 ? Math.max(wanted, among) : wanted;
+    const ranked = this.locate(generation, query, mode, depth, options);
+    const best = ranked.slice(0, among);
+    const located = sortField === undefined ? ranked : sortByField(best, sortField, sort?.order ?? 'asc');
     const impact = this.impactQuery(query);
-    const words = options.explain ? wordsByToken(query, this.encoder.tokenizer) : undefined;
+    const words = wordsByToken(query, this.encoder.tokenizer);
     const seenParents = new Set<string>();
     const hits: Hit[] = [];
     let passed = 0;
@@ -148,10 +167,25 @@ export class Searcher {
         seenParents.add(parent);
       }
       if (passed++ < offset) continue;
-      hits.push(this.hit(found, record, impact, words));
+      hits.push(this.hit(found, record, impact, words, options.explain ?? false));
       if (hits.length === k) break;
     }
-    return { hits, mode, complete: this.complete, tookUs: (performance.now() - started) * 1000 };
+    return {
+      hits,
+      mode,
+      complete: this.complete,
+      ...(counted.length > 0
+        ? {
+            facets: Object.fromEntries(
+              counted.map((index) => [
+                filterFields[index]!.name,
+                countValues(best, filterFields[index]!, index),
+              ]),
+            ),
+          }
+        : {}),
+      tookUs: (performance.now() - started) * 1000,
+    };
   }
 
   /** Ranking without reading stored fields: the ids and scores of the k best, best first. */
@@ -190,6 +224,7 @@ export class Searcher {
       id: record.id,
       score: this.toScore(score, impact),
       rank: score > 0 ? this.rankOf(generation, impact, score, record.id) : undefined,
+      tenthScore: this.rankVector(impact, 10)[9]?.score,
       tokens: explainTokens(
         place.view.segment,
         place.docId,
@@ -410,12 +445,13 @@ export class Searcher {
     return ids;
   }
 
-  /** @param queryWords by query token when the hit is to be explained */
+  /** @param queryWords by query token */
   private hit(
     { view, docId, score, id }: Located,
     record: StoredRecord,
     query: ImpactQuery,
-    queryWords: ReadonlyMap<number, string> | undefined,
+    queryWords: ReadonlyMap<number, string>,
+    explain: boolean,
   ): Hit {
     const { impactScale } = this.store.settings;
     const { tokenizer } = this.encoder;
@@ -428,10 +464,17 @@ export class Searcher {
     });
     const words = tokenizer.words(record.text);
     const snippet = makeSnippet(record.text, words, queryWeights, documentWeights);
+    // What is left after the words of the text have taken theirs was added by the model.
+    const missing = new Set(query.termIds.filter((termId) => documentWeights[termId]! > 0));
+    for (const { ids } of words) for (const termId of ids) missing.delete(termId);
+    if (missing.size > 0) for (const termId of tokenizer.encode(record.title)) missing.delete(termId);
+    const addedWords = [...missing]
+      .sort((a, b) => queryWeights[b]! - queryWeights[a]!)
+      .map((termId) => queryWords.get(termId) ?? tokenizer.tokens[termId]!);
     for (const termId of termIds) documentWeights[termId] = 0;
     for (const termId of query.termIds) queryWeights[termId] = 0;
     const explanation =
-      queryWords &&
+      explain &&
       explainTokens(
         view.segment,
         docId,
@@ -446,6 +489,7 @@ export class Searcher {
       score,
       title: record.title,
       snippet,
+      addedWords: [...new Set(addedWords)],
       metadata: record.metadata,
       ...(record.parentId === undefined ? {} : { parentId: record.parentId }),
       ...(explanation ? { explanation } : {}),
