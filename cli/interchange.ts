@@ -136,18 +136,18 @@ async function* ciffDocuments(path: string): AsyncGenerator<{ row: VectorDocumen
   for (let docId = 0; docId < ids.length; docId++) offsets[docId + 1]! += offsets[docId]!;
   const next = offsets.slice();
   const termOf = new Uint32Array(offsets[ids.length]!);
-  const valueOf = new Uint32Array(offsets[ids.length]!);
+  const weightOf = new Uint32Array(offsets[ids.length]!);
   lists.forEach(({ docIds, values }, term) => {
     docIds.forEach((docId, i) => {
       const at = next[docId]!++;
       termOf[at] = term;
-      valueOf[at] = values[i]!;
+      weightOf[at] = values[i]!;
     });
   });
   for (let docId = 0; docId < ids.length; docId++) {
     const vector = new Map<string, number>();
     for (let at = offsets[docId]!; at < offsets[docId + 1]!; at++)
-      vector.set(terms[termOf[at]!]!, valueOf[at]!);
+      vector.set(terms[termOf[at]!]!, weightOf[at]!);
     yield { row: { id: ids[docId]!, text: '', vector } };
   }
 }

@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
+import { contentOf } from './batch-content.ts';
 import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
 import { Generation } from './generation.ts';
-import { quantizeImpacts } from './impact.ts';
 import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
-import { mergeContent } from './merge.ts';
-import { chooseMerge } from './merge-policy.ts';
-import type { Rows } from './posting-lists.ts';
+import { mergeContent, reordered, survivors } from './merge.ts';
+import { chooseAll, chooseMerge, type MergeCandidate } from './merge-policy.ts';
 import { unsealed } from './segment.ts';
-import { type BuiltSegment, buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
+import { buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
 import {
   guard,
   INDEX_FILE,
@@ -21,7 +20,6 @@ import {
   segmentKey,
 } from './storage.ts';
 import type {
-  ImpactVector,
   IndexableDocument,
   IndexableSource,
   IndexSettings,
@@ -35,7 +33,12 @@ export const MAX_ID_BYTES = 512;
 /** How long a reader may miss another process's commit: asking LMDB costs more than many a search. */
 export const REFRESH_MS = 20;
 
+/** A merge that makes a segment of at least so many documents also puts similar ones next to each other. */
+export const REORDER_FROM = 65_536;
+
 export interface OpenOptions {
+  /** Size of merged segments, in documents, from which they are reordered; Infinity = never. Default {@link REORDER_FROM}. */
+  readonly reorderFrom?: number;
   /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
   readonly readOnly?: boolean;
 }
@@ -60,8 +63,11 @@ export class IndexStore {
   /** Until then (performance.now) the current generation is taken for the newest without asking LMDB. */
   private freshUntil = 0;
 
-  private constructor(storage: Storage, readOnly: boolean) {
+  private readonly reorderFrom: number;
+
+  private constructor(storage: Storage, { readOnly = false, reorderFrom = REORDER_FROM }: OpenOptions) {
     this.storage = storage;
+    this.reorderFrom = reorderFrom;
     this.path = storage.path;
     this.readOnly = readOnly;
     try {
@@ -77,8 +83,11 @@ export class IndexStore {
    *
    * @throws WinnowError WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT
    */
-  static open(folder: string, { readOnly = false }: OpenOptions = {}): IndexStore {
-    return new IndexStore(openStorage(folder, { create: false, readOnly }), readOnly);
+  static open(folder: string, options: OpenOptions = {}): IndexStore {
+    return new IndexStore(
+      openStorage(folder, { create: false, readOnly: options.readOnly ?? false }),
+      options,
+    );
   }
 
   /**
@@ -86,7 +95,11 @@ export class IndexStore {
    *
    * @throws WinnowError WINNOW_INDEX_MISMATCH when an index is there that was built with other settings
    */
-  static openOrCreate(folder: string, settings: IndexSettings): IndexStore {
+  static openOrCreate(
+    folder: string,
+    settings: IndexSettings,
+    options: Omit<OpenOptions, 'readOnly'> = {},
+  ): IndexStore {
     const storage = openStorage(folder, { create: true, readOnly: false });
     try {
       guard(storage.path, () =>
@@ -102,7 +115,7 @@ export class IndexStore {
       void storage.root.close();
       throw error;
     }
-    return new IndexStore(storage, false);
+    return new IndexStore(storage, options);
   }
 
   static exists(folder: string): boolean {
@@ -216,12 +229,7 @@ export class IndexStore {
       }
       const segments = [...manifest.segments];
       if (documents.length > 0) {
-        const built = buildSegment(
-          manifest.nextSegment,
-          contentOf(documents, manifest.settings),
-          manifest.settings.filterFields,
-        );
-        this.putSegment(manifest.nextSegment, built);
+        this.putSegment(manifest.nextSegment, contentOf(documents, manifest.settings));
         segments.push({ number: manifest.nextSegment, numDocs: documents.length, numDeleted: 0 });
       }
       const next = { ...manifest, segments, nextSegment: manifest.nextSegment + 1, nextDocKey: docKey };
@@ -252,15 +260,18 @@ export class IndexStore {
     });
   }
 
-  /** Merges all segments into one and drops deleted documents. */
+  /** Merges all segments into one (or as few as the largest size of a segment allows) and drops deleted documents. */
   optimize(): void {
-    const { segments } = this.generation().manifest;
-    if (segments.length > 1 || segments.some(({ numDeleted }) => numDeleted > 0)) this.merge(segments);
+    for (const run of chooseAll(this.candidates())) this.merge(run);
   }
 
   /** Merges while the policy asks for it; called after writes. */
   mergeIfNeeded(): void {
-    for (let chosen = this.mergeCandidates(); chosen.length > 0; chosen = this.mergeCandidates())
+    for (
+      let chosen = chooseMerge(this.candidates());
+      chosen.length > 0;
+      chosen = chooseMerge(this.candidates())
+    )
       this.merge(chosen);
   }
 
@@ -301,8 +312,9 @@ export class IndexStore {
     await this.storage.root.close();
   }
 
-  private mergeCandidates(): readonly SegmentRef[] {
-    return chooseMerge(this.generation().manifest.segments);
+  private candidates(): MergeCandidate[] {
+    const { manifest, segments } = this.generation();
+    return manifest.segments.map((ref, i) => ({ ...ref, numBytes: segments[i]!.segment.numBytes }));
   }
 
   /**
@@ -313,21 +325,24 @@ export class IndexStore {
     const generation = this.generation();
     const inputs = generation.segments.filter(({ segment }) => numbers.has(segment.number));
     const { filterFields } = this.settings;
-    const content = mergeContent(inputs, filterFields.length);
+    const kept = survivors(inputs);
+    const origins = kept.docIds.length >= this.reorderFrom ? reordered(inputs, kept) : kept;
+    const content = mergeContent(inputs, origins, filterFields);
     this.write((manifest, deletions) => {
       const present = manifest.segments.filter(({ number }) => numbers.has(number));
       if (present.length !== numbers.size) return [manifest, undefined]; // another writer merged them first
       const segments = manifest.segments.filter(({ number }) => !numbers.has(number));
-      for (const { number } of present) this.dropSegment(number);
       if (content.docKeys.length > 0) {
         const number = manifest.nextSegment;
         const deletedMeanwhile = content.docKeys.filter(
           (docKey) => this.storage.documents.get(docKey) === undefined,
         );
         for (const docKey of deletedMeanwhile) deletions.add(docKey);
-        this.putSegment(number, buildSegment(number, content, filterFields));
+        this.putSegment(number, content);
         segments.push({ number, numDocs: content.docKeys.length, numDeleted: 0 });
       }
+      // After the parts of the new segment: they are made from these.
+      for (const { number } of present) this.dropSegment(number);
       return [{ ...manifest, segments, nextSegment: manifest.nextSegment + 1 }, undefined];
     });
   }
@@ -403,9 +418,11 @@ export class IndexStore {
     return Generation.readSegment(this.storage, number, this.settings.filterFields);
   }
 
-  private putSegment(number: number, { header, parts }: BuiltSegment): void {
-    this.storage.segments.put(segmentKey(number, 0), asBuffer(header));
-    for (const [kind, bytes] of parts) this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
+  private putSegment(number: number, content: SegmentContent): void {
+    const put = (kind: number, bytes: Uint8Array): void => {
+      this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
+    };
+    put(0, buildSegment(number, content, put));
   }
 
   private dropSegment(number: number): void {
@@ -455,53 +472,4 @@ function checkSettings(existing: IndexSettings, wanted: IndexSettings, folder: s
     `the index was built with ${what} ${JSON.stringify(existing[what])}, this run has ${JSON.stringify(wanted[what])}`,
     { place: folder, hint: 'use the same model and options, or index into a new folder' },
   );
-}
-
-function contentOf(
-  documents: readonly { docKey: number; item: IndexableDocument }[],
-  settings: IndexSettings,
-): SegmentContent {
-  const wordNumber = new Map<string, number>();
-  const lexicalRows = documents.map(({ item }) => {
-    const frequencies = new Map<number, number>();
-    for (const word of item.words) {
-      const number = wordNumber.get(word) ?? wordNumber.size;
-      wordNumber.set(word, number);
-      frequencies.set(number, (frequencies.get(number) ?? 0) + 1);
-    }
-    return [...frequencies];
-  });
-  const vectors: ImpactVector[] = documents.map(({ item }) =>
-    quantizeImpacts(item.vector, settings.impactScale),
-  );
-  return {
-    docKeys: Uint32Array.from(documents, ({ docKey }) => docKey),
-    ids: documents.map(({ item }) => item.document.id),
-    impacts: flatten(vectors.map(({ termIds, impacts }) => ({ lists: termIds, values: impacts }))),
-    lexical: flatten(
-      lexicalRows.map((row) => ({
-        lists: row.map(([word]) => word),
-        values: row.map(([, count]) => Math.min(255, count)),
-      })),
-    ),
-    words: [...wordNumber.keys()],
-    lengths: Uint32Array.from(documents, ({ item }) => item.words.length),
-    fields: settings.filterFields.map((field) =>
-      documents.map(({ item }) => fieldValues(field, item.document.metadata)),
-    ),
-  };
-}
-
-function flatten(rows: readonly { lists: ArrayLike<number>; values: ArrayLike<number> }[]): Rows {
-  const offsets = new Uint32Array(rows.length + 1);
-  rows.forEach(({ lists }, i) => {
-    offsets[i + 1] = offsets[i]! + lists.length;
-  });
-  const lists = new Uint32Array(offsets[rows.length]!);
-  const values = new Uint8Array(offsets[rows.length]!);
-  rows.forEach((row, i) => {
-    lists.set(row.lists, offsets[i]!);
-    values.set(row.values, offsets[i]!);
-  });
-  return { offsets, lists, values };
 }

@@ -1,11 +1,10 @@
 import * as flatbuffers from 'flatbuffers';
 import { type BlockMaxima, openBlockMaxima } from './block-maxima.ts';
-import { columnRow, decodeColumn, type FieldValues, type FilterColumn } from './filter-columns.ts';
+import { decodeColumn, type FilterColumn } from './filter-columns.ts';
 import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COPY_BYTES } from './format.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
-import { openPostingLists, type PostingLists, type Rows, rowsOfPostingLists } from './posting-lists.ts';
+import { openPostingLists, type PostingLists, type Rows } from './posting-lists.ts';
 import { unpackSections } from './sections.ts';
-import type { SegmentContent } from './segment-builder.ts';
 import { StringTable } from './string-table.ts';
 import type { FilterField, ImpactVector } from './types.ts';
 
@@ -121,7 +120,8 @@ export class Segment {
     });
   }
 
-  private get forward(): Rows {
+  /** Vectors of all documents, as rows of (termId ascending, impact); views. */
+  get forward(): Rows {
     return this.once(PartKind.Forward, (bytes, place) => {
       const [offsets, terms, values] = unpackSections(bytes, place);
       return {
@@ -158,6 +158,10 @@ export class Segment {
   /** Number of analysed words of each document. */
   get lengths(): Uint32Array {
     return this.documents.lengths;
+  }
+
+  get ids(): StringTable {
+    return this.documents.ids;
   }
 
   id(docId: number): string {
@@ -201,25 +205,15 @@ export class Segment {
     });
   }
 
+  get numBytes(): number {
+    let sum = 0;
+    for (const { numBytes } of this.entries.values()) sum += numBytes;
+    return sum;
+  }
+
   /** Bytes of each part as stored. */
   partBytes(): Map<number, number> {
     return new Map([...this.entries].map(([kind, { numBytes }]) => [kind, numBytes]));
-  }
-
-  /** The whole content back, for merging. */
-  content(): SegmentContent {
-    const numDocs = this.numDocs;
-    const rowsOf = (i: number): FieldValues[] =>
-      Array.from({ length: numDocs }, (_, docId) => columnRow(this.column(i), docId));
-    return {
-      docKeys: this.docKeys,
-      ids: this.documents.ids.toArray(),
-      impacts: this.forward,
-      lexical: rowsOfPostingLists(this.lexical),
-      words: this.words.toArray(),
-      lengths: this.lengths,
-      fields: this.filterFields.map((_, i) => rowsOf(i)),
-    };
   }
 
   /** Reads every part and checks every checksum. @throws WinnowError WINNOW_INDEX_CORRUPT */

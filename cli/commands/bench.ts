@@ -19,6 +19,16 @@ export function registerBench(program: Command): void {
       print(await run(options), json);
     });
   bench
+    .command('build')
+    .description('from sparse vectors to a durable index: segments, upserts, merges, reordering')
+    .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
+    .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/build.ts');
+      print(await run(options), json);
+    });
+  bench
     .command('kernels')
     .description('matrix products against onnxruntime-node')
     .option('--json', 'print one JSON object')
