@@ -126,6 +126,8 @@ export class Searcher {
   private readonly documentWeights: Float32Array;
   private readonly queryWeights: Float32Array;
   private readonly filterCache = new Map<string, Uint8Array>();
+  /** Filter bitmaps less the deleted documents of one generation's view. */
+  private readonly accepted = new WeakMap<SegmentView, Map<string, Uint8Array>>();
   /** Whether the last search went through before its budget ran out. */
   private complete = true;
 
@@ -378,6 +380,13 @@ export class Searcher {
     const matches = compileFilter(filter, generation.manifest.settings.filterFields);
     const key = JSON.stringify(filter);
     return (view) => {
+      let ofView = this.accepted.get(view);
+      if (!ofView || ofView.size >= FILTER_CACHE) {
+        ofView = new Map();
+        this.accepted.set(view, ofView);
+      }
+      const known = ofView.get(key);
+      if (known) return known;
       const cacheKey = `${view.segment.number} ${key}`;
       let bitmap = this.filterCache.get(cacheKey);
       if (!bitmap) {
@@ -386,7 +395,9 @@ export class Searcher {
           this.filterCache.delete(this.filterCache.keys().next().value!);
         this.filterCache.set(cacheKey, bitmap);
       }
-      return intersect(view.live, bitmap);
+      const accepted = intersect(view.live, bitmap)!;
+      ofView.set(key, accepted);
+      return accepted;
     };
   }
 

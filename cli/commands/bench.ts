@@ -8,11 +8,12 @@ export function registerBench(program: Command): void {
     .description('measure kernels, the document encoder and the search engine');
   bench
     .command('engine')
-    .description('exact search over sparse vectors, from token ids to ids and scores')
+    .description('exact, pruned and filtered search over sparse vectors, from token ids to ids and scores')
     .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
     .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
     .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
     .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
+    .option('--peers', 'also measure a plain JavaScript index and zvec (npm install --no-save @zvec/zvec)')
     .option('--json', 'print one JSON object')
     .action(async ({ json, ...options }) => {
       const { run } = await import('../../bench/engine.ts');
