@@ -14,6 +14,7 @@ import type { Filter } from '../query/filter.ts';
 import { type ImpactQuery, impactQuery } from '../query/impact-query.ts';
 import { type ScanOptions, Searcher } from '../query/searcher.ts';
 import { TopK } from '../query/top-k.ts';
+import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { plainJavaScript, zvecHnsw } from './peers.ts';
 import { type BenchVectors, grow, readBenchVectors } from './vectors.ts';
@@ -31,16 +32,11 @@ export interface EngineBenchOptions {
   readonly peers?: boolean;
 }
 
-export interface EngineBenchRow {
+export interface EngineBenchRow extends Latencies {
   /** `exact`, `pruned` with its alpha, `filter` with the share of documents that it keeps, or a peer's name. */
   readonly mode: string;
   readonly backend: string;
   readonly k: number;
-  readonly meanUs: number;
-  readonly p50Us: number;
-  readonly p95Us: number;
-  readonly p99Us: number;
-  readonly qps: number;
   /** Share of the true top k that was returned, over a sample of queries scored by brute force; ties count as equal. */
   readonly recall10: number;
   /** The next three are absent for peers. */
@@ -186,20 +182,6 @@ function sources({ offsets, termIds, impacts }: BenchVectors, from: number, to: 
   });
 }
 
-/** One warm-up pass, then timed ones. @returns microseconds of every timed call, rising */
-function time(n: number, call: (i: number) => unknown, passes: number): Float64Array {
-  for (let i = 0; i < n; i++) call(i);
-  const micros = new Float64Array(n * passes);
-  for (let pass = 0; pass < passes; pass++) {
-    for (let i = 0; i < n; i++) {
-      const started = performance.now();
-      call(i);
-      micros[pass * n + i] = (performance.now() - started) * 1000;
-    }
-  }
-  return micros.sort();
-}
-
 /** The k-th best score of a query and how many documents reach a place among the k. */
 interface Truth {
   readonly query: number;
@@ -257,12 +239,4 @@ function recall(
     for (const score of search(queries[query]!)) if (score >= threshold * (1 - 1e-6)) found++;
   }
   return total === 0 ? 1 : found / total;
-}
-
-/** @param micros rising */
-function latencies(micros: Float64Array) {
-  const mean = micros.reduce((sum, us) => sum + us, 0) / micros.length;
-  const at = (share: number): number =>
-    micros[Math.min(micros.length - 1, Math.floor(share * micros.length))]!;
-  return { meanUs: mean, p50Us: at(0.5), p95Us: at(0.95), p99Us: at(0.99), qps: 1e6 / mean };
 }

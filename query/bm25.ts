@@ -1,5 +1,5 @@
 import type { Generation, SegmentView } from '../indexer/generation.ts';
-import { NOT_DENSE } from '../indexer/posting-lists.ts';
+import { NOT_DENSE, type PostingLists } from '../indexer/posting-lists.ts';
 import type { Segment } from '../indexer/segment.ts';
 import { type Accept, accepts } from './accept.ts';
 import { WINDOW_DOCS } from './exact-scan.ts';
@@ -62,6 +62,9 @@ function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float64Array 
 
 const normCache = new WeakMap<SegmentView, Float64Array>();
 
+/** Scratch, all zero between windows. */
+const scores = new Float64Array(WINDOW_DOCS);
+
 /** Exact BM25 top-k of one segment, windowed like the sparse scan. */
 export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, k: number): RankedDocs {
   const top = new TopK(Math.min(k, view.segment.numDocs));
@@ -74,39 +77,52 @@ export function bm25Scan(view: SegmentView, query: Bm25Query, accept: Accept, k:
     .filter(({ list }) => list >= 0);
   for (const { list } of lists) lexical.verify(list);
   const cursors = lists.map(() => 0);
-  const scores = new Float64Array(WINDOW_DOCS);
   for (let start = 0; start < segment.numDocs; start += WINDOW_DOCS) {
     const end = Math.min(start + WINDOW_DOCS, segment.numDocs);
-    scores.fill(0);
-    lists.forEach(({ list, idf }, i) => {
-      const slot = lexical.denseSlots[list]!;
-      if (slot !== NOT_DENSE) {
-        const column = slot * lexical.columnStride;
-        for (let docId = start; docId < end; docId++) {
-          const tf = lexical.columns[column + docId]!;
-          if (tf > 0) scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
-        }
-        return;
-      }
-      const cell = list * lexical.numChunks + (start >>> 16);
-      const chunkStart = start & ~0xffff;
-      const stop = end - chunkStart;
-      const last = lexical.starts[cell + 1]!;
-      let p = start === chunkStart ? lexical.starts[cell]! : cursors[i]!;
-      for (; p < last && lexical.localIds[p]! < stop; p++) {
-        const docId = chunkStart + lexical.localIds[p]!;
-        const tf = lexical.values[p]!;
-        scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
-      }
-      cursors[i] = p;
-    });
+    for (let i = 0; i < lists.length; i++)
+      cursors[i] = addWords(lexical, lists[i]!, norms, start, end, cursors[i]!);
+    let threshold = top.threshold;
     for (let docId = start; docId < end; docId++) {
       const score = scores[docId - start]!;
-      if (score > 0 && score >= top.threshold && accepts(accept, docId))
-        top.offer(score, ranks[docId]!, docId);
+      if (score === 0) continue;
+      scores[docId - start] = 0;
+      if (score < threshold || !accepts(accept, docId)) continue;
+      top.offer(score, ranks[docId]!, docId);
+      threshold = top.threshold;
     }
   }
   return top.sorted();
+}
+
+/** Adds one word's postings in [start, end) to the scores; returns the posting to continue from in the next window. */
+function addWords(
+  { denseSlots, columnStride, columns, numChunks, starts, localIds, values }: PostingLists,
+  { list, idf }: { readonly list: number; readonly idf: number },
+  norms: Float64Array,
+  start: number,
+  end: number,
+  cursor: number,
+): number {
+  const slot = denseSlots[list]!;
+  if (slot !== NOT_DENSE) {
+    const column = slot * columnStride;
+    for (let docId = start; docId < end; docId++) {
+      const tf = columns[column + docId]!;
+      if (tf > 0) scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+    }
+    return 0;
+  }
+  const cell = list * numChunks + (start >>> 16);
+  const chunkStart = start & ~0xffff;
+  const stop = end - chunkStart;
+  const last = starts[cell + 1]!;
+  let p = start === chunkStart ? starts[cell]! : cursor;
+  for (; p < last && localIds[p]! < stop; p++) {
+    const docId = chunkStart + localIds[p]!;
+    const tf = values[p]!;
+    scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+  }
+  return p;
 }
 
 /** What one word of the query adds to a document's BM25 score. */
