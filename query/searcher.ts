@@ -5,7 +5,7 @@ import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
 import type { StoredRecord } from '../indexer/storage.ts';
 import { type Accept, intersect } from './accept.ts';
-import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.ts';
+import { bm25Query, bm25Search, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
 import { exactForward, forwardIsCheaper, forwardScore, WINDOW_DOCS } from './exact-scan.ts';
 import { explainTokens, type TokenExplanation, wordsByToken } from './explain.ts';
@@ -342,11 +342,16 @@ export class Searcher {
     accept: (view: SegmentView) => Accept,
   ): Located[] {
     const prepared = bm25Query(generation, analyze(query));
+    let threshold = 0;
     return this.perSegment(
       generation,
       k,
       (score) => score,
-      (view) => bm25Scan(view, prepared, accept(view), k),
+      (view) => {
+        const found = bm25Search(view, prepared, accept(view), k, threshold);
+        if (found.count === k) threshold = Math.max(threshold, found.scores[k - 1]!);
+        return found;
+      },
     );
   }
 
