@@ -5,6 +5,7 @@ import { contentOf } from './batch-content.ts';
 import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
 import { Generation } from './generation.ts';
+import { checkLmdbFile } from './lmdb-check.ts';
 import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
 import { mergeContent, reordered, survivors } from './merge.ts';
 import { chooseAll, chooseMerge, type MergeCandidate } from './merge-policy.ts';
@@ -275,8 +276,9 @@ export class IndexStore {
       this.merge(chosen);
   }
 
-  /** Reads every byte of every segment. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  /** Reads every byte of every segment, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
   verify(): void {
+    checkLmdbFile(join(this.path, INDEX_FILE), { deep: true });
     for (const { segment } of this.generation().segments) segment.verify();
   }
 
