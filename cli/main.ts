@@ -7,6 +7,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerEval } from './commands/eval.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerIndex } from './commands/index.ts';
+import { registerInterchange } from './commands/interchange.ts';
 import { registerSearch } from './commands/search.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerStats } from './commands/stats.ts';
@@ -23,6 +24,7 @@ for (const register of [
   registerSearch,
   registerExplain,
   registerServe,
+  registerInterchange,
   registerEval,
   registerStats,
   registerDoctor,

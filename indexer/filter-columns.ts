@@ -151,3 +151,10 @@ export function mergeColumns(
 }
 
 const NO_STRINGS = new StringTable(new Uint8Array(4), new Uint8Array(0), 'no strings');
+
+/** The typed values of one document, as they were stored. */
+export function columnRow(column: FilterColumn, docId: number): FieldValues {
+  const row = column.values.subarray(column.offsets[docId]!, column.offsets[docId + 1]!);
+  const { dictionary } = column;
+  return dictionary ? Array.from(row, (index) => dictionary.get(index)) : Array.from(row);
+}

@@ -22,6 +22,7 @@ export const PartKind = {
   Terms: 5,
   Words: 6,
   Fields: 7,
+  Maxima: 8,
 } as const;
 export type PartKind = (typeof PartKind)[keyof typeof PartKind];
 

@@ -390,3 +390,25 @@ export function forEachInList(
     }
   }
 }
+
+/** Turns lists back into rows; rows come out with rising list numbers. */
+export function rowsOfPostingLists(lists: PostingLists): Rows {
+  const offsets = new Uint32Array(lists.numDocs + 1);
+  for (let list = 0; list < lists.numLists; list++) {
+    forEachInList(lists, list, (docId) => {
+      offsets[docId + 1]!++;
+    });
+  }
+  for (let docId = 0; docId < lists.numDocs; docId++) offsets[docId + 1]! += offsets[docId]!;
+  const rowLists = new Uint32Array(offsets[lists.numDocs]!);
+  const values = new Uint8Array(offsets[lists.numDocs]!);
+  const next = offsets.slice(0, lists.numDocs);
+  for (let list = 0; list < lists.numLists; list++) {
+    forEachInList(lists, list, (docId, value) => {
+      const at = next[docId]!++;
+      rowLists[at] = list;
+      values[at] = value;
+    });
+  }
+  return { offsets, lists: rowLists, values };
+}

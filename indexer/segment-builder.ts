@@ -1,8 +1,9 @@
 import * as flatbuffers from 'flatbuffers';
+import { buildBlockMaxima, MAXIMA_MIN_DOCS } from './block-maxima.ts';
 import { bytesOf, checksum, FORMAT_VERSION, PartKind, viewU16, viewU32 } from './format.ts';
 import { Part } from './generated/part.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
-import { type BuiltLists, buildPostingLists, type Rows } from './posting-lists.ts';
+import { type BuiltLists, buildPostingLists, openPostingLists, type Rows } from './posting-lists.ts';
 import { allocateSections, packSections } from './sections.ts';
 import type { EncodedStrings } from './string-table.ts';
 
@@ -63,7 +64,13 @@ export function buildSegment(
     put(kind, bytes);
   };
   const { terms, numbering } = termsOf(rows);
-  lists(PartKind.Impacts, buildPostingLists(rows, terms.length, numbering));
+  const impacts = buildPostingLists(rows, terms.length, numbering);
+  if (numDocs >= MAXIMA_MIN_DOCS)
+    lists(
+      PartKind.Maxima,
+      buildBlockMaxima(openPostingLists(impacts.bytes, `segment ${number}, part Impacts`)),
+    );
+  lists(PartKind.Impacts, impacts);
   lists(PartKind.Lexical, content.lexical());
   whole(PartKind.Forward, content.forward.bytes);
   whole(

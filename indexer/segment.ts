@@ -1,4 +1,5 @@
 import * as flatbuffers from 'flatbuffers';
+import { type BlockMaxima, openBlockMaxima } from './block-maxima.ts';
 import { decodeColumn, type FilterColumn } from './filter-columns.ts';
 import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COPY_BYTES } from './format.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
@@ -71,6 +72,17 @@ export class Segment {
   /** Sparse posting lists; list i belongs to term `terms[i]`. */
   get impacts(): PostingLists {
     return this.once(PartKind.Impacts, (bytes, place) => this.openLists(PartKind.Impacts, bytes, place));
+  }
+
+  /** Block maxima of {@link impacts}; undefined in a segment too small to keep them. */
+  get maxima(): BlockMaxima | undefined {
+    if (!this.entries.has(PartKind.Maxima)) return undefined;
+    const { impacts } = this;
+    return this.once(PartKind.Maxima, (bytes, place) => {
+      const maxima = openBlockMaxima(bytes, impacts, place, this.checkedLists.get(PartKind.Maxima));
+      this.checkedLists.set(PartKind.Maxima, maxima.checked);
+      return maxima;
+    });
   }
 
   /** Lexical posting lists (value = term frequency); list i belongs to word i of {@link words}. */
@@ -209,6 +221,8 @@ export class Segment {
     for (const lists of [this.impacts, this.lexical]) {
       for (let list = 0; list < lists.numLists; list++) lists.verify(list);
     }
+    const { maxima } = this;
+    if (maxima) for (let list = 0; list < this.impacts.numLists; list++) maxima.verify(list);
     void [this.terms, this.words, this.forward, this.documents, this.columns];
   }
 

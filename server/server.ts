@@ -11,6 +11,8 @@ import {
   DeleteResponse,
   DocumentId,
   ErrorResponse,
+  ExplainRequest,
+  ExplainResponse,
   HealthResponse,
   SearchRequest,
   SearchResponse,
@@ -59,6 +61,12 @@ export async function createServer(
       const { query, filter, ...rest } = request.body;
       return engine.search(query, { ...rest, ...(filter ? { filter: filter as Filter } : {}) });
     },
+  );
+
+  app.post(
+    '/explain',
+    { schema: { body: ExplainRequest, response: { 200: ExplainResponse, ...failures } } },
+    (request) => engine.explain(request.body.query, request.body.id),
   );
 
   app.post('/documents', { schema: { response: { 200: AddResponse, ...failures } } }, (request, reply) => {

@@ -166,7 +166,9 @@ struct function {
   napi_callback callback;
 };
 napi_value search_exact_call(napi_env env, napi_callback_info info); // search.c
-static const struct function FUNCTIONS[] = {{"searchExact", search_exact_call}, {NULL, NULL}};
+napi_value search_pruned_call(napi_env env, napi_callback_info info);
+static const struct function FUNCTIONS[] = {
+    {"searchExact", search_exact_call}, {"searchPruned", search_pruned_call}, {NULL, NULL}};
 
 NAPI_MODULE_INIT() {
   napi_value value;

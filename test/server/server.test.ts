@@ -57,6 +57,27 @@ test('documents come in as NDJSON, are found, fetched and deleted', async () => 
   const [hit] = found.body.hits as { id: string; explanation: { token: string; origin: string }[] }[];
   assert.is(hit!.id, 'sky');
   assert.is(hit!.explanation.find(({ token }) => token === 'blue')!.origin, 'text');
+  const explained = await call('POST', '/explain', { query: 'driving cars', id: 'car' });
+  assert.is(explained.body.rank, 1);
+  assert.is((await call('POST', '/explain', { query: 'driving cars', id: 'none' })).status, 404);
+  const counted = await call('POST', '/search', {
+    query: 'sky automobile',
+    facets: ['year'],
+    sort: { field: 'year', order: 'desc' },
+  });
+  assert.equal(
+    (counted.body.hits as { id: string }[]).map(({ id }) => id),
+    ['car', 'sky'],
+  );
+  assert.equal(counted.body.facets, {
+    year: [
+      { value: 1871, count: 1 },
+      { value: 1886, count: 1 },
+    ],
+  });
+  const undeclared = await call('POST', '/search', { query: 'sky', facets: ['colour'] });
+  assert.is(undeclared.status, 400);
+  assert.is(undeclared.body.code, 'WINNOW_FILTER_FIELD');
   const filtered = await call('POST', '/search', { query: 'sky engine', filter: { year: { gt: 1880 } } });
   assert.equal(
     (filtered.body.hits as { id: string }[]).map(({ id }) => id),
@@ -154,7 +175,13 @@ test('additions that come at once are all indexed, and searches go on between th
 
 test('the OpenAPI description lists the routes', async () => {
   const { body } = await call('GET', '/openapi.json');
-  assert.equal(Object.keys(body.paths as object), ['/search', '/documents', '/documents/{id}', '/health']);
+  assert.equal(Object.keys(body.paths as object), [
+    '/search',
+    '/explain',
+    '/documents',
+    '/documents/{id}',
+    '/health',
+  ]);
 });
 
 test.run();

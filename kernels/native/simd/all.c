@@ -18,6 +18,6 @@ const struct kernels JOIN(kernels, VARIANT) = {
     ENTRY(collect_above), ENTRY(gemm_f32),        ENTRY(attention),     ENTRY(gemm_n16),
     ENTRY(gemm_block4),   ENTRY(gemm_block4_f32), ENTRY(head_backward), ENTRY(head_argmax_int8),
     ENTRY(head_argmax_f32), ENTRY(score_pairs_int8), ENTRY(gemv_thresholded),
-    ENTRY(search_exact),
+    ENTRY(search_exact),  ENTRY(search_pruned),
 };
 #endif
