@@ -25,7 +25,7 @@ const BLOCKS = 1 << (SUPERBLOCK_BITS - BLOCK_BITS);
 /** A list without summary is so short that its postings are their own summary. */
 const NO_SUMMARY = 0xffff;
 /** Segments with fewer documents keep no maxima: scanning all of them is faster (bench/engine.ts). */
-export const MAXIMA_MIN_DOCS = 16_384;
+export const MAXIMA_MIN_DOCS = 65_536;
 /** A sparse list is summarised from this many postings on, and this many a chunk. */
 const SUMMARY_MIN_POSTINGS = 256;
 const SUMMARY_MIN_PER_CHUNK = 32;
