@@ -125,7 +125,11 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
   }
 }
 
-function sources({ offsets, termIds, impacts }: BenchVectors, from: number, to: number): IndexableSource[] {
+export function sources(
+  { offsets, termIds, impacts }: BenchVectors,
+  from: number,
+  to: number,
+): IndexableSource[] {
   return Array.from({ length: to - from }, (_, i) => {
     const id = String(from + i);
     const [start, end] = [offsets[from + i]!, offsets[from + i + 1]!];
