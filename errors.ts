@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   WINNOW_INDEX_MISMATCH: { status: 409, summary: 'the index was built with another model or setting' },
   WINNOW_INDEX_READ_ONLY: { status: 409, summary: 'a write was asked of an index opened for reading' },
   WINNOW_INDEX_CLOSED: { status: 409, summary: 'the index was closed before this call' },
+  WINNOW_MERGE: { status: 500, summary: 'a merge of segments failed; the index is as it was before it' },
   WINNOW_STORAGE: { status: 507, summary: 'the disk or the file system refused a write' },
   WINNOW_MODEL_NOT_FOUND: { status: 404, summary: 'no model of that name or at that path' },
   WINNOW_MODEL_INVALID: { status: 400, summary: 'a model file is damaged or not of a supported shape' },

@@ -112,7 +112,7 @@ async function writeSegments(folder: string, vectors: BenchVectors): Promise<Spe
             Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
           );
         };
-        put(0, buildSegment(number, contentOf(items, SETTINGS), put));
+        put(0, buildSegment(contentOf(items, SETTINGS), put)(number));
       });
     });
     add(spent, once);

@@ -161,7 +161,11 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
 /** A number that has nothing to do with the document's place or content. */
 const shareOf = (document: number): number => (Math.imul(document + 1, 0x9e3779b1) >>> 8) % SHARES;
 
-function sources({ offsets, termIds, impacts }: BenchVectors, from: number, to: number): IndexableSource[] {
+export function sources(
+  { offsets, termIds, impacts }: BenchVectors,
+  from: number,
+  to: number,
+): IndexableSource[] {
   return Array.from({ length: to - from }, (_, i) => {
     const id = String(from + i);
     const [start, end] = [offsets[from + i]!, offsets[from + i + 1]!];

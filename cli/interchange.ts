@@ -106,6 +106,7 @@ export async function importVectors(
     if (batch.length === BATCH) flush();
   }
   flush();
+  await engine.store.merged();
   return { documents, unknownTerms };
 }
 

@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
+import { BackgroundMerge } from './background-merge.ts';
 import { contentOf } from './batch-content.ts';
 import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
 import { Generation } from './generation.ts';
+import { checkLmdbFile } from './lmdb-check.ts';
 import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
-import { mergeContent, reordered, survivors } from './merge.ts';
-import { chooseAll, chooseMerge, type MergeCandidate } from './merge-policy.ts';
+import { SegmentMerge } from './merge.ts';
+import { chooseAll, chooseMerge, MERGE_FACTOR, type MergeCandidate } from './merge-policy.ts';
+import { ownsRecord, putRecord, removeLeftovers, removeRecord, segmentsInMerges } from './merge-records.ts';
 import { unsealed } from './segment.ts';
-import { buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
+import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
 import {
   guard,
   INDEX_FILE,
@@ -36,9 +39,20 @@ export const REFRESH_MS = 20;
 /** A merge that makes a segment of at least so many documents also puts similar ones next to each other. */
 export const REORDER_FROM = 65_536;
 
+/** Merges of at most so many bytes take some 20 ms, less than starting a thread, and are done in place. */
+export const INLINE_MERGE_BYTES = 4 * 1024 * 1024;
+
+/** With more segments than this a write waits for its merges: each segment makes searches dearer. */
+const MAX_WAITING_SEGMENTS = 128;
+
 export interface OpenOptions {
   /** Size of merged segments, in documents, from which they are reordered; Infinity = never. Default {@link REORDER_FROM}. */
   readonly reorderFrom?: number;
+  /**
+   * `background` (default): {@link IndexStore.mergeIfNeeded} leaves merges of more than {@link INLINE_MERGE_BYTES} to a
+   * worker thread. `inline`: it does them itself before it returns.
+   */
+  readonly merges?: 'background' | 'inline';
   /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
   readonly readOnly?: boolean;
 }
@@ -64,10 +78,15 @@ export class IndexStore {
   private freshUntil = 0;
 
   private readonly reorderFrom: number;
+  private readonly background: BackgroundMerge | undefined;
 
-  private constructor(storage: Storage, { readOnly = false, reorderFrom = REORDER_FROM }: OpenOptions) {
+  private constructor(
+    storage: Storage,
+    { readOnly = false, reorderFrom = REORDER_FROM, merges = 'background' }: OpenOptions,
+  ) {
     this.storage = storage;
     this.reorderFrom = reorderFrom;
+    this.background = merges === 'background' ? new BackgroundMerge(storage.path, reorderFrom) : undefined;
     this.path = storage.path;
     this.readOnly = readOnly;
     try {
@@ -260,23 +279,64 @@ export class IndexStore {
     });
   }
 
-  /** Merges all segments into one (or as few as the largest size of a segment allows) and drops deleted documents. */
+  /**
+   * Merges all segments into one (or as few as the largest size of a segment allows) and drops deleted documents, before
+   * it returns. Segments that a thread or another process is merging are left to it.
+   */
   optimize(): void {
     for (const run of chooseAll(this.candidates())) this.merge(run);
   }
 
-  /** Merges while the policy asks for it; called after writes. */
+  /**
+   * Merges while the policy asks for it; called after writes. Large merges go to a worker thread, one at a time: wait
+   * for them with {@link merged}. A merge that fails there is tried again after half a minute.
+   */
   mergeIfNeeded(): void {
-    for (
-      let chosen = chooseMerge(this.candidates());
-      chosen.length > 0;
-      chosen = chooseMerge(this.candidates())
-    )
-      this.merge(chosen);
+    for (;;) {
+      const all = this.candidates();
+      const late = all.length > MAX_WAITING_SEGMENTS;
+      const { background } = this;
+      const inPlace = !background || background.unavailable || late;
+      // While a thread works on large segments the small ones still go on.
+      const able = inPlace || background.ready ? all : all.filter(isSmall);
+      const chosen = chooseMerge(able);
+      if (chosen.length === 0) return;
+      if (inPlace || sizeOf(chosen) <= INLINE_MERGE_BYTES) {
+        this.merge(chosen);
+      } else {
+        background.start(
+          chosen.map(({ number }) => number),
+          () => this.afterBackgroundMerge(),
+        );
+      }
+    }
   }
 
-  /** Reads every byte of every segment. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  /**
+   * Waits until no merge is under way or due.
+   *
+   * @throws WinnowError why the last merge failed; the index is as it was before it
+   */
+  async merged(): Promise<void> {
+    while (this.background?.busy) await this.background.finished();
+    const failure = this.background?.lastError;
+    if (failure) throw failure;
+  }
+
+  /** Why the last merge in the background failed; undefined when it did not. */
+  get mergeError(): WinnowError | undefined {
+    return this.background?.lastError;
+  }
+
+  private afterBackgroundMerge(): void {
+    if (this.closed) return;
+    this.freshUntil = 0;
+    if (!this.background?.lastError) this.mergeIfNeeded();
+  }
+
+  /** Reads every byte of every segment, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
   verify(): void {
+    checkLmdbFile(join(this.path, INDEX_FILE), { deep: true });
     for (const { segment } of this.generation().segments) segment.verify();
   }
 
@@ -299,6 +359,7 @@ export class IndexStore {
       deleted: manifest.segments.reduce((sum, { numDeleted }) => sum + numDeleted, 0),
       sources: this.storage.sources.getCount(),
       segments: manifest.segments.length,
+      merging: manifest.segments.length - this.candidates().length,
       postings: generation.segments.reduce((sum, { segment }) => sum + segment.numPostings, 0),
       bytes,
       settings: manifest.settings,
@@ -308,43 +369,110 @@ export class IndexStore {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    await this.background?.cancel();
     this.current.release();
     await this.storage.root.close();
   }
 
+  /** The segments that are free to be merged. */
   private candidates(): MergeCandidate[] {
     const { manifest, segments } = this.generation();
-    return manifest.segments.map((ref, i) => ({ ...ref, numBytes: segments[i]!.segment.numBytes }));
+    const taken = guard(this.path, () => segmentsInMerges(this.storage));
+    return manifest.segments
+      .map((ref, i) => ({ ...ref, numBytes: segments[i]!.segment.numBytes }))
+      .filter(({ number }) => !taken.has(number) && !this.background?.segments.has(number));
+  }
+
+  private merge(candidates: readonly MergeCandidate[]): void {
+    const numbers = candidates.map(({ number }) => number);
+    if (sizeOf(candidates) > INLINE_MERGE_BYTES) this.mergeSegments(numbers);
+    else this.mergeSmall(numbers);
+  }
+
+  /** Builds the merged segment in memory and stores it in the transaction that swaps it in. */
+  private mergeSmall(numbers: readonly number[]): void {
+    const merged = new SegmentMerge(this.generation(), numbers, this.reorderFrom);
+    const parts: [PartKind, Uint8Array][] = [];
+    const header = merged.build((kind, bytes) => parts.push([kind, bytes]));
+    this.write((manifest, deletions) => {
+      removeLeftovers(this.storage);
+      const taken = segmentsInMerges(this.storage);
+      if (numbers.some((number) => taken.has(number))) return [manifest, undefined];
+      if (!numbers.every((wanted) => manifest.segments.some(({ number }) => number === wanted)))
+        return [manifest, undefined]; // another writer merged or emptied them first
+      const output = manifest.nextSegment;
+      for (const [kind, bytes] of parts) this.putPart(output, kind, bytes);
+      const next = this.replaceSegments(manifest, merged, output, header, deletions);
+      return [{ ...next, nextSegment: output + 1 }, undefined];
+    });
   }
 
   /**
-   * Builds the merged segment outside the write lock and swaps it in; deletes that came meanwhile are carried over.
+   * Merges segments of any size: stores each part in a transaction of its own as soon as it is made, so that memory is
+   * one part's beside the vectors', and other writers wait for one part at most. Nobody sees the parts before the last
+   * transaction swaps them in; what a killed merge leaves behind, the next writer removes.
+   *
+   * @param stopped asked now and then: true breaks the merge off and removes what it stored
    */
-  private merge(refs: readonly SegmentRef[]): void {
-    const numbers = new Set(refs.map(({ number }) => number));
-    const generation = this.generation();
-    const inputs = generation.segments.filter(({ segment }) => numbers.has(segment.number));
-    const { filterFields } = this.settings;
-    const kept = survivors(inputs);
-    const origins = kept.docIds.length >= this.reorderFrom ? reordered(inputs, kept) : kept;
-    const content = mergeContent(inputs, origins, filterFields);
-    this.write((manifest, deletions) => {
-      const present = manifest.segments.filter(({ number }) => numbers.has(number));
-      if (present.length !== numbers.size) return [manifest, undefined]; // another writer merged them first
-      const segments = manifest.segments.filter(({ number }) => !numbers.has(number));
-      if (content.docKeys.length > 0) {
-        const number = manifest.nextSegment;
-        const deletedMeanwhile = content.docKeys.filter(
-          (docKey) => this.storage.documents.get(docKey) === undefined,
-        );
-        for (const docKey of deletedMeanwhile) deletions.add(docKey);
-        this.putSegment(number, content);
-        segments.push({ number, numDocs: content.docKeys.length, numDeleted: 0 });
-      }
-      // After the parts of the new segment: they are made from these.
-      for (const { number } of present) this.dropSegment(number);
-      return [{ ...manifest, segments, nextSegment: manifest.nextSegment + 1 }, undefined];
+  mergeSegments(numbers: readonly number[], stopped: () => boolean = () => false): void {
+    const output = this.write((manifest) => {
+      removeLeftovers(this.storage);
+      const taken = segmentsInMerges(this.storage);
+      const free = numbers.every(
+        (wanted) => !taken.has(wanted) && manifest.segments.some(({ number }) => number === wanted),
+      );
+      if (!free) return [manifest, undefined];
+      putRecord(this.storage, manifest.nextSegment, numbers);
+      return [{ ...manifest, nextSegment: manifest.nextSegment + 1 }, manifest.nextSegment];
     });
+    if (output === undefined) return;
+    const generation = this.generation().use();
+    try {
+      const checkpoint = (): void => {
+        if (stopped()) throw new MergeStopped();
+      };
+      const merged = new SegmentMerge(generation, numbers, this.reorderFrom, checkpoint);
+      const header = merged.build((kind, bytes) => {
+        checkpoint();
+        guard(this.path, () => this.storage.root.transactionSync(() => this.putPart(output, kind, bytes)));
+      });
+      checkpoint();
+      this.write((manifest, deletions) => {
+        if (!ownsRecord(this.storage, output)) return [manifest, undefined]; // taken for dead, and cleaned up
+        removeRecord(this.storage, output, { parts: false });
+        return [this.replaceSegments(manifest, merged, output, header, deletions), undefined];
+      });
+    } catch (error) {
+      this.write((manifest) => {
+        removeRecord(this.storage, output, { parts: true });
+        return [manifest, undefined];
+      });
+      if (!(error instanceof MergeStopped)) throw error;
+    } finally {
+      generation.release();
+    }
+  }
+
+  /** Inside a write transaction: swaps a merged segment in for its inputs, less what was deleted meanwhile. */
+  private replaceSegments(
+    manifest: Manifest,
+    merged: SegmentMerge,
+    output: number,
+    header: SegmentHeaderMaker,
+    deletions: Set<number>,
+  ): Manifest {
+    const inputs = new Set(merged.numbers);
+    const stay = manifest.segments.filter(({ number }) => !inputs.has(number));
+    const present = manifest.segments.filter(({ number }) => inputs.has(number));
+    const tombstones = new Map(present.map((ref) => [ref.number, this.tombstonesOf(ref)]));
+    for (const docKey of merged.deletedSince(tombstones)) deletions.add(docKey);
+    for (const { number } of present) this.dropSegment(number);
+    if (merged.numDocs === 0) return { ...manifest, segments: stay };
+    this.putPart(output, 0, header(output));
+    return {
+      ...manifest,
+      segments: [...stay, { number: output, numDocs: merged.numDocs, numDeleted: 0 }],
+    };
   }
 
   /**
@@ -396,11 +524,7 @@ export class IndexStore {
         kept.push(ref);
         continue;
       }
-      const place = `${this.path}, tombstones of segment ${ref.number}`;
-      const stored = this.storage.tombstones.get(ref.number);
-      const bitmap = stored
-        ? Uint8Array.from(unsealed(stored, place))
-        : new Uint8Array(Math.ceil(ref.numDocs / 8));
+      const bitmap = this.tombstonesOf(ref);
       for (const docId of hits) bitmap[docId >> 3]! |= 1 << (docId & 7);
       const numDeleted = ref.numDeleted + hits.length;
       if (numDeleted === ref.numDocs) {
@@ -413,16 +537,25 @@ export class IndexStore {
     return kept;
   }
 
+  /** Inside a write transaction: the bitmap of a segment's deleted documents (a copy). */
+  private tombstonesOf({ number, numDocs }: SegmentRef): Uint8Array {
+    const stored = this.storage.tombstones.get(number);
+    if (!stored) return new Uint8Array(Math.ceil(numDocs / 8));
+    return Uint8Array.from(unsealed(stored, `${this.path}, tombstones of segment ${number}`));
+  }
+
   /** A segment that this process has not seen yet: written by another process, or a moment ago in this transaction. */
   private segmentInTransaction(number: number) {
     return Generation.readSegment(this.storage, number, this.settings.filterFields);
   }
 
   private putSegment(number: number, content: SegmentContent): void {
-    const put = (kind: number, bytes: Uint8Array): void => {
-      this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
-    };
-    put(0, buildSegment(number, content, put));
+    const header = buildSegment(content, (kind, bytes) => this.putPart(number, kind, bytes));
+    this.putPart(number, 0, header(number));
+  }
+
+  private putPart(number: number, kind: number, bytes: Uint8Array): void {
+    this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
   }
 
   private dropSegment(number: number): void {
@@ -442,6 +575,14 @@ export class IndexStore {
       throw new WinnowError('WINNOW_INDEX_CLOSED', 'the index was closed', { place: this.path });
   }
 }
+
+/** A merge was told to stop. */
+class MergeStopped extends Error {}
+
+const sizeOf = (candidates: readonly MergeCandidate[]): number =>
+  candidates.reduce((sum, { numBytes }) => sum + numBytes, 0);
+
+const isSmall = ({ numBytes }: MergeCandidate): boolean => numBytes <= INLINE_MERGE_BYTES / MERGE_FACTOR;
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 

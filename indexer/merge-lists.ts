@@ -22,13 +22,20 @@ export function usedLists(lists: PostingLists, docIds: Uint32Array): Uint8Array 
 /**
  * Joins posting lists list by list, so that memory is the result and one list, not all postings as rows.
  *
+ * @param checkpoint called now and then; may throw to break the merge off
  * @throws WinnowError WINNOW_INDEX_CORRUPT when a list's checksum is wrong
  */
-export function mergeLists(inputs: readonly ListsInput[], numLists: number, numDocs: number): BuiltLists {
+export function mergeLists(
+  inputs: readonly ListsInput[],
+  numLists: number,
+  numDocs: number,
+  checkpoint: () => void,
+): BuiltLists {
   const numChunks = chunksOf(numDocs);
   const counts = new Uint32Array(numLists * numChunks + 1);
   const found = { docIds: new Uint32Array(numDocs), values: new Uint8Array(numDocs) };
   forEachMerged(inputs, numLists, found, (list, count) => {
+    if ((list & 1023) === 0) checkpoint();
     const cell = list * numChunks;
     for (let i = 0; i < count; i++) counts[cell + (found.docIds[i]! >> CHUNK_BITS)]!++;
   });
@@ -36,6 +43,7 @@ export function mergeLists(inputs: readonly ListsInput[], numLists: number, numD
   const { starts, denseSlots, localIds, values, columns, columnStride } = draft;
   const packed = numDocs <= 1 << 24 ? new Uint32Array(numDocs) : new Float64Array(numDocs);
   forEachMerged(inputs, numLists, found, (list, count, rising) => {
+    if ((list & 1023) === 0) checkpoint();
     const slot = denseSlots[list]!;
     if (slot !== NOT_DENSE) {
       const column = slot * columnStride;

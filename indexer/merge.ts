@@ -1,23 +1,90 @@
 import { mergeColumns, type Origins } from './filter-columns.ts';
+import type { PartKind } from './format.ts';
+import type { Generation } from './generation.ts';
 import { mergeLists, usedLists } from './merge-lists.ts';
 import { DROPPED, MergeQueue, mergeStrings } from './merge-strings.ts';
 import { reorderDocuments } from './reorder.ts';
 import type { Segment } from './segment.ts';
-import { allocateForward, type SegmentContent } from './segment-builder.ts';
+import {
+  allocateForward,
+  buildSegment,
+  type SegmentContent,
+  type SegmentHeaderMaker,
+} from './segment-builder.ts';
 import { StringCollector } from './string-table.ts';
 import type { FilterField } from './types.ts';
 
 /** A segment to merge and which of its documents to keep (bit set = keep; undefined = all). */
-export interface MergeInput {
+interface MergeInput {
   readonly segment: Segment;
   readonly live: Uint8Array | undefined;
 }
 
+const isSet = (bitmap: Uint8Array, docId: number): boolean =>
+  ((bitmap[docId >> 3]! >> (docId & 7)) & 1) === 1;
+
 export const isLive = (live: Uint8Array | undefined, docId: number): boolean =>
-  live === undefined || ((live[docId >> 3]! >> (docId & 7)) & 1) === 1;
+  live === undefined || isSet(live, docId);
+
+/** A merge of some segments of a generation: decides which documents stay and in which order, and builds the result. */
+export class SegmentMerge {
+  readonly numbers: readonly number[];
+  private readonly inputs: readonly MergeInput[];
+  private readonly origins: Origins;
+  private readonly filterFields: readonly FilterField[];
+  private readonly checkpoint: () => void;
+
+  /**
+   * @param reorderFrom size of the result, in documents, from which similar documents are put next to each other
+   * @param checkpoint called now and then; may throw to break the merge off
+   */
+  constructor(
+    generation: Generation,
+    numbers: readonly number[],
+    reorderFrom: number,
+    checkpoint: () => void = () => {},
+  ) {
+    const wanted = new Set(numbers);
+    this.numbers = numbers;
+    this.inputs = generation.segments.filter(({ segment }) => wanted.has(segment.number));
+    this.filterFields = generation.manifest.settings.filterFields;
+    this.checkpoint = checkpoint;
+    const origins = survivors(this.inputs);
+    this.origins =
+      origins.docIds.length >= reorderFrom ? reordered(this.inputs, origins, checkpoint) : origins;
+  }
+
+  /** Documents of the result. */
+  get numDocs(): number {
+    return this.origins.docIds.length;
+  }
+
+  /** @param put as in {@link buildSegment}; nothing is put when no document stays */
+  build(put: (kind: PartKind, bytes: Uint8Array) => void): SegmentHeaderMaker {
+    if (this.numDocs === 0) return () => new Uint8Array(0);
+    return buildSegment(mergeContent(this.inputs, this.origins, this.filterFields, this.checkpoint), put);
+  }
+
+  /**
+   * Keys of documents of the result that were deleted since the merge began.
+   *
+   * @param tombstones by segment, as they are now; an input that is missing was emptied
+   */
+  deletedSince(tombstones: ReadonlyMap<number, Uint8Array>): number[] {
+    const docKeys: number[] = [];
+    for (const { segment, live } of this.inputs) {
+      const now = tombstones.get(segment.number);
+      for (let docId = 0; docId < segment.numDocs; docId++) {
+        const deleted = now === undefined || isSet(now, docId);
+        if (deleted && isLive(live, docId)) docKeys.push(segment.docKeys[docId]!);
+      }
+    }
+    return docKeys;
+  }
+}
 
 /** The documents that stay, segment by segment in docId order. */
-export function survivors(inputs: readonly MergeInput[]): Origins {
+function survivors(inputs: readonly MergeInput[]): Origins {
   const total = inputs.reduce((sum, { segment }) => sum + segment.numDocs, 0);
   const origins = { inputs: new Uint16Array(total), docIds: new Uint32Array(total) };
   let count = 0;
@@ -32,9 +99,9 @@ export function survivors(inputs: readonly MergeInput[]): Origins {
 }
 
 /** The same documents with similar ones next to each other. */
-export function reordered(inputs: readonly MergeInput[], origins: Origins): Origins {
+function reordered(inputs: readonly MergeInput[], origins: Origins, checkpoint: () => void): Origins {
   const segments = inputs.map(({ segment }) => segment);
-  return inOrder(origins, reorderDocuments(gatherForward(segments, origins).rows));
+  return inOrder(origins, reorderDocuments(gatherForward(segments, origins).rows, checkpoint));
 }
 
 /** Puts documents into another order: `order[newDocId]` is an index into `origins`. */
@@ -52,10 +119,11 @@ function inOrder(origins: Origins, order: Uint32Array): Origins {
  *
  * Everything goes from typed array to typed array: memory is that of the result, plus some bytes a document and a word.
  */
-export function mergeContent(
+function mergeContent(
   inputs: readonly MergeInput[],
   origins: Origins,
   filterFields: readonly FilterField[],
+  checkpoint: () => void,
 ): SegmentContent {
   const numDocs = origins.docIds.length;
   const segments = inputs.map(({ segment }) => segment);
@@ -92,6 +160,7 @@ export function mergeContent(
         })),
         words.count,
         numDocs,
+        checkpoint,
       ),
     words: words.encoded,
     fields: filterFields.flatMap((field, i) =>

@@ -22,12 +22,13 @@ const SETTLED_SHARE = 0.002;
  * Deterministic. Memory: some 3 bytes a term kept and 16 bytes a document beside `rows`.
  *
  * @param rows vectors: (term, impact) by document
+ * @param checkpoint called now and then; may throw to break the work off
  * @returns `order[newDocId]` is the old docId
  */
-export function reorderDocuments(rows: Rows): Uint32Array {
+export function reorderDocuments(rows: Rows, checkpoint: () => void = () => {}): Uint32Array {
   const numDocs = rows.offsets.length - 1;
   const order = Uint32Array.from({ length: numDocs }, (_, docId) => docId);
-  if (numDocs > LEAF_DOCUMENTS) new Bisection(strongestTerms(rows), order).run(0, numDocs);
+  if (numDocs > LEAF_DOCUMENTS) new Bisection(strongestTerms(rows), order, checkpoint).run(0, numDocs);
   return order;
 }
 
@@ -95,10 +96,12 @@ class Bisection {
   private readonly savings = new Float32Array(1 << 16);
   private readonly madeIn = new Uint32Array(1 << 16);
   private round = 0;
+  private readonly checkpoint: () => void;
   private readonly gains: Float32Array;
   private readonly sorted: Float32Array;
 
-  constructor({ offsets, terms }: TermSets, order: Uint32Array) {
+  constructor({ offsets, terms }: TermSets, order: Uint32Array, checkpoint: () => void) {
+    this.checkpoint = checkpoint;
     this.offsets = offsets;
     this.terms = terms;
     this.order = order;
@@ -114,6 +117,7 @@ class Bisection {
     this.count(this.right, middle, to, 1);
     const settled = Math.floor((to - from) * SETTLED_SHARE);
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      this.checkpoint();
       this.computeGains(from, middle, this.left, this.right, middle - from, to - middle);
       this.computeGains(middle, to, this.right, this.left, to - middle, middle - from);
       if (this.exchange(from, middle, to, round) <= settled) break;

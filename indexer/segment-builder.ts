@@ -40,17 +40,19 @@ export function allocateForward(
   };
 }
 
+/** Makes the header of a segment under the number that it was given. */
+export type SegmentHeaderMaker = (number: number) => Uint8Array;
+
 /**
  * Lays out a segment, part by part.
  *
  * @param put stores a part; it is not used again, so that one part at a time is in memory beside the content
- * @returns the header, to be stored last
+ * @returns makes the header, to be stored last
  */
 export function buildSegment(
-  number: number,
   content: SegmentContent,
   put: (kind: PartKind, bytes: Uint8Array) => void,
-): Uint8Array {
+): SegmentHeaderMaker {
   const { docKeys, lengths } = content;
   const { rows } = content.forward;
   const numDocs = docKeys.length;
@@ -66,10 +68,7 @@ export function buildSegment(
   const { terms, numbering } = termsOf(rows);
   const impacts = buildPostingLists(rows, terms.length, numbering);
   if (numDocs >= MAXIMA_MIN_DOCS)
-    lists(
-      PartKind.Maxima,
-      buildBlockMaxima(openPostingLists(impacts.bytes, `segment ${number}, part Impacts`)),
-    );
+    lists(PartKind.Maxima, buildBlockMaxima(openPostingLists(impacts.bytes, 'new segment, part Impacts')));
   lists(PartKind.Impacts, impacts);
   lists(PartKind.Lexical, content.lexical());
   whole(PartKind.Forward, content.forward.bytes);
@@ -87,32 +86,35 @@ export function buildSegment(
   whole(PartKind.Words, packSections(content.words));
   whole(PartKind.Fields, packSections(content.fields));
 
-  const builder = new flatbuffers.Builder(1024);
-  const partOffsets = written.map(([kind, numBytes, directoryBytes, crc]) =>
-    Part.createPart(
-      builder,
-      kind,
-      BigInt(numBytes),
-      BigInt(directoryBytes),
-      directoryBytes > 0 ? crc : 0,
-      directoryBytes > 0 ? 0 : crc,
-    ),
-  );
-  const parts = SegmentHeader.createPartsVector(builder, partOffsets);
   let sumLengths = 0;
   for (let docId = 0; docId < numDocs; docId++) sumLengths += lengths[docId]!;
-  builder.finish(
-    SegmentHeader.createSegmentHeader(
-      builder,
-      FORMAT_VERSION,
-      number,
-      numDocs,
-      BigInt(rows.lists.length),
-      BigInt(sumLengths),
-      parts,
-    ),
-  );
-  return sealed(builder.asUint8Array());
+  const numPostings = rows.lists.length;
+  return (number) => {
+    const builder = new flatbuffers.Builder(1024);
+    const partOffsets = written.map(([kind, numBytes, directoryBytes, crc]) =>
+      Part.createPart(
+        builder,
+        kind,
+        BigInt(numBytes),
+        BigInt(directoryBytes),
+        directoryBytes > 0 ? crc : 0,
+        directoryBytes > 0 ? 0 : crc,
+      ),
+    );
+    const parts = SegmentHeader.createPartsVector(builder, partOffsets);
+    builder.finish(
+      SegmentHeader.createSegmentHeader(
+        builder,
+        FORMAT_VERSION,
+        number,
+        numDocs,
+        BigInt(numPostings),
+        BigInt(sumLengths),
+        parts,
+      ),
+    );
+    return sealed(builder.asUint8Array());
+  };
 }
 
 /** The terms that occur, rising, and the list number of each. */

@@ -50,6 +50,16 @@ export function registerBench(program: Command): void {
       print(await run(options), json);
     });
   bench
+    .command('merge')
+    .description('searches with and without a merge in the background')
+    .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
+    .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/merge.ts');
+      print(await run(options), json);
+    });
+  bench
     .command('kernels')
     .description('matrix products against onnxruntime-node')
     .option('--json', 'print one JSON object')

@@ -1,0 +1,26 @@
+// Thread that merges segments of an index beside the searches of the thread that opened it (background-merge.ts).
+import { parentPort, workerData } from 'node:worker_threads';
+import { WinnowError } from '../errors.ts';
+import type { MergeAnswer, MergeTask } from './background-merge.ts';
+import { IndexStore } from './index-store.ts';
+
+const { folder, segments, reorderFrom, stop } = workerData as MergeTask;
+parentPort?.postMessage(await merge());
+
+async function merge(): Promise<MergeAnswer> {
+  let store: IndexStore | undefined;
+  try {
+    store = IndexStore.open(folder, { reorderFrom, merges: 'inline' });
+    store.mergeSegments(segments, () => Atomics.load(stop, 0) !== 0);
+    return {};
+  } catch (cause) {
+    const error =
+      cause instanceof WinnowError
+        ? cause
+        : new WinnowError('WINNOW_MERGE', `the merge failed: ${(cause as Error).message}`, { place: folder });
+    const { code, message, place, hint } = error;
+    return { error: { code, message, ...(place ? { place } : {}), ...(hint ? { hint } : {}) } };
+  } finally {
+    await store?.close();
+  }
+}
