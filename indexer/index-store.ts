@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
 import { BackgroundMerge } from './background-merge.ts';
@@ -7,10 +7,17 @@ import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
 import { Generation } from './generation.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
-import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
+import { decodeManifest, encodeManifest, type Manifest, REPLACED, type SegmentRef } from './manifest.ts';
 import { SegmentMerge } from './merge.ts';
 import { chooseAll, chooseMerge, MERGE_FACTOR, type MergeCandidate } from './merge-policy.ts';
-import { ownsRecord, putRecord, removeLeftovers, removeRecord, segmentsInMerges } from './merge-records.ts';
+import {
+  mergeRecords,
+  ownsRecord,
+  putRecord,
+  removeLeftovers,
+  removeRecord,
+  segmentsInMerges,
+} from './merge-records.ts';
 import { unsealed } from './segment.ts';
 import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
 import {
@@ -21,6 +28,7 @@ import {
   type StoredRecord,
   type StoredSource,
   segmentKey,
+  storageError,
 } from './storage.ts';
 import type {
   IndexableDocument,
@@ -53,6 +61,8 @@ export interface OpenOptions {
    * worker thread. `inline`: it does them itself before it returns.
    */
   readonly merges?: 'background' | 'inline';
+  /** Merges of at most so many bytes are done in one transaction, in place. Default {@link INLINE_MERGE_BYTES}. */
+  readonly inlineMergeBytes?: number;
   /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
   readonly readOnly?: boolean;
 }
@@ -78,12 +88,21 @@ export class IndexStore {
   private freshUntil = 0;
 
   private readonly reorderFrom: number;
+  private readonly inlineMergeBytes: number;
+  /** Copies under way; LMDB must not be closed under them. */
+  private readonly copying = new Set<Promise<void>>();
   private readonly background: BackgroundMerge | undefined;
 
   private constructor(
     storage: Storage,
-    { readOnly = false, reorderFrom = REORDER_FROM, merges = 'background' }: OpenOptions,
+    {
+      readOnly = false,
+      reorderFrom = REORDER_FROM,
+      merges = 'background',
+      inlineMergeBytes = INLINE_MERGE_BYTES,
+    }: OpenOptions,
   ) {
+    this.inlineMergeBytes = inlineMergeBytes;
     this.storage = storage;
     this.reorderFrom = reorderFrom;
     this.background = merges === 'background' ? new BackgroundMerge(storage.path, reorderFrom) : undefined;
@@ -298,10 +317,13 @@ export class IndexStore {
       const { background } = this;
       const inPlace = !background || background.unavailable || late;
       // While a thread works on large segments the small ones still go on.
-      const able = inPlace || background.ready ? all : all.filter(isSmall);
+      const able =
+        inPlace || background.ready
+          ? all
+          : all.filter(({ numBytes }) => numBytes <= this.inlineMergeBytes / MERGE_FACTOR);
       const chosen = chooseMerge(able);
       if (chosen.length === 0) return;
-      if (inPlace || sizeOf(chosen) <= INLINE_MERGE_BYTES) {
+      if (inPlace || sizeOf(chosen) <= this.inlineMergeBytes) {
         this.merge(chosen);
       } else {
         background.start(
@@ -366,10 +388,79 @@ export class IndexStore {
     };
   }
 
+  /** Bytes of the pages in use: what a copy without free pages takes. */
+  usedBytes(): number {
+    this.assertOpen();
+    const { root, ...databases } = this.storage;
+    const own = [root, databases.manifest, databases.segments, databases.tombstones];
+    return [...own, databases.documents, databases.ids, databases.sources].reduce((sum, db) => {
+      const stats = db.getStats() as Record<string, number>;
+      const pages = stats.treeBranchPageCount! + stats.treeLeafPageCount! + stats.overflowPages!;
+      return sum + pages * stats.pageSize!;
+    }, 0);
+  }
+
+  /** Writes the index as it is now to a new file, without free pages; searches and writes go on. */
+  async copyTo(file: string): Promise<void> {
+    this.assertOpen();
+    const copying = this.storage.root.backup(file, true);
+    this.copying.add(copying);
+    try {
+      await copying;
+    } catch (error) {
+      throw storageError(file, error);
+    } finally {
+      this.copying.delete(copying);
+    }
+  }
+
+  /** Removes the records of merges, in a copy of an index in which nobody merges. */
+  forgetMerges(): void {
+    if (mergeRecords(this.storage).length === 0) return;
+    this.write((manifest) => {
+      for (const { output } of mergeRecords(this.storage))
+        removeRecord(this.storage, output, { parts: true });
+      return [manifest, undefined];
+    });
+  }
+
+  /** @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open */
+  requireAlone(): void {
+    this.assertOpen();
+    const { root } = this.storage;
+    root.readerCheck();
+    const others = String(root.readerList())
+      .split('\n')
+      .map((line) => Number.parseInt(line, 10))
+      .filter((pid) => pid > 0 && pid !== process.pid);
+    if (others.length === 0) return;
+    throw new WinnowError('WINNOW_INDEX_IN_USE', `process ${others[0]} has the index open`, {
+      place: this.path,
+      hint: 'stop it and try again',
+    });
+  }
+
+  /**
+   * Puts another index file in the place of this one and closes. Whoever still has the old file open gets an error instead of
+   * writing into a file that nobody will read.
+   */
+  replaceFileBy(file: string): void {
+    this.assertOpen();
+    const own = join(this.path, INDEX_FILE);
+    guard(this.path, () =>
+      this.storage.root.transactionSync(() => {
+        this.storage.manifest.put('current', asBuffer(sealed(REPLACED)));
+        renameSync(file, own);
+        rmSync(`${own}-lock`, { force: true });
+      }),
+    );
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     await this.background?.cancel();
+    await Promise.allSettled(this.copying);
     this.current.release();
     await this.storage.root.close();
   }
@@ -385,7 +476,7 @@ export class IndexStore {
 
   private merge(candidates: readonly MergeCandidate[]): void {
     const numbers = candidates.map(({ number }) => number);
-    if (sizeOf(candidates) > INLINE_MERGE_BYTES) this.mergeSegments(numbers);
+    if (sizeOf(candidates) > this.inlineMergeBytes) this.mergeSegments(numbers);
     else this.mergeSmall(numbers);
   }
 
@@ -581,8 +672,6 @@ class MergeStopped extends Error {}
 
 const sizeOf = (candidates: readonly MergeCandidate[]): number =>
   candidates.reduce((sum, { numBytes }) => sum + numBytes, 0);
-
-const isSmall = ({ numBytes }: MergeCandidate): boolean => numBytes <= INLINE_MERGE_BYTES / MERGE_FACTOR;
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 

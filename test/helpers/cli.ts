@@ -9,8 +9,11 @@ export interface CliResult {
 }
 
 /** Starts the command line from source, without colours. */
-export function startCli(...parameters: string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', join(packageRoot, 'cli/main.ts'), ...parameters], {
+export const startCli = (...parameters: string[]): ChildProcess => startScript('cli/main.ts', ...parameters);
+
+/** Starts a TypeScript file of this repository in a process of its own. */
+export function startScript(file: string, ...parameters: string[]): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', join(packageRoot, file), ...parameters], {
     cwd: packageRoot,
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
