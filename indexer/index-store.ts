@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { WinnowError } from '../errors.ts';
 import { BackgroundMerge } from './background-merge.ts';
 import { contentOf } from './batch-content.ts';
@@ -13,7 +14,7 @@ import { chooseAll, chooseMerge, MERGE_FACTOR, type MergeCandidate } from './mer
 import {
   mergeRecords,
   ownsRecord,
-  putRecord,
+  putMergeRecord,
   removeLeftovers,
   removeRecord,
   segmentsInMerges,
@@ -21,9 +22,11 @@ import {
 import { unsealed } from './segment.ts';
 import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
 import {
+  getRecord,
   guard,
   INDEX_FILE,
   openStorage,
+  putRecord,
   type Storage,
   type StoredRecord,
   type StoredSource,
@@ -251,15 +254,8 @@ export class IndexStore {
       for (const source of latest) {
         const keys: number[] = [];
         for (const item of source.documents) {
-          const { id, title, text, metadata, parentId } = item.document;
-          this.storage.documents.put(docKey, {
-            id,
-            title,
-            text,
-            metadata,
-            ...(parentId === undefined ? {} : { parentId }),
-          });
-          this.storage.ids.put(id, docKey);
+          putRecord(this.storage, docKey, item.document);
+          this.storage.ids.put(item.document.id, docKey);
           documents.push({ docKey, item });
           keys.push(docKey++);
         }
@@ -356,10 +352,12 @@ export class IndexStore {
     if (!this.background?.lastError) this.mergeIfNeeded();
   }
 
-  /** Reads every byte of every segment, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  /** Reads every byte of every segment, every stored document, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
   verify(): void {
     checkLmdbFile(join(this.path, INDEX_FILE), { deep: true });
-    for (const { segment } of this.generation().segments) segment.verify();
+    const generation = this.generation();
+    for (const { segment } of generation.segments) segment.verify();
+    generation.verifyDocuments();
   }
 
   stats(): IndexStats {
@@ -468,10 +466,15 @@ export class IndexStore {
   /** The segments that are free to be merged. */
   private candidates(): MergeCandidate[] {
     const { manifest, segments } = this.generation();
-    const taken = guard(this.path, () => segmentsInMerges(this.storage));
+    const taken = guard(this.path, () => segmentsInMerges(this.storage, this.ownMergeRuns));
     return manifest.segments
       .map((ref, i) => ({ ...ref, numBytes: segments[i]!.segment.numBytes }))
       .filter(({ number }) => !taken.has(number) && !this.background?.segments.has(number));
+  }
+
+  /** Whether a record of this process may be one of a merge that runs; it may also be one that could not be removed. */
+  private get ownMergeRuns(): boolean {
+    return this.background ? this.background.busy : !isMainThread;
   }
 
   private merge(candidates: readonly MergeCandidate[]): void {
@@ -486,8 +489,8 @@ export class IndexStore {
     const parts: [PartKind, Uint8Array][] = [];
     const header = merged.build((kind, bytes) => parts.push([kind, bytes]));
     this.write((manifest, deletions) => {
-      removeLeftovers(this.storage);
-      const taken = segmentsInMerges(this.storage);
+      removeLeftovers(this.storage, this.ownMergeRuns);
+      const taken = segmentsInMerges(this.storage, this.ownMergeRuns);
       if (numbers.some((number) => taken.has(number))) return [manifest, undefined];
       if (!numbers.every((wanted) => manifest.segments.some(({ number }) => number === wanted)))
         return [manifest, undefined]; // another writer merged or emptied them first
@@ -507,13 +510,13 @@ export class IndexStore {
    */
   mergeSegments(numbers: readonly number[], stopped: () => boolean = () => false): void {
     const output = this.write((manifest) => {
-      removeLeftovers(this.storage);
-      const taken = segmentsInMerges(this.storage);
+      removeLeftovers(this.storage, this.ownMergeRuns);
+      const taken = segmentsInMerges(this.storage, this.ownMergeRuns);
       const free = numbers.every(
         (wanted) => !taken.has(wanted) && manifest.segments.some(({ number }) => number === wanted),
       );
       if (!free) return [manifest, undefined];
-      putRecord(this.storage, manifest.nextSegment, numbers);
+      putMergeRecord(this.storage, manifest.nextSegment, numbers);
       return [{ ...manifest, nextSegment: manifest.nextSegment + 1 }, manifest.nextSegment];
     });
     if (output === undefined) return;
@@ -534,10 +537,14 @@ export class IndexStore {
         return [this.replaceSegments(manifest, merged, output, header, deletions), undefined];
       });
     } catch (error) {
-      this.write((manifest) => {
-        removeRecord(this.storage, output, { parts: true });
-        return [manifest, undefined];
-      });
+      try {
+        this.write((manifest) => {
+          removeRecord(this.storage, output, { parts: true });
+          return [manifest, undefined];
+        });
+      } catch {
+        // On a full disk this fails too: the next merge clears up, and the first error is the one to tell.
+      }
       if (!(error instanceof MergeStopped)) throw error;
     } finally {
       generation.release();
@@ -596,7 +603,7 @@ export class IndexStore {
   }
 
   private removeDocument(docKey: number, deletions: Set<number>): void {
-    const record = this.storage.documents.get(docKey);
+    const record = getRecord(this.storage, docKey);
     if (!record) return;
     this.storage.documents.remove(docKey);
     if (this.storage.ids.get(record.id) === docKey) this.storage.ids.remove(record.id);
