@@ -17,11 +17,15 @@ export function encodeStrings(strings: readonly string[]): EncodedStrings {
   return [bytesOf(offsets), Buffer.concat(encoded)];
 }
 
+const FOUND_LIMIT = 4096;
+
 /** Read access to {@link encodeStrings}; strings are decoded one at a time when asked for. */
 export class StringTable {
   readonly length: number;
   private readonly offsets: Uint32Array;
   private readonly bytes: Buffer;
+  /** Where the strings asked for of late are: words of queries repeat. */
+  private readonly found = new Map<string, number>();
 
   /** @throws WinnowError WINNOW_INDEX_CORRUPT when the offsets leave the bytes */
   constructor(offsets: Uint8Array, bytes: Uint8Array, place: string) {
@@ -39,6 +43,15 @@ export class StringTable {
 
   /** Index of `string` in a table sorted by UTF-8 bytes, or -1. */
   find(string: string): number {
+    const known = this.found.get(string);
+    if (known !== undefined) return known;
+    const at = this.search(string);
+    if (this.found.size >= FOUND_LIMIT) this.found.clear();
+    this.found.set(string, at);
+    return at;
+  }
+
+  private search(string: string): number {
     const wanted = Buffer.from(string, 'utf8');
     let low = 0;
     let high = this.length - 1;

@@ -55,15 +55,16 @@ export class Arena {
   readonly i32: Int32Array;
   readonly f32: Float32Array;
 
-  constructor(memory: ArenaMemory) {
+  /** @param start byte of the memory where offset 0 lies, a multiple of 4 */
+  constructor(memory: ArenaMemory, start = 0) {
     this.memory = memory;
     const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
-    const words = Math.floor(buffer.byteLength / 4);
-    this.u8 = new Uint8Array(buffer);
-    this.i8 = new Int8Array(buffer);
-    this.u16 = new Uint16Array(buffer, 0, 2 * words);
-    this.i32 = new Int32Array(buffer, 0, words);
-    this.f32 = new Float32Array(buffer, 0, words);
+    const words = Math.floor((buffer.byteLength - start) / 4);
+    this.u8 = new Uint8Array(buffer, start);
+    this.i8 = new Int8Array(buffer, start);
+    this.u16 = new Uint16Array(buffer, start, 2 * words);
+    this.i32 = new Int32Array(buffer, start, words);
+    this.f32 = new Float32Array(buffer, start, words);
   }
 
   /** Refuses a region that is not inside the arena or not aligned; kernels trust their offsets after this. */

@@ -15,7 +15,8 @@ const NO_SPREAD = { share: 0, splits: 0 };
 
 /** Bytes of scratch that {@link Kernels.attention} needs for sequences of at most `longest` tokens. */
 export function attentionScratchBytes(longest: number, headSize: number): number {
-  return 4 * ((2 * padTo(headSize, 32) + 12) * padTo(longest, 32) + 12 * 32);
+  const wide = padTo(headSize, 32);
+  return 4 * ((2 * wide + 32) * padTo(longest, 32) + 32 * wide);
 }
 
 /**

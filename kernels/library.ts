@@ -4,8 +4,10 @@ import type { KernelBackend, Kernels } from './kernels.ts';
 /** One backend, loaded once a process: makes arenas and binds the kernels to them. */
 export interface KernelLibrary {
   readonly backend: KernelBackend;
-  /** Instruction set in use: `vnni`, `avx2`, `baseline`, `neon`, `simd128` or `typescript`. */
+  /** Instruction set in use: `amx`, `vnni`, `avx2`, `baseline`, `neon`, `simd128` or `typescript`. */
   readonly instructions: string;
+  /** Whether zeros of N:16 weights save time; tiles compute them along, so weights are best packed dense. */
+  readonly skipsZeros: boolean;
   /** Bytes at the front of every arena that belong to the backend; an ArenaLayout starts after them. */
   readonly arenaStart: number;
   /** Bytes of arena that each thread must reserve for its own call stack; 0 where the thread has one already. */

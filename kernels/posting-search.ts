@@ -112,7 +112,21 @@ type PrunedArguments = [
   alpha: number,
   budgetUs: number,
 ];
+type LexicalArguments = [
+  bytes: Uint8Array,
+  layout: Float64Array,
+  lists: Uint32Array,
+  accept: Uint8Array | undefined,
+  ranks: Uint32Array,
+  scratch: Float64Array,
+  hits: Uint32Array,
+  k: number,
+  threshold: number,
+  idf: Float64Array,
+  norms: Float64Array,
+];
 interface NativeSearch {
+  readonly searchLexical: (...parameters: LexicalArguments) => number;
   readonly searchExact: (...parameters: ExactArguments) => number;
   readonly searchPruned: (...parameters: PrunedArguments) => number;
 }
@@ -191,14 +205,17 @@ function checkBlock({
 
 let native: NativeSearch | undefined;
 
-function nativeSearch(block: PostingBlock): PostingSearch {
+function loadNative(): NativeSearch {
   native ??= createRequire(import.meta.url)(
     join(packageRoot, 'kernels/native/build/winnow.node'),
   ) as NativeSearch;
-  const { searchExact, searchPruned } = native;
-  const { bytes, ranks, offsets, numDocs, numChunks, numLists, columnStride, maxima } = block;
+  return native;
+}
+
+/** Sizes and offsets in the order that the native searches take them. */
+function nativeLayout({ offsets, numDocs, numChunks, numLists, columnStride }: PostingBlock): Float64Array {
   const { starts, denseSlots, localIds, values, columns } = offsets;
-  const layout = Float64Array.of(
+  return Float64Array.of(
     numDocs,
     numChunks,
     numLists,
@@ -209,6 +226,78 @@ function nativeSearch(block: PostingBlock): PostingSearch {
     columns,
     columnStride,
   );
+}
+
+/** Hits of a BM25 search, best first. Views, valid until the next search. */
+export interface LexicalHits {
+  readonly count: number;
+  readonly docIds: Uint32Array;
+  readonly scores: Float64Array;
+}
+
+/**
+ * Exact BM25 top-k over one block of posting lists whose values are term frequencies.
+ *
+ * @param lists list numbers; @param idf weight of each
+ * @param norms by document: k1 * (1 - b + b * length / average length)
+ * @param accept bit a document (little-endian), undefined = all
+ * @param threshold a score that at least k accepted documents reach, 0 when none is known: only saves time
+ */
+export type LexicalSearch = (
+  lists: Uint32Array,
+  idf: Float64Array,
+  norms: Float64Array,
+  accept: Uint8Array | undefined,
+  k: number,
+  threshold: number,
+) => LexicalHits;
+
+/** Accumulators of the native BM25 search; LEXICAL_WINDOW in native/search.c. */
+const LEXICAL_WINDOW = 4096;
+
+/**
+ * Makes the native BM25 search of a block.
+ *
+ * @returns undefined for the other backends: the TypeScript scan is their kernel
+ * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes
+ */
+export function lexicalSearch(
+  block: PostingBlock,
+  backend: KernelBackend = backendInUse(),
+): LexicalSearch | undefined {
+  if (backend !== 'native') return undefined;
+  checkBlock(block);
+  const { searchLexical } = loadNative();
+  const layout = nativeLayout(block);
+  const { bytes, ranks, numDocs } = block;
+  return (lists, idf, norms, accept, wanted, threshold) => {
+    const k = Math.min(wanted, numDocs);
+    const length = LEXICAL_WINDOW + lists.length + 4 * k;
+    if (lexicalScratch.length < length) lexicalScratch = new Float64Array(length);
+    const { hits } = buffers(0, k, 0);
+    const count = searchLexical(
+      bytes,
+      layout,
+      lists,
+      accept,
+      ranks,
+      lexicalScratch,
+      hits,
+      k,
+      threshold,
+      idf,
+      norms,
+    );
+    return { count, docIds: hits.subarray(0, count), scores: lexicalScratch.subarray(0, count) };
+  };
+}
+
+let lexicalScratch = new Float64Array(0);
+
+function nativeSearch(block: PostingBlock): PostingSearch {
+  const { searchExact, searchPruned } = loadNative();
+  const { bytes, ranks, numDocs, maxima } = block;
+  const layout = nativeLayout(block);
   const maximaLayout = maxima && Float64Array.from(maximaFields(maxima));
   return (query, accept, wanted, threshold, pruning) => {
     const k = Math.min(wanted, numDocs);

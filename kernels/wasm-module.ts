@@ -22,6 +22,7 @@ export function openWasm(bytes: Uint8Array): KernelLibrary {
   return {
     backend: 'wasm',
     instructions: 'simd128',
+    skipsZeros: true,
     arenaStart: DATA_END,
     stackBytes: STACK_BYTES,
     newMemory(size) {

@@ -1,7 +1,7 @@
 import type { PostingLists } from '../indexer/posting-lists.ts';
 import { NOT_DENSE } from '../indexer/posting-lists.ts';
 import type { Segment } from '../indexer/segment.ts';
-import { type Accept, accepts, countAccepted, forEachAccepted } from './accept.ts';
+import { type Accept, acceptedDocs, accepts, countAccepted } from './accept.ts';
 import type { ImpactQuery } from './impact-query.ts';
 import { type RankedDocs, TopK } from './top-k.ts';
 
@@ -86,10 +86,15 @@ export function exactForward(
   query.termIds.forEach((termId, i) => {
     weights[termId] = query.weights[i]!;
   });
-  forEachAccepted(accept, (docId) => {
-    const score = forwardScore(segment, docId, weights);
+  const { offsets, lists, values } = segment.forward;
+  const accepted = acceptedDocs(accept);
+  for (let i = 0; i < accepted.length; i++) {
+    const docId = accepted[i]!;
+    const end = offsets[docId + 1]!;
+    let score = 0;
+    for (let p = offsets[docId]!; p < end; p++) score += weights[lists[p]!]! * values[p]!;
     if (score > 0 && score >= top.threshold) top.offer(score, ranks[docId]!, docId);
-  });
+  }
   for (const termId of query.termIds) weights[termId] = 0;
   return top.sorted();
 }

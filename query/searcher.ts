@@ -5,7 +5,7 @@ import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
 import type { StoredRecord } from '../indexer/storage.ts';
 import { type Accept, intersect } from './accept.ts';
-import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.ts';
+import { bm25Query, bm25Search, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
 import { exactForward, forwardIsCheaper, forwardScore, WINDOW_DOCS } from './exact-scan.ts';
 import { explainTokens, type TokenExplanation, wordsByToken } from './explain.ts';
@@ -126,6 +126,8 @@ export class Searcher {
   private readonly documentWeights: Float32Array;
   private readonly queryWeights: Float32Array;
   private readonly filterCache = new Map<string, Uint8Array>();
+  /** Filter bitmaps less the deleted documents of one generation's view. */
+  private readonly accepted = new WeakMap<SegmentView, Map<string, Uint8Array>>();
   /** Whether the last search went through before its budget ran out. */
   private complete = true;
 
@@ -340,11 +342,16 @@ export class Searcher {
     accept: (view: SegmentView) => Accept,
   ): Located[] {
     const prepared = bm25Query(generation, analyze(query));
+    let threshold = 0;
     return this.perSegment(
       generation,
       k,
       (score) => score,
-      (view) => bm25Scan(view, prepared, accept(view), k),
+      (view) => {
+        const found = bm25Search(view, prepared, accept(view), k, threshold);
+        if (found.count === k) threshold = Math.max(threshold, found.scores[k - 1]!);
+        return found;
+      },
     );
   }
 
@@ -378,6 +385,13 @@ export class Searcher {
     const matches = compileFilter(filter, generation.manifest.settings.filterFields);
     const key = JSON.stringify(filter);
     return (view) => {
+      let ofView = this.accepted.get(view);
+      if (!ofView || ofView.size >= FILTER_CACHE) {
+        ofView = new Map();
+        this.accepted.set(view, ofView);
+      }
+      const known = ofView.get(key);
+      if (known) return known;
       const cacheKey = `${view.segment.number} ${key}`;
       let bitmap = this.filterCache.get(cacheKey);
       if (!bitmap) {
@@ -386,7 +400,9 @@ export class Searcher {
           this.filterCache.delete(this.filterCache.keys().next().value!);
         this.filterCache.set(cacheKey, bitmap);
       }
-      return intersect(view.live, bitmap);
+      const accepted = intersect(view.live, bitmap)!;
+      ofView.set(key, accepted);
+      return accepted;
     };
   }
 

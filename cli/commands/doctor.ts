@@ -20,6 +20,7 @@ function run({ model: name = DEFAULT_MODEL, json }: { model?: string; json?: boo
     node: `${process.version} on ${process.platform} ${process.arch}`,
     cpu: kernels.cpu,
     kernels: `${kernels.backend}${kernels.instructions ? ` (${kernels.instructions})` : ''}: ${kernels.reason}`,
+    ...(kernels.instructionsReason ? { 'not used': kernels.instructionsReason } : {}),
     ...(kernels.path ? { 'loaded from': kernels.path } : {}),
     ...(kernels.compiler ? { 'compiled by': kernels.compiler } : {}),
     model: `${model.name} ${model.hash}, ${model.config.num_hidden_layers} layers of ${model.config.hidden_size}`,

@@ -32,8 +32,10 @@ export interface BodyWorkspace {
   readonly hiddenQuantized: QuantizedRows;
   /** The same memory with one byte a channel, as a head takes it. */
   readonly finalQuantized: QuantizedRows;
-  /** [T][3 H] */
+  /** [max(GROUP_ROWS, longest sequence)][3 H] */
   readonly queryKeyValue: number;
+  /** i32[sequences + 1]: the row ranges of a group, counted from its first row. */
+  readonly groupStarts: number;
   /** [T][H] */
   readonly context: number;
   readonly scratch: number;
@@ -47,6 +49,12 @@ export interface BodyWorkspace {
 
 /** Rows that pass through the feed-forward part at once: its f32 buffer (128 x 1536 x 4 B) stays in a 1 MiB L2. */
 export const CHUNK_ROWS = 128;
+
+/**
+ * Rows whose queries, keys and values exist at once, in whole sequences: 256 x 1152 x 4 B leave room for the weights in an
+ * L2 of 2 MiB, and a longer sequence is a group of its own.
+ */
+const GROUP_ROWS = 256;
 
 export function planWorkspace(
   layout: ArenaLayout,
@@ -68,7 +76,8 @@ export function planWorkspace(
     hidden: layout.reserve(4 * capacity * hidden),
     hiddenQuantized,
     finalQuantized: { ...hiddenQuantized, columns: hidden, stride: padTo(hidden, 16) },
-    queryKeyValue: layout.reserve(12 * capacity * hidden),
+    queryKeyValue: layout.reserve(12 * Math.min(capacity, Math.max(GROUP_ROWS, longest)) * hidden),
+    groupStarts: layout.reserve(4 * (sequences + 1)),
     context: layout.reserve(4 * capacity * hidden),
     scratch: layout.reserve(attentionScratchBytes(longest, hidden / weights.heads)),
     mixed: layout.reserve(4 * CHUNK_ROWS * hidden),
@@ -115,7 +124,7 @@ export function runBody(
   observe?: Observer,
 ): number {
   const rows = loadTokens(kernels, work, batch);
-  const { hidden, epsilon, heads, layers } = weights;
+  const { hidden, epsilon, layers } = weights;
   const { ids, positions, types } = work;
   kernels.embed({ ...weights, ids, positions, types, rows, out: work.hidden });
   kernels.layerNorm({
@@ -127,22 +136,61 @@ export function runBody(
     rows,
     columns: hidden,
   });
-  layers.forEach((layer, index) => {
+  layers.forEach((_, index) => {
     observe?.('queryKeyValue', index, { offset: work.hidden, count: rows, columns: hidden });
-    const { queryKeyValue: qkv, starts, scratch } = work;
-    multiply(kernels, { input: work.hiddenQuantized, rows, weights: layer.queryKeyValue, out: qkv });
-    kernels.attention({
-      qkv,
-      starts,
-      sequences: batch.length,
-      heads,
-      headSize: hidden / heads,
-      out: work.context,
-      scratch,
-    });
+    inGroups(batch, (first, count, lengths) => attend(kernels, weights, work, index, first, count, lengths));
     inChunks(rows, (first, count) => feedForward({ kernels, weights, work, observe }, index, first, count));
   });
   return rows;
+}
+
+/** Calls `step` over whole sequences that have at most GROUP_ROWS rows together, or one sequence that is longer. */
+function inGroups(
+  batch: readonly TokenSequence[],
+  step: (first: number, rows: number, lengths: readonly number[]) => void,
+): void {
+  let first = 0;
+  let lengths: number[] = [];
+  let rows = 0;
+  for (const { ids } of batch) {
+    if (lengths.length > 0 && rows + ids.length > GROUP_ROWS) {
+      step(first, rows, lengths);
+      first += rows;
+      [rows, lengths] = [0, []];
+    }
+    lengths.push(ids.length);
+    rows += ids.length;
+  }
+  step(first, rows, lengths);
+}
+
+/** Queries, keys, values and their attention for the sequences of `lengths`, which begin at row `first`. */
+function attend(
+  kernels: Kernels,
+  { layers, hidden, heads }: BodyWeights,
+  work: BodyWorkspace,
+  index: number,
+  first: number,
+  rows: number,
+  lengths: readonly number[],
+): void {
+  const { queryKeyValue: qkv, groupStarts, scratch } = work;
+  const weights = layers[index]!.queryKeyValue;
+  multiply(kernels, { input: work.hiddenQuantized, firstRow: first, rows, weights, out: qkv });
+  const starts = kernels.arena.ints(groupStarts, lengths.length + 1);
+  starts[0] = 0;
+  lengths.forEach((length, at) => {
+    starts[at + 1] = starts[at]! + length;
+  });
+  kernels.attention({
+    qkv,
+    starts: groupStarts,
+    sequences: lengths.length,
+    heads,
+    headSize: hidden / heads,
+    out: work.context + 4 * first * hidden,
+    scratch,
+  });
 }
 
 /** The quantised form of the stream that the layer after a LayerNorm takes, or the head when there is none. */

@@ -140,13 +140,14 @@ export function quantizeWeightRows(values: Float32Array, outputs: number, inputs
  * Reserves a BERT body in `layout`; the returned `fill` copies the tensors once the arena exists.
  *
  * @param copies bytes of the input channels of each layer, from calibration; absent: one each
+ * @param skipsZeros whether to pack pruned layers for the N:16 kernel, see {@link KernelLibrary.skipsZeros}
  *
  * @throws WinnowError WINNOW_MODEL_INVALID for a shape that the kernels do not support
  */
 export function planBody(
   layout: ArenaLayout,
   model: ModelWeights,
-  copies?: readonly LayerCopies[],
+  { copies, skipsZeros = true }: { copies?: readonly LayerCopies[] | undefined; skipsZeros?: boolean } = {},
 ): { weights: BodyWeights; fill: Filler } {
   const { config } = model;
   const source = new TensorSource(model);
@@ -169,7 +170,7 @@ export function planBody(
       ),
     );
     const width = rows.data.length / outputs;
-    const passes = detectN16(rows.data, width);
+    const passes = skipsZeros ? detectN16(rows.data, width) : undefined;
     if (passes === undefined) {
       const handle = reserveInt8Matrix(layout, outputs, width);
       fillers.push((arena) => fillInt8Matrix(arena, handle, [rows]));

@@ -46,7 +46,8 @@ export function prepareSeats(
   const { config } = model;
   const library = loadKernels(backend);
   const layout = new ArenaLayout(library.arenaStart);
-  const body = planBody(layout, model, calibrate(model, library));
+  const { skipsZeros } = library;
+  const body = planBody(layout, model, { copies: calibrate(model, library), skipsZeros });
   const head = planSparseHead(layout, model);
   const plans = Array.from({ length: seats }, () => ({
     stack: layout.reserve(library.stackBytes),

@@ -7,13 +7,22 @@ import type { BodyWeights, SparseHeadWeights } from './bert-weights.ts';
 
 /** Buffers of the sparse head of one thread. V = vocabulary. */
 export interface SparseHeadWorkspace {
-  /** f32 [sequences][maximaStride]: the largest logit of each term. */
+  /** f32 [sequences][maximaStride]: the largest logit of each term, from quantised rows. */
   readonly maxima: number;
+  /** i32 [sequences][maximaStride]: the row that has it. */
+  readonly winners: number;
   readonly maximaStride: number;
-  /** i32[V] and f32[V]: the terms that are on. */
+  /** i32[V], i32[V] and f32[V]: the terms that can be on, their rows and exact logits. */
   readonly termIds: number;
+  readonly rows: number;
   readonly logits: number;
 }
+
+/**
+ * Terms whose largest quantised logit is below this cannot be on. Exact logits differ from quantised ones by .03 (root mean
+ * square over SciFact's terms); a term that is missed would weigh next to nothing.
+ */
+const LEAST_LOGIT = -0.05;
 
 export function planSparseHeadWorkspace(
   layout: ArenaLayout,
@@ -23,8 +32,10 @@ export function planSparseHeadWorkspace(
   const maximaStride = padTo(vocabulary, 32);
   return {
     maxima: layout.reserve(4 * sequences * maximaStride),
+    winners: layout.reserve(4 * sequences * maximaStride),
     maximaStride,
     termIds: layout.reserve(4 * vocabulary),
+    rows: layout.reserve(4 * vocabulary),
     logits: layout.reserve(4 * vocabulary),
   };
 }
@@ -32,6 +43,9 @@ export function planSparseHeadWorkspace(
 /**
  * Sparse vectors from the body's last rows: transform, GELU, LayerNorm, tied decoder with the maximum over all tokens
  * of a document ([CLS] and [SEP] too), then the activation (SPLADE-doc; Geng et al., arXiv 2411.04403, section 3.1).
+ *
+ * The maximum is found on quantised rows; the terms that can be on then get their logit from the f32 row that won. That
+ * lowers the error of term weights by a sixth for 1 to 4 % of the time.
  */
 export function runSparseHead(
   kernels: Kernels,
@@ -56,7 +70,8 @@ export function runSparseHead(
     kernels.layerNorm({
       ...head.norm,
       x: work.mixed,
-      out: work.mixed,
+      // The stream is consumed: its place holds the rows that terms are scored with.
+      out: work.hidden + 4 * first * hidden,
       quantized: work.finalQuantized,
       firstRow: first,
       epsilon,
@@ -64,31 +79,41 @@ export function runSparseHead(
       columns: hidden,
     });
   });
-  kernels.head.maxInt8({
+  kernels.head.argmaxInt8({
     input: work.finalQuantized,
     starts: work.starts,
     documents,
     weights: words,
     out: own.maxima,
+    winners: own.winners,
     outStride: own.maximaStride,
   });
   return Array.from({ length: documents }, (_, d) => {
     const count = kernels.collectAbove({
       values: own.maxima + 4 * d * own.maximaStride,
       count: words.outputs,
-      threshold: 0,
+      threshold: LEAST_LOGIT,
       indexes: own.termIds,
       kept: own.logits,
     });
-    return activate(
-      kernels.arena.ints(own.termIds, count),
-      kernels.arena.floats(own.logits, count),
-      activation,
-    );
+    const termIds = kernels.arena.ints(own.termIds, count);
+    const winners = kernels.arena.ints(own.winners + 4 * d * own.maximaStride, words.outputs);
+    const winning = kernels.arena.ints(own.rows, count);
+    for (let i = 0; i < count; i++) winning[i] = winners[termIds[i]!]!;
+    kernels.head.scorePairs({
+      x: work.hidden,
+      rowCount: rows,
+      weights: words,
+      rows: own.rows,
+      terms: own.termIds,
+      pairs: count,
+      out: own.logits,
+    });
+    return activate(termIds, kernels.arena.floats(own.logits, count), activation);
   });
 }
 
-/** Weights of the terms that are on, without the special ids. */
+/** Weights of the terms that are on (logit > 0), without the special ids. */
 function activate(
   termIds: Int32Array,
   logits: Float32Array,
@@ -98,7 +123,7 @@ function activate(
   const weights = new Float32Array(termIds.length);
   let count = 0;
   for (let i = 0; i < termIds.length; i++) {
-    if (SPECIAL_IDS.has(termIds[i]!)) continue;
+    if (!(logits[i]! > 0) || SPECIAL_IDS.has(termIds[i]!)) continue;
     const once = Math.log1p(logits[i]!);
     ids[count] = termIds[i]!;
     weights[count++] = activation === 'log1p2' ? Math.log1p(once) : once;

@@ -10,10 +10,12 @@ import { fileURLToPath } from 'node:url';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const output = join(folder, 'build');
+const AVX512 = ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni'];
 const VARIANTS = {
   baseline: [],
   avx2: ['-mavx2', '-mfma'],
-  vnni: ['-mavx2', '-mfma', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni'],
+  vnni: ['-mavx2', '-mfma', ...AVX512],
+  amx: ['-mavx2', '-mfma', ...AVX512, '-mavx512bf16', '-mamx-tile', '-mamx-int8', '-mamx-bf16'],
 };
 
 function findCompiler() {

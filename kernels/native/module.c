@@ -1,9 +1,17 @@
 // The Node-API module: picks the instruction set once, then exposes every kernel as a function of plain numbers.
 // Arena kernels are called as name(arena: Uint8Array, ...numbers); pointers are byte offsets into the arena, 0 = NULL.
 // ../kernels.ts checks every offset and size before a call; here only the argument count and types are checked.
+#define _GNU_SOURCE
 #include <node_api.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef WITH_AMX
+#include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
 
 #include "kernels.h"
 
@@ -14,11 +22,35 @@ extern const struct kernels kernels_avx2;
 #ifdef WITH_VNNI
 extern const struct kernels kernels_vnni;
 #endif
+#ifdef WITH_AMX
+extern const struct kernels kernels_amx;
+#endif
 
 static const struct kernels *chosen;
 static const char *chosen_name;
+// Why nothing better was chosen; empty when there is nothing better.
+static const char *chosen_reason = "";
 
-// WINNOW_CPU=baseline|avx2|vnni lowers the choice; it never selects what the processor lacks.
+// Tile registers need the processor and, as their 8 KiB a thread are not saved by default, the operating system's leave.
+#if defined(WITH_AMX) && defined(__linux__)
+static const char *why_no_amx(void) {
+  unsigned a, b, c, d, low, high;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return "amx: the processor does not say what it has";
+  const unsigned tiles = 1u << 22 | 1u << 24 | 1u << 25; // AMX-BF16, AMX-TILE, AMX-INT8
+  if ((d & tiles) != tiles) return "amx: the processor has no AMX tiles for int8 and bf16";
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1u << 5)) return "amx: the processor lacks AVX512-BF16";
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  if ((low & 3u << 17) != 3u << 17) return "amx: the operating system does not save tile registers";
+  const long request_permission = 0x1023, tile_data = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA: Linux 5.16
+  if (syscall(SYS_arch_prctl, request_permission, tile_data) != 0)
+    return "amx: the operating system refused tile registers (Linux 5.16 or later grants them)";
+  return NULL;
+}
+#elif !defined(__aarch64__)
+static const char *why_no_amx(void) { return "amx: not known to the compiler, or not Linux"; }
+#endif
+
+// WINNOW_CPU=baseline|avx2|vnni|amx lowers the choice; it never selects what the processor lacks.
 static void choose_kernels(void) {
   const char *limit = getenv("WINNOW_CPU");
   chosen = &kernels_baseline;
@@ -26,19 +58,34 @@ static void choose_kernels(void) {
   chosen_name = "neon";
 #else
   chosen_name = "baseline";
-#endif
+  chosen_reason = "limited by WINNOW_CPU";
   if (limit && strcmp(limit, "baseline") == 0) return;
 #ifdef WITH_AVX2
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    chosen_reason = "avx2: the processor lacks AVX2 or FMA";
+    return;
+  }
   chosen = &kernels_avx2;
   chosen_name = "avx2";
   if (limit && strcmp(limit, "avx2") == 0) return;
 #endif
 #ifdef WITH_VNNI
   if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw") ||
-      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq")) return;
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq")) {
+    chosen_reason = "vnni: the processor lacks AVX-512 VNNI";
+    return;
+  }
   chosen = &kernels_vnni;
   chosen_name = "vnni";
+  if (limit && strcmp(limit, "vnni") == 0) return;
+#endif
+  chosen_reason = why_no_amx();
+#ifdef WITH_AMX
+  if (chosen_reason) return;
+  chosen_reason = "";
+  chosen = &kernels_amx;
+  chosen_name = "amx";
+#endif
 #endif
 }
 
@@ -160,6 +207,21 @@ static napi_value call_entry(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// misalignment(view: Uint8Array): how far its first byte lies past a cache line, 0..63.
+static napi_value misalignment(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value view, result = NULL;
+  napi_typedarray_type type;
+  void *data = NULL;
+  if (napi_get_cb_info(env, info, &count, &view, NULL, NULL) != napi_ok) return NULL;
+  if (count != 1 || napi_get_typedarray_info(env, view, &type, NULL, &data, NULL, NULL) != napi_ok) {
+    napi_throw_type_error(env, NULL, "misalignment takes a typed array");
+    return NULL;
+  }
+  napi_create_uint32(env, (uint32_t)((uintptr_t)data % 64), &result);
+  return result;
+}
+
 // Functions that work on their own typed arrays instead of the arena (posting kernels) are listed here.
 struct function {
   const char *name;
@@ -167,8 +229,13 @@ struct function {
 };
 napi_value search_exact_call(napi_env env, napi_callback_info info); // search.c
 napi_value search_pruned_call(napi_env env, napi_callback_info info);
+napi_value search_lexical_call(napi_env env, napi_callback_info info);
 static const struct function FUNCTIONS[] = {
-    {"searchExact", search_exact_call}, {"searchPruned", search_pruned_call}, {NULL, NULL}};
+    {"searchExact", search_exact_call},
+    {"searchPruned", search_pruned_call},
+    {"searchLexical", search_lexical_call},
+    {"misalignment", misalignment},
+    {NULL, NULL}};
 
 NAPI_MODULE_INIT() {
   napi_value value;
@@ -185,6 +252,8 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "version", value);
   napi_create_string_utf8(env, chosen_name, NAPI_AUTO_LENGTH, &value);
   napi_set_named_property(env, exports, "instructions", value);
+  napi_create_string_utf8(env, chosen_reason, NAPI_AUTO_LENGTH, &value);
+  napi_set_named_property(env, exports, "reason", value);
   napi_create_string_utf8(env, __VERSION__, NAPI_AUTO_LENGTH, &value);
   napi_set_named_property(env, exports, "compiler", value);
   return exports;

@@ -52,3 +52,9 @@ struct hit {
   uint64_t key;
   uint32_t doc;
 };
+
+// A kept hit of BM25.
+struct lexical_hit {
+  double score;
+  uint32_t rank, doc;
+};

@@ -1,5 +1,5 @@
 // Runs the kernel tests on a native module built with the address and undefined-behaviour sanitizers, once per
-// instruction set. node kernels/native/sanitize.mjs   (needs gcc or clang with libasan; some 30 s)
+// instruction set of this machine. node kernels/native/sanitize.mjs   (needs gcc or clang with libasan; some 2 min)
 // The ordinary module is built again at the end.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -23,14 +23,11 @@ function run(command, parameters, env = {}) {
 const runtime = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
 try {
   run('node', ['kernels/native/build.mjs'], { WINNOW_CFLAGS: flags, CC: compiler });
-  for (const cpu of ['vnni', 'avx2', 'baseline']) {
-    run('node', ['scripts/run-tests.mjs', 'kernels/.*\\.test\\.ts$'], {
-      WINNOW_CPU: cpu,
-      LD_PRELOAD: runtime,
-      // Node leaks on purpose at exit; only memory errors count.
-      ASAN_OPTIONS: 'detect_leaks=0',
-    });
-  }
+  run('node', ['scripts/test-variants.mjs', 'kernels/.*\\.test\\.ts$'], {
+    LD_PRELOAD: runtime,
+    // Node leaks on purpose at exit; only memory errors count.
+    ASAN_OPTIONS: 'detect_leaks=0',
+  });
 } finally {
   run('node', ['kernels/native/build.mjs']);
 }

@@ -5,6 +5,9 @@
 // layout: numDocs, numChunks, numLists, then byte offsets of starts, denseSlots, localIds, values, columns, then the
 // column stride; query: n list numbers then n weights; scratch: as the bodies say; hits: receives k document ids, then
 // k scores, after pruning then the number of blocks scored and 1 when no deadline cut it short.
+// searchLexical(blob, layout, lists: Uint32Array, accept, ranks, scratch: Float64Array, docIds: Uint32Array, k,
+//               threshold: number, idf: Float64Array, norms: Float64Array): number
+// scratch receives k scores first; it needs LEXICAL_WINDOW + n + 3 k entries more.
 // maximaLayout: byte offsets of slots, firstEntries, present, entries, superMaxima, blockMaxima, superColumns,
 // blockColumns, then the strides of the last two; alpha in 65,536ths; budget in microseconds, 0 = none.
 // ../posting-search.ts checks all of it before a call; here only lengths that memory safety needs.
@@ -18,7 +21,8 @@
 #include "kernels.h"
 #include "posting-lists.h"
 
-enum { WINDOW = 8192, SUPERBLOCK = 1024, EXACT_ARGUMENTS = 9, PRUNED_ARGUMENTS = 13 }; // as in simd/posting-search.h
+// The first three as in simd/.
+enum { WINDOW = 8192, SUPERBLOCK = 1024, LEXICAL_WINDOW = 4096, EXACT_ARGUMENTS = 9, PRUNED_ARGUMENTS = 13, LEXICAL_ARGUMENTS = 11 };
 
 static double microseconds(void) {
 #ifdef _WIN32
@@ -58,8 +62,33 @@ struct call {
   uint32_t n, k, threshold, num_lists;
 };
 
+static int parse_lists(const double *layout, const uint8_t *blob, size_t blob_length, struct posting_lists *lists) {
+  *lists = (struct posting_lists){
+      .num_docs = (uint32_t)layout[0],
+      .num_chunks = (uint32_t)layout[1],
+      .starts = (const uint32_t *)(blob + (size_t)layout[3]),
+      .dense_slots = (const uint16_t *)(blob + (size_t)layout[4]),
+      .local_ids = (const uint16_t *)(blob + (size_t)layout[5]),
+      .values = blob + (size_t)layout[6],
+      .columns = blob + (size_t)layout[7],
+      .column_stride = (uint64_t)layout[8],
+  };
+  return layout[7] <= (double)blob_length;
+}
+
+// Reads an optional bitmap: *accept is NULL for undefined.
+static int parse_accept(napi_env env, napi_value value, uint32_t num_docs, const uint8_t **accept) {
+  napi_valuetype type;
+  size_t length;
+  *accept = NULL;
+  if (napi_typeof(env, value, &type) != napi_ok) return 0;
+  if (type == napi_undefined) return 1;
+  *accept = typed_array(env, value, napi_uint8_array, &length);
+  return *accept != NULL && length * 8 >= num_docs;
+}
+
 static int parse(napi_env env, napi_callback_info info, size_t wanted, struct call *c) {
-  size_t count = wanted, blob_length, layout_length, query_length, accept_length, ranks_length;
+  size_t count = wanted, blob_length, layout_length, query_length, ranks_length;
   napi_value *a = c->arguments;
   if (napi_get_cb_info(env, info, &count, a, NULL, NULL) != napi_ok || count != wanted) return 0;
   const uint8_t *blob = typed_array(env, a[0], napi_uint8_array, &blob_length);
@@ -70,29 +99,14 @@ static int parse(napi_env env, napi_callback_info info, size_t wanted, struct ca
   c->hits = typed_array(env, a[6], napi_uint32_array, &c->hits_length);
   if (napi_get_value_uint32(env, a[7], &c->k) != napi_ok || napi_get_value_uint32(env, a[8], &c->threshold) != napi_ok ||
       blob == NULL || layout == NULL || layout_length != 9 || c->query == NULL || c->ranks == NULL || c->scratch == NULL ||
-      c->hits == NULL)
+      c->hits == NULL || !parse_lists(layout, blob, blob_length, &c->lists))
     return 0;
-  c->lists = (struct posting_lists){
-      .num_docs = (uint32_t)layout[0],
-      .num_chunks = (uint32_t)layout[1],
-      .starts = (const uint32_t *)(blob + (size_t)layout[3]),
-      .dense_slots = (const uint16_t *)(blob + (size_t)layout[4]),
-      .local_ids = (const uint16_t *)(blob + (size_t)layout[5]),
-      .values = blob + (size_t)layout[6],
-      .columns = blob + (size_t)layout[7],
-      .column_stride = (uint64_t)layout[8],
-  };
   c->num_lists = (uint32_t)layout[2];
   c->n = (uint32_t)(query_length / 2);
-  if (layout[7] > (double)blob_length || ranks_length < c->lists.num_docs || c->hits_length < 2 * (size_t)c->k) return 0;
+  if (ranks_length < c->lists.num_docs || c->hits_length < 2 * (size_t)c->k) return 0;
   for (uint32_t i = 0; i < c->n; i++)
     if (c->query[i] >= c->num_lists || c->query[c->n + i] > 32767) return 0;
-  napi_valuetype accept_type;
-  if (napi_typeof(env, a[3], &accept_type) != napi_ok) return 0;
-  c->accept = NULL;
-  if (accept_type == napi_undefined) return 1;
-  c->accept = typed_array(env, a[3], napi_uint8_array, &accept_length);
-  return c->accept != NULL && accept_length * 8 >= c->lists.num_docs;
+  return parse_accept(env, a[3], c->lists.num_docs, &c->accept);
 }
 
 // The heap begins at the next multiple of 8 bytes after `used` entries of scratch; NULL when it does not fit.
@@ -159,4 +173,45 @@ napi_value search_pruned_call(napi_env env, napi_callback_info info) {
   c.hits[2 * (size_t)c.k] = pruning.visited;
   c.hits[2 * (size_t)c.k + 1] = pruning.complete;
   return answer(env, &c, heap, found);
+}
+
+napi_value search_lexical_call(napi_env env, napi_callback_info info) {
+  size_t count = LEXICAL_ARGUMENTS, blob_length, layout_length, n, ranks_length, scratch_length, hits_length, idf_length,
+         norms_length;
+  napi_value a[LEXICAL_ARGUMENTS], result;
+  struct posting_lists lists;
+  const uint8_t *accept;
+  uint32_t k;
+  double threshold;
+  if (napi_get_cb_info(env, info, &count, a, NULL, NULL) != napi_ok || count != LEXICAL_ARGUMENTS) return refuse(env);
+  const uint8_t *blob = typed_array(env, a[0], napi_uint8_array, &blob_length);
+  const double *layout = typed_array(env, a[1], napi_float64_array, &layout_length);
+  const uint32_t *query = typed_array(env, a[2], napi_uint32_array, &n);
+  const uint32_t *ranks = typed_array(env, a[4], napi_uint32_array, &ranks_length);
+  double *scratch = typed_array(env, a[5], napi_float64_array, &scratch_length);
+  uint32_t *hits = typed_array(env, a[6], napi_uint32_array, &hits_length);
+  const double *idf = typed_array(env, a[9], napi_float64_array, &idf_length);
+  const double *norms = typed_array(env, a[10], napi_float64_array, &norms_length);
+  if (napi_get_value_uint32(env, a[7], &k) != napi_ok || napi_get_value_double(env, a[8], &threshold) != napi_ok ||
+      blob == NULL || layout == NULL || layout_length != 9 || query == NULL || ranks == NULL || scratch == NULL ||
+      hits == NULL || idf == NULL || norms == NULL || !parse_lists(layout, blob, blob_length, &lists) ||
+      !parse_accept(env, a[3], lists.num_docs, &accept))
+    return refuse(env);
+  if (ranks_length < lists.num_docs || norms_length < lists.num_docs || idf_length < n || hits_length < k ||
+      scratch_length < LEXICAL_WINDOW + n + 4 * (size_t)k)
+    return refuse(env);
+  for (size_t i = 0; i < n; i++)
+    if (query[i] >= (uint32_t)layout[2]) return refuse(env);
+  // Scratch: scores of the hits, accumulators, heap of 16-byte entries, cursors.
+  double *scores = scratch + k;
+  struct lexical_hit *heap = (struct lexical_hit *)(scores + LEXICAL_WINDOW);
+  uint32_t *cursors = (uint32_t *)(heap + k);
+  const uint32_t found = kernels_in_use()->search_lexical(&lists, query, idf, (uint32_t)n, norms, cursors, scores, accept, ranks,
+                                                          heap, k, threshold);
+  for (uint32_t i = 0; i < found; i++) {
+    hits[i] = heap[i].doc;
+    scratch[i] = heap[i].score;
+  }
+  napi_create_uint32(env, found, &result);
+  return result;
 }

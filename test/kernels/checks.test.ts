@@ -113,7 +113,7 @@ test('WINNOW_CPU lowers the instruction set; integers stay the same', () => {
   const script = `import { ArenaLayout, fillInt8Matrix, loadKernels, reserveInt8Matrix, reserveQuantizedRows } from './kernels/index.ts';
     const library = loadKernels('native');
     const layout = new ArenaLayout(library.arenaStart);
-    const [rows, inputs, outputs] = [29, 83, 61];
+    const [rows, inputs, outputs] = [71, 147, 61];
     const x = layout.reserve(4 * rows * inputs);
     const input = reserveQuantizedRows(layout, rows, inputs);
     const weights = reserveInt8Matrix(layout, outputs, inputs);
@@ -126,11 +126,24 @@ test('WINNOW_CPU lowers the instruction set; integers stay the same', () => {
     kernels.gemmInt8Exact({ input, rows, weights, out });
     const { createHash } = await import('node:crypto');
     console.log(library.instructions, createHash('sha1').update(kernels.arena.bytes(out, 4 * rows * outputs)).digest('hex'));`;
-  const outcomes = ['vnni', 'avx2', 'baseline'].map((cpu) =>
+  const outcomes = ['amx', 'vnni', 'avx2', 'baseline'].map((cpu) =>
     runScript(script, { WINNOW_CPU: cpu }).trim().split(' '),
   );
   assert.is(new Set(outcomes.map(([, hash]) => hash)).size, 1, JSON.stringify(outcomes));
-  if (process.arch === 'x64') assert.is(outcomes[2]![0], 'baseline');
+  if (process.arch === 'x64') assert.is(outcomes.at(-1)![0], 'baseline');
+});
+
+test('a lower instruction set than the best comes with its reason', () => {
+  if (process.arch !== 'x64' || !libraries.some(({ backend }) => backend === 'native')) {
+    process.stdout.write('native x64 kernels are not built here: no instruction set to lower\n');
+    return;
+  }
+  const script = `import { describeKernels } from './kernels/index.ts';
+    console.log(JSON.stringify(describeKernels('native')));`;
+  const report = (cpu: string) => JSON.parse(runScript(script, { WINNOW_CPU: cpu }));
+  assert.is(report('baseline').instructionsReason, 'limited by WINNOW_CPU');
+  const best = report('');
+  assert.is(best.instructionsReason === undefined, best.instructions === 'amx');
 });
 
 test('a backend that was asked for and cannot load says how to get it', () => {

@@ -14,9 +14,9 @@ import { onEveryBackend, randomFloats, randomInt8, randomSource, relativeError, 
 const test = suite('kernels: vocabulary head');
 
 const shapes = fc.record({
-  rows: fc.integer({ min: 1, max: 30 }),
+  rows: fc.integer({ min: 1, max: 80 }),
   cut: fc.nat(),
-  columns: fc.integer({ min: 1, max: 40 }),
+  columns: fc.integer({ min: 1, max: 140 }),
   terms: fc.integer({ min: 1, max: 70 }),
   seed: fc.nat(),
 });
@@ -38,6 +38,7 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
           pairRows: layout.reserve(4 * terms),
           pairTerms: layout.reserve(4 * terms),
           scores: layout.reserve(4 * terms),
+          product: layout.reserve(4 * rows * terms),
         }),
         (kernels, plan) => {
           const { arena } = kernels;
@@ -62,6 +63,8 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
             best: arena.floats(out, 2 * wide).slice(),
             rows: arena.ints(winners, 2 * wide).slice(),
           };
+          kernels.gemmInt8({ input, rows, weights: plan.int8, out: plan.product });
+          const product = arena.floats(plan.product, rows * terms).slice();
           kernels.head.maxInt8({ ...call, input, weights: plan.int8 });
           const only = arena.floats(out, 2 * wide).slice();
           kernels.head.argmaxF32({ ...call, x: plan.x, weights: plan.f32 });
@@ -88,7 +91,7 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
             });
             rescored.push(...arena.floats(plan.scores, terms));
           }
-          return { int8, only, f32, rescored };
+          return { int8, only, f32, rescored, product };
         },
       );
       for (const { backend, result } of results) {
@@ -105,6 +108,10 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
           }
           if (empty) continue;
           assert.ok(relativeError(own(result.only), own(result.int8.best)) < 2e-6, backend);
+          const atWinners = own(result.int8.best).map(
+            (_, n) => result.product[result.int8.rows[d * wide + n]! * terms + n]!,
+          );
+          assert.ok(relativeError(own(result.only), atWinners) < 2e-6, backend);
           assert.ok(relativeError(own(results[0]!.result.f32.best), own(result.f32.best)) < 1e-5, backend);
           if (d === 1) assert.ok(relativeError(own(result.f32.best), result.rescored) < 1e-5, backend);
         }

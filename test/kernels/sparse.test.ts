@@ -29,7 +29,7 @@ const test = suite('kernels: sparse products');
 
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 70 }),
-  inputs: fc.integer({ min: 1, max: 70 }),
+  inputs: fc.integer({ min: 1, max: 150 }),
   outputs: fc.integer({ min: 1, max: 50 }),
   seed: fc.nat(),
 });

@@ -1,11 +1,12 @@
 // Multi-head self-attention over a ragged batch: sequences follow each other without padding, each attends to itself.
 #pragma once
+#include "attention-amx.h"
 #include "finish.h"
 #include "gemm-f32.h"
 
 // qkv[T][3 * H] holds query, key, value of H = heads * size columns; sequence d owns rows starts[d] .. starts[d + 1] - 1.
 // out[T][H] = softmax(q k^T / sqrt(size)) v per head. size is a multiple of 16.
-// scratch: (2 * pad32(size) + 12) * pad32(longest sequence) + 12 * 32 floats.
+// scratch: (2 * pad32(size) + 32) * pad32(longest sequence) + 32 * pad32(size) floats, 64-byte aligned.
 void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
                        int32_t heads, int32_t size) {
   size_t H = (size_t)heads * size, row = 3 * H, wide = ((size_t)size + 31) / 32 * 32;
@@ -16,6 +17,18 @@ void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, floa
     size_t padded = ((size_t)length + 31) / 32 * 32;
     float *keys = scratch, *values = keys + padded * size, *scores = values + padded * wide;
     float *mixed = scores + padded * 12;
+#if defined(VARIANT_AMX)
+    if (length >= ATTENTION_QUERIES / 2) {
+      amx_configure(16, length < ATTENTION_QUERIES ? length - 16 : 16);
+      for (int32_t h = 0; h < heads; h++) {
+        const float *base = qkv + (size_t)starts[d] * row + (size_t)h * size;
+        float *to = out + (size_t)starts[d] * H + (size_t)h * size;
+        attention_head_amx(base, row, H, length, size, factor, to, scratch);
+      }
+      _tile_release();
+      continue;
+    }
+#endif
     for (int32_t h = 0; h < heads; h++) {
       const float *base = qkv + (size_t)starts[d] * row + (size_t)h * size;
       // Keys become a packed matrix of `length` outputs and `size` inputs, values one of `size` outputs.

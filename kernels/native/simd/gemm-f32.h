@@ -38,6 +38,8 @@ INLINE void tile_f32(const float *a, size_t lda, int rows, const float *b, size_
 #endif
   for (; k < K; k++) {
     vf w0 = vf_load(b0 + 16 * k), w1 = vf_load(b1 + 16 * k);
+    __builtin_prefetch(b0 + 16 * (k + 24));
+    __builtin_prefetch(b1 + 16 * (k + 24));
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
       vf x = vf_set(a[r * lda + k]);
@@ -51,18 +53,26 @@ INLINE void tile_f32(const float *a, size_t lda, int rows, const float *b, size_
   }
 }
 
+// Rows that meet all outputs before the next rows do: some 512 KiB, so that they stay in the second-level cache.
+#define F32_BLOCK_FLOATS (1 << 17)
+
 // out[t * N + n] = sum over k of x[t * K + k] * w[n][k] + bias[n]; bias is padded with the panels.
 void KERNEL(gemm_f32)(const float *x, const float *w, const float *bias, float *out, int32_t T, int32_t K, int32_t N) {
   float acc[F32_TILE_ROWS * F32_TILE_COLUMNS];
-  for (int32_t n = 0; n < N; n += F32_TILE_COLUMNS) {
-    for (int32_t t = 0; t < T; t += F32_TILE_ROWS) {
-      int rows = T - t < F32_TILE_ROWS ? T - t : F32_TILE_ROWS;
-      const float *tile = x + (size_t)t * K;
-      WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
-      for (int r = 0; r < rows; r++)
-        for (int c = 0; c < F32_TILE_COLUMNS && n + c < N; c += LANES)
-          vf_store_some(out + (size_t)(t + r) * N + n + c,
-                        vf_add(vf_load(acc + r * F32_TILE_COLUMNS + c), vf_load(bias + n + c)), N - n - c);
+  int32_t block = F32_BLOCK_FLOATS / K / F32_TILE_ROWS * F32_TILE_ROWS;
+  if (block < F32_TILE_ROWS) block = F32_TILE_ROWS;
+  for (int32_t begin = 0; begin < T; begin += block) {
+    int32_t end = T - begin < block ? T : begin + block;
+    for (int32_t n = 0; n < N; n += F32_TILE_COLUMNS) {
+      for (int32_t t = begin; t < end; t += F32_TILE_ROWS) {
+        int rows = end - t < F32_TILE_ROWS ? end - t : F32_TILE_ROWS;
+        const float *tile = x + (size_t)t * K;
+        WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
+        for (int r = 0; r < rows; r++)
+          for (int c = 0; c < F32_TILE_COLUMNS && n + c < N; c += LANES)
+            vf_store_some(out + (size_t)(t + r) * N + n + c,
+                          vf_add(vf_load(acc + r * F32_TILE_COLUMNS + c), vf_load(bias + n + c)), N - n - c);
+      }
     }
   }
 }

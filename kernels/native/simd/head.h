@@ -2,7 +2,7 @@
 // pairs, and the exact sparse backward step. T tokens, K hidden, N terms, documents as in head_max_int8.
 #pragma once
 #include "gemm-f32.h"
-#include "tile-int8.h"
+#include "gemm-int8.h"
 
 // The value of one accumulator as gemm_int8 computes it, before w_scale and bias.
 #define HEAD_INFINITY __builtin_inff()
@@ -13,6 +13,16 @@ void KERNEL(head_argmax_int8)(const uint8_t *x, const float *x_scale, const floa
                               const float *w_scale, const float *w_sum, const float *bias, const int32_t *starts,
                               float *out, int32_t *winners, int32_t documents, int32_t stride, int32_t N,
                               int32_t out_stride) {
+#if defined(VARIANT_AMX)
+  int32_t first = starts[0], T = starts[documents] - first;
+  if (amx_pays(T, stride)) {
+    struct amx_dense dense = {w, stride};
+    struct amx_maximum best = {x_scale + first, x_min + first, w_scale, w_sum, bias, starts, out, winners,
+                               (size_t)out_stride, documents};
+    amx_product(x + (size_t)first * stride, T, stride, N, amx_dense_panels, &dense, NULL, amx_keep_winners, &best);
+    return;
+  }
+#endif
   int32_t acc[INT8_TILE_ROWS * INT8_TILE_COLUMNS];
   for (int32_t n = 0; n < N; n += INT8_TILE_COLUMNS) {
     int columns = N - n < INT8_TILE_COLUMNS ? N - n : INT8_TILE_COLUMNS;
@@ -81,9 +91,17 @@ void KERNEL(score_pairs_int8)(const float *x, const int8_t *w, const float *w_sc
     size_t term = (size_t)terms[i];
     const int8_t *column = w + (term / 16) * 16 * (size_t)stride + (term % 16) * 4;
     const float *row = x + (size_t)rows[i] * K;
-    float sum[4] = {0};
-    for (int32_t k = 0; k < K; k++) sum[k % 4] += row[k] * (float)column[(k / 4) * 64 + k % 4];
-    out[i] = (sum[0] + sum[1] + sum[2] + sum[3]) * w_scale[term] + bias[term];
+    vf sum[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
+    for (int32_t k = 0; k < K; k += 4 * LANES) {
+      int columns = K - k < 4 * LANES ? K - k : 4 * LANES;
+      int8_t bytes[4 * LANES] = {0};
+      for (int q = 0; q < (columns + 3) / 4; q++) memcpy(bytes + 4 * q, column + (k / 4 + q) * 64, 4);
+      float weights[4 * LANES];
+      for (int c = 0; c < 4 * LANES; c++) weights[c] = (float)bytes[c];
+      for (int c = 0; c < 4 && c * LANES < columns; c++)
+        sum[c] = vf_fma(vf_load_some(row + k + c * LANES, columns - c * LANES, 0), vf_load(weights + c * LANES), sum[c]);
+    }
+    out[i] = vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3]))) * w_scale[term] + bias[term];
   }
 }
 

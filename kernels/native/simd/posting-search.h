@@ -74,6 +74,7 @@ enum {
   BLOCK = 64, // documents per step of the dense pass and the scan; windows and columns are padded to it
   WINDOW = 8192,      // documents scored at a time: 32 KB of u32 accumulators stay in the first-level cache
   NOT_DENSE = 0xffff, // as in indexer/posting-lists.ts
+  FEW = 8,            // accepted documents of a block that are looked at one by one
   MAX_DENSE = 256,    // dense lists of one query that share a pass; more take further passes
 };
 
@@ -194,8 +195,20 @@ INLINE void score_sparse(uint32_t *scores, const uint16_t *ids, const uint8_t *v
   for (; p < to; p++) scores[(ids[p] - base) & (WINDOW - 1)] += weight * values[p];
 }
 
-INLINE int accepted(const uint8_t *accept, uint32_t doc) {
-  return accept == NULL || ((accept[doc >> 3] >> (doc & 7)) & 1);
+// Bits of the BLOCK documents from start (a multiple of 8) on that may be hits.
+INLINE uint64_t accepted_bits(const uint8_t *accept, uint32_t start, uint32_t count) {
+  if (accept == NULL) return count < BLOCK ? (1ull << count) - 1 : ~0ull;
+  uint64_t bits = 0;
+  for (uint32_t byte = 0; byte < BLOCK / 8 && 8 * byte < count; byte++) bits |= (uint64_t)accept[start / 8 + byte] << (8 * byte);
+  return count < BLOCK ? bits & ((1ull << count) - 1) : bits;
+}
+
+// Whether any of the documents start .. start + count - 1 may be a hit.
+INLINE int any_accepted(const uint8_t *accept, uint32_t start, uint32_t count) {
+  if (accept == NULL) return 1;
+  uint8_t any = 0;
+  for (uint32_t byte = start / 8; byte < (start + count + 7) / 8; byte++) any |= accept[byte];
+  return any != 0;
 }
 
 // Offers the documents start .. start + count - 1 whose score exceeds top->below. Whole blocks are tested at once: after the
@@ -203,16 +216,27 @@ INLINE int accepted(const uint8_t *accept, uint32_t doc) {
 INLINE void collect(struct top *top, const uint32_t *scores, uint32_t start, uint32_t count, const uint8_t *accept,
                     const uint32_t *ranks) {
   for (uint32_t i = 0; i < count; i += BLOCK) {
+    uint64_t wanted = ~0ull;
+    if (accept != NULL) {
+      wanted = accepted_bits(accept, start + i, count - i);
+      // Few documents are looked at one by one: a filter keeps the threshold low, so that most blocks hold a candidate.
+      if (__builtin_popcountll(wanted) <= FEW) {
+        for (; wanted; wanted &= wanted - 1) {
+          const uint32_t at = i + (uint32_t)__builtin_ctzll(wanted);
+          if (scores[at] > top->below) offer(top, scores[at], ranks[start + at], start + at);
+        }
+        continue;
+      }
+    }
     const vs below = vs_set(top->below);
     vs any = vs_greater(vs_load(scores + i), below);
     for (uint32_t j = SCORES; j < BLOCK; j += SCORES) any = vs_or(any, vs_greater(vs_load(scores + i + j), below));
     if (vs_mask(any) == 0) continue;
     for (uint32_t j = 0; j < BLOCK; j += SCORES) {
-      unsigned mask = vs_mask(vs_greater(vs_load(scores + i + j), vs_set(top->below)));
+      unsigned mask = vs_mask(vs_greater(vs_load(scores + i + j), vs_set(top->below))) & (unsigned)(wanted >> j);
       for (; mask; mask &= mask - 1) {
         const uint32_t at = i + j + (uint32_t)__builtin_ctz(mask);
-        if (at < count && scores[at] > top->below && accepted(accept, start + at))
-          offer(top, scores[at], ranks[start + at], start + at);
+        if (at < count && scores[at] > top->below) offer(top, scores[at], ranks[start + at], start + at);
       }
     }
   }
@@ -245,10 +269,18 @@ uint32_t KERNEL(search_exact)(const struct posting_lists *p, const uint32_t *lis
   const uint8_t *columns[MAX_DENSE];
   uint32_t dense_weights[MAX_DENSE];
   if (k == 0) return 0;
+  int passed_over = 0; // whether the cursors stand before the window, because no document of the one before it was wanted
   for (uint32_t start = 0; start < p->num_docs; start += WINDOW) {
     const uint32_t count = p->num_docs - start < WINDOW ? p->num_docs - start : WINDOW;
     const uint32_t padded = (count + BLOCK - 1) & ~(uint32_t)(BLOCK - 1);
     const uint32_t chunk = start >> 16, base = start & 0xffff;
+    if (base == 0) passed_over = 0;
+    if (!any_accepted(accept, start, count)) {
+      if (base == 0)
+        for (uint32_t i = 0; i < n; i++) cursors[i] = p->starts[(uint64_t)lists[i] * p->num_chunks + chunk];
+      passed_over = 1;
+      continue;
+    }
     int filled = 0;
     uint32_t dense = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -267,12 +299,14 @@ uint32_t KERNEL(search_exact)(const struct posting_lists *p, const uint32_t *lis
     for (uint32_t i = 0; i < n; i++) {
       if (p->dense_slots[lists[i]] != NOT_DENSE) continue;
       const uint64_t cell = (uint64_t)lists[i] * p->num_chunks + chunk;
-      const uint32_t from = base == 0 ? p->starts[cell] : cursors[i];
+      uint32_t from = base == 0 ? p->starts[cell] : cursors[i];
+      if (passed_over) from = advance(p->local_ids, from, p->starts[cell + 1], base);
       const uint32_t to = advance(p->local_ids, from, p->starts[cell + 1], base + WINDOW);
       score_sparse(scores, p->local_ids, p->values, from, to, base, weights[i]);
       cursors[i] = to;
       touched |= to > from;
     }
+    passed_over = 0;
     if (touched) collect(&top, scores, start, count, accept, ranks);
   }
   return sort_hits(&top);
@@ -386,15 +420,6 @@ INLINE void sift_down_bounds(uint64_t *order, uint32_t size, uint32_t at, uint64
 // Whether documents with this bound, discounted by alpha / 65,536, can exceed a score.
 INLINE int can_hold(uint32_t bound, uint64_t alpha, uint32_t below) { return bound * alpha > (uint64_t)below << 16; }
 
-// Whether a document of the block that begins at start may be a hit.
-INLINE int any_accepted(const uint8_t *accept, uint32_t start, uint32_t num_docs) {
-  if (accept == NULL) return 1;
-  const uint32_t end = num_docs - start < BLOCK ? num_docs : start + BLOCK;
-  uint8_t any = 0;
-  for (uint32_t at = start / 8; at < (end + 7) / 8; at++) any |= accept[at];
-  return any != 0;
-}
-
 // scores[BLOCK] of the documents from start on; cursors move past the block.
 INLINE void score_block(const struct posting_lists *p, const uint32_t *lists, const uint32_t *weights, uint32_t n,
                         uint32_t start, struct cursor *cursors, uint32_t *scores) {
@@ -458,11 +483,12 @@ uint32_t KERNEL(search_pruned)(const struct posting_lists *p, const struct block
     bound_blocks(p, m, lists, weights, n, superblock, block_bounds, cursors);
     for (uint32_t b = 0; b < BLOCKS; b++) {
       const uint32_t start = superblock * SUPERBLOCK + b * BLOCK;
-      if (start >= p->num_docs || !can_hold(block_bounds[b], alpha, top.below) || !any_accepted(accept, start, p->num_docs))
-        continue;
+      if (start >= p->num_docs) break;
+      const uint32_t count = p->num_docs - start < BLOCK ? p->num_docs - start : BLOCK;
+      if (!can_hold(block_bounds[b], alpha, top.below) || !any_accepted(accept, start, count)) continue;
       pruning->visited++;
       score_block(p, lists, weights, n, start, cursors, scores);
-      collect(&top, scores, start, p->num_docs - start < BLOCK ? p->num_docs - start : BLOCK, accept, ranks);
+      collect(&top, scores, start, count, accept, ranks);
     }
   }
   return sort_hits(&top);

@@ -24,7 +24,14 @@ INLINE void quantize_row(const float *x, float low, float high, struct spread sp
   *scale = range / 127.0f;
   *minimum = low;
   vf base = vf_set(low), factor = vf_set(inverse), bottom = vf_set(0), top = vf_set(127.0f);
-  for (int32_t k = 0; k < K; k += LANES) {
+  int32_t k = 0;
+  for (; k + 4 * LANES <= K; k += 4 * LANES) {
+    // Only columns that are spread lie outside the range: their bytes are written again below.
+    vi bytes[4];
+    for (int i = 0; i < 4; i++) bytes[i] = vf_round(vf_mul(vf_sub(vf_load(x + k + i * LANES), base), factor));
+    vi_store_u8x4(out + k, bytes);
+  }
+  for (; k < K; k += LANES) {
     vf steps = vf_mul(vf_sub(vf_load_some(x + k, K - k, low), base), factor);
     vi bytes = vf_round(vf_max(vf_min(steps, top), bottom));
     if (K - k >= LANES) {
@@ -50,18 +57,48 @@ INLINE void quantize_row(const float *x, float low, float high, struct spread sp
   }
 }
 
-// Quantises a finished f32 row: its range, with outlying columns counted at their share, then its bytes.
+// The range of a row, outlying columns counted at their share. Four pairs of registers: one pair would wait for itself.
+struct range {
+  vf low[4], high[4];
+};
+INLINE void range_start(struct range *range) {
+  for (int i = 0; i < 4; i++) range->low[i] = vf_set(__builtin_inff()), range->high[i] = vf_set(-__builtin_inff());
+}
+INLINE void range_add(struct range *range, int i, vf v) {
+  range->low[i] = vf_min(range->low[i], v);
+  range->high[i] = vf_max(range->high[i], v);
+}
+INLINE float range_low(const struct range *range) {
+  return vf_bottom(vf_min(vf_min(range->low[0], range->low[1]), vf_min(range->low[2], range->low[3])));
+}
+INLINE float range_high(const struct range *range) {
+  return vf_top(vf_max(vf_max(range->high[0], range->high[1]), vf_max(range->high[2], range->high[3])));
+}
+INLINE void range_add_row(struct range *range, const float *row, const float *share, int32_t K) {
+  int32_t k = 0;
+  for (; k + 4 * LANES <= K; k += 4 * LANES)
+    for (int i = 0; i < 4; i++) {
+      vf v = vf_load(row + k + i * LANES);
+      // Rows follow each other: the next one is asked for while this one is read.
+      __builtin_prefetch(row + k + i * LANES + K);
+      range_add(range, i, share ? vf_mul(v, vf_load(share + k + i * LANES)) : v);
+    }
+  if (k == K) return;
+  float first = share ? row[0] * share[0] : row[0];
+  for (; k < K; k += LANES) {
+    vf v = vf_load_some(row + k, K - k, first);
+    range_add(range, 0, share ? vf_mul(v, vf_load_some(share + k, K - k, 1.0f)) : v);
+  }
+}
+
+// Quantises a finished f32 row.
 INLINE void range_and_quantize(const float *row, struct spread spread, uint8_t *out, float *scale, float *minimum,
                                int32_t K, int32_t stride) {
-  vf low = vf_set(__builtin_inff()), high = vf_set(-__builtin_inff());
-  float first = spread.share ? row[0] * spread.share[0] : row[0];
-  for (int32_t k = 0; k < K; k += LANES) {
-    vf v = vf_load_some(row + k, K - k, first);
-    if (spread.share) v = vf_mul(v, vf_load_some(spread.share + k, K - k, 1.0f));
-    low = vf_min(low, v);
-    high = vf_max(high, v);
-  }
-  quantize_row(row, vf_bottom(low), vf_top(high), spread, out, scale, minimum, K, stride);
+  struct range range;
+  range_start(&range);
+  if (spread.share) range_add_row(&range, row, spread.share, K);
+  else range_add_row(&range, row, NULL, K);
+  quantize_row(row, range_low(&range), range_high(&range), spread, out, scale, minimum, K, stride);
 }
 
 void KERNEL(quantize_rows)(const float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K,
@@ -77,8 +114,20 @@ void KERNEL(gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum,
   struct spread spread = {share, splits};
   for (int32_t t = 0; t < T; t++) {
     float *row = x + (size_t)t * K;
-    for (int32_t k = 0; k < K; k += LANES) vf_store_some(row + k, vf_gelu(vf_load_some(row + k, K - k, 0)), K - k);
-    range_and_quantize(row, spread, out + (size_t)t * stride, scale + t, minimum + t, K, stride);
+    struct range range;
+    range_start(&range);
+    int32_t k = 0;
+    for (; k + 4 * LANES <= K; k += 4 * LANES)
+      for (int i = 0; i < 4; i++) {
+        vf v = vf_gelu(vf_load(row + k + i * LANES));
+        vf_store(row + k + i * LANES, v);
+        range_add(&range, i, share ? vf_mul(v, vf_load(share + k + i * LANES)) : v);
+      }
+    for (; k < K; k += LANES) vf_store_some(row + k, vf_gelu(vf_load_some(row + k, K - k, 0)), K - k);
+    range_add_row(&range, row + K / (4 * LANES) * 4 * LANES, share ? share + K / (4 * LANES) * 4 * LANES : NULL,
+                  K % (4 * LANES));
+    quantize_row(row, range_low(&range), range_high(&range), spread, out + (size_t)t * stride, scale + t, minimum + t,
+                 K, stride);
   }
 }
 
@@ -99,20 +148,26 @@ void KERNEL(layer_norm_quantize)(const float *x, const float *residual, const fl
     const float *row = x + (size_t)t * K;
     const float *other = residual ? residual + (size_t)t * K : NULL;
     float *to = out + (size_t)t * K;
-    vf total = vf_set(0);
-    for (int32_t k = 0; k < K; k += LANES) {
-      vf v = vf_load_some(row + k, K - k, 0);
-      if (other) v = vf_add(v, vf_load_some(other + k, K - k, 0));
-      total = vf_add(total, v);
-      vf_store_some(to + k, v, K - k);
-    }
-    float mean = vf_sum(total) / (float)K;
-    vf center = vf_set(mean), squares = vf_set(0);
-    for (int32_t k = 0; k < K; k += LANES) {
-      vf d = vf_sub(vf_load_some(to + k, K - k, mean), center);
-      squares = vf_fma(d, d, squares);
-    }
-    vf factor = vf_set(1.0f / __builtin_sqrtf(vf_sum(squares) / (float)K + epsilon));
+    // Four sums side by side: one would wait for itself.
+    vf total[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
+    for (int32_t k = 0; k < K; k += 4 * LANES)
+      for (int i = 0; i < 4 && k + i * LANES < K; i++) {
+        int32_t at = k + i * LANES;
+        vf v = vf_load_some(row + at, K - at, 0);
+        if (other) v = vf_add(v, vf_load_some(other + at, K - at, 0));
+        total[i] = vf_add(total[i], v);
+        vf_store_some(to + at, v, K - at);
+      }
+    float mean = vf_sum(vf_add(vf_add(total[0], total[1]), vf_add(total[2], total[3]))) / (float)K;
+    vf center = vf_set(mean), squares[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
+    for (int32_t k = 0; k < K; k += 4 * LANES)
+      for (int i = 0; i < 4 && k + i * LANES < K; i++) {
+        int32_t at = k + i * LANES;
+        vf d = vf_sub(vf_load_some(to + at, K - at, mean), center);
+        squares[i] = vf_fma(d, d, squares[i]);
+      }
+    float square = vf_sum(vf_add(vf_add(squares[0], squares[1]), vf_add(squares[2], squares[3])));
+    vf factor = vf_set(1.0f / __builtin_sqrtf(square / (float)K + epsilon));
     for (int32_t k = 0; k < K; k += LANES) {
       int left = K - k;
       vf normal = vf_mul(vf_sub(vf_load_some(to + k, left, 0), center), factor);
@@ -132,7 +187,13 @@ void KERNEL(embed)(const int32_t *ids, const int32_t *positions, const int32_t *
     const int8_t *word = words + (id / 16) * 16 * (size_t)stride + (id % 16) * 4;
     const float *place = places + (size_t)positions[t] * K, *kind = kinds + (size_t)types[t] * K;
     float scale = word_scale[id], *to = out + (size_t)t * K;
-    for (int32_t k = 0; k < K; k++) to[k] = scale * (float)word[(k / 4) * 64 + k % 4] + place[k] + kind[k];
+    // The packed row is gathered first, for plain loops over it become vector code.
+    for (int32_t k = 0; k < K; k += 64) {
+      int8_t bytes[64];
+      int columns = K - k < 64 ? K - k : 64;
+      for (int q = 0; q < (columns + 3) / 4; q++) memcpy(bytes + 4 * q, word + (k / 4 + q) * 64, 4);
+      for (int i = 0; i < columns; i++) to[k + i] = scale * (float)bytes[i] + place[k + i] + kind[k + i];
+    }
   }
 }
 

@@ -58,10 +58,40 @@ INLINE void quads_store(int32_t *p, quads a) { v128_store(p, join_pairs(a.low, a
 #endif
 #define BLOCK_TOKENS (BLOCK_VECTORS * LANES)
 
+#if defined(VARIANT_AMX)
+// The position in the blocks: panels are asked for in order.
+struct amx_block4 {
+  const int8_t *blocks;
+  const uint16_t *inputs;
+  const int32_t *counts;
+  int32_t stride, N;
+};
+// Two panels as a dense part of the matrix: a block is one 32-bit element of it.
+INLINE const int8_t *amx_block4_panels(void *weights, int32_t n, int8_t *buffer) {
+  struct amx_block4 *own = weights;
+  memset(buffer, 0, 32 * (size_t)own->stride);
+  for (int32_t output = n; output < own->N && output < n + AMX_COLUMNS; output++) {
+    int8_t *column = buffer + (size_t)(output - n) / 16 * 16 * own->stride + output % 16 * 4;
+    for (int32_t i = own->counts[output]; i > 0; i--, own->blocks += 4, own->inputs++)
+      memcpy(column + 64 * (size_t)*own->inputs, own->blocks, 4);
+  }
+  return buffer;
+}
+#endif
+
 void KERNEL(gemm_block4)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *blocks,
                          const uint16_t *inputs, const int32_t *counts, const float *w_scale, const float *w_sum,
                          const float *bias, float *out, uint8_t *scratch, int32_t T, int32_t stride, int32_t N,
                          int32_t out_stride) {
+#if defined(VARIANT_AMX)
+  if (amx_pays_unpacked(T, stride)) {
+    int8_t buffer[2 * 16 * AMX_MOST_UNPACKED] __attribute__((aligned(64)));
+    struct amx_block4 own = {blocks, inputs, counts, stride, N};
+    struct amx_rows rows = {x_scale, x_min, w_scale, w_sum, bias, out, (size_t)out_stride, N};
+    amx_product(x, T, stride, N, amx_block4_panels, &own, buffer, amx_finish, &rows);
+    return;
+  }
+#endif
   int32_t acc[16 * BLOCK_TOKENS], turned[BLOCK_TOKENS * 16];
   for (int32_t t = 0; t < T; t += BLOCK_TOKENS) {
     int tokens = T - t < BLOCK_TOKENS ? T - t : BLOCK_TOKENS;

@@ -105,10 +105,57 @@ INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, s
 }
 #endif
 
+#if defined(VARIANT_AMX)
+struct amx_n16 {
+  const uint8_t *w;
+  size_t groups;
+  int passes;
+};
+// Two panels as a dense part of the matrix. Tiles have no use for zeros that are known, but they outrun the shuffles, and
+// unpacking costs as much as some 16 rows of the product.
+INLINE const int8_t *amx_n16_panels(void *weights, int32_t n, int8_t *buffer) {
+  const struct amx_n16 *own = weights;
+  const uint8_t *record = own->w + (size_t)(n / 16) * own->groups * own->passes * 128;
+  const __m512i first = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0x00000000);
+  const __m512i inputs = _mm512_set1_epi32(0x03020100);
+  int8_t *to = buffer;
+  for (size_t i = 0; i < 2 * own->groups; i++, to += 256) {
+    __m512i quad[4];
+    for (int q = 0; q < 4; q++) quad[q] = _mm512_setzero_si512();
+    for (int p = 0; p < own->passes; p++, record += 128) {
+      __m512i w = _mm512_loadu_si512(record), pick = _mm512_loadu_si512(record + 64);
+#pragma GCC unroll 4
+      for (int slot = 0; slot < 4; slot++) {
+        // The slot's weight and input, four times over in the four bytes of each output.
+        __m512i spread = _mm512_add_epi8(first, _mm512_set1_epi8((char)slot));
+        __m512i value = _mm512_shuffle_epi8(w, spread), input = _mm512_shuffle_epi8(pick, spread);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+          __mmask64 here = _mm512_cmpeq_epi8_mask(input, _mm512_add_epi8(inputs, _mm512_set1_epi8((char)(4 * q))));
+          // Added, not moved: unused slots hold weight 0 at input 0.
+          quad[q] = _mm512_mask_add_epi8(quad[q], here, quad[q], value);
+        }
+      }
+    }
+    for (int q = 0; q < 4; q++) _mm512_store_si512(to + 64 * q, quad[q]);
+  }
+  return buffer;
+}
+#endif
+
 // As gemm_int8 with w in the layout above and passes 1 (4:16), 2 (8:16) or 3 (12:16).
 void KERNEL(gemm_n16)(const uint8_t *x, const float *x_scale, const float *x_min, const uint8_t *w,
                       const float *w_scale, const float *w_sum, const float *bias, float *out, int32_t T,
                       int32_t stride, int32_t N, int32_t passes, int32_t out_stride) {
+#if defined(VARIANT_AMX)
+  if (amx_pays_unpacked(T, stride)) {
+    int8_t buffer[2 * 16 * AMX_MOST_UNPACKED] __attribute__((aligned(64)));
+    struct amx_n16 own = {w, (size_t)stride / 16, passes};
+    struct amx_rows rows = {x_scale, x_min, w_scale, w_sum, bias, out, (size_t)out_stride, N};
+    amx_product(x, T, stride, N, amx_n16_panels, &own, buffer, amx_finish, &rows);
+    return;
+  }
+#endif
   int32_t acc[N16_TILE_ROWS * N16_TILE_COLUMNS];
   size_t groups = (size_t)stride / 16;
   for (int32_t n = 0; n < N; n += N16_TILE_COLUMNS) {

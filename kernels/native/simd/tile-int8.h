@@ -103,6 +103,55 @@ INLINE v128 dot_add(v128 acc, v128 x, v128 w) {
 INLINE v128 join_pairs(v128 low, v128 high) { return vpaddq_s32(low, high); }
 INLINE void v128_store(void *p, v128 a) { vst1q_s32((int32_t *)p, a); }
 #endif
+#if defined(VARIANT_WASM)
+// Engines spend an instruction on every widened operand and every address. So the activations of some quads are widened once
+// for all four quarters, row beside row: one pointer reaches them all.
+#define INT8_WIDE_QUADS 64
+INLINE void widen_rows(const uint8_t *a, size_t lda, int rows, size_t quads, int16_t *to) {
+  // Rows are padded to 16 inputs: quads come in fours.
+  for (size_t q = 0; q < quads; q += 4)
+    for (int r = 0; r < rows; r++) {
+      v128 x = v128_load(a + r * lda + 4 * q), low = wasm_u16x8_extend_low_u8x16(x), high = wasm_u16x8_extend_high_u8x16(x);
+      int16_t *quad = to + 4 * (q * rows + r);
+      wasm_v128_store64_lane(quad, low, 0);
+      wasm_v128_store64_lane(quad + 4 * rows, low, 1);
+      wasm_v128_store64_lane(quad + 8 * rows, high, 0);
+      wasm_v128_store64_lane(quad + 12 * rows, high, 1);
+    }
+}
+INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, size_t quads, int32_t *out) {
+  int16_t wide[4 * INT8_WIDE_QUADS * INT8_TILE_ROWS];
+  v128 sums[4][2 * INT8_TILE_ROWS];
+  for (size_t begin = 0; begin < quads; begin += INT8_WIDE_QUADS) {
+    size_t count = quads - begin < INT8_WIDE_QUADS ? quads - begin : INT8_WIDE_QUADS;
+    widen_rows(a + 4 * begin, lda, rows, count, wide);
+    for (int quarter = 0; quarter < 4; quarter++) {
+      v128 low[INT8_TILE_ROWS], high[INT8_TILE_ROWS];
+      for (int r = 0; r < rows; r++) {
+        low[r] = begin == 0 ? v128_zero() : sums[quarter][2 * r];
+        high[r] = begin == 0 ? v128_zero() : sums[quarter][2 * r + 1];
+      }
+      const int8_t *w = b + 64 * begin + 16 * quarter;
+      const int16_t *x = wide;
+      for (size_t q = 0; q < count; q++, w += 64, x += 4 * rows) {
+        v128 w0 = wasm_i16x8_load8x8(w), w1 = wasm_i16x8_load8x8(w + 8);
+        for (int r = 0; r < rows; r++) {
+          v128 quad = wasm_v128_load64_splat(x + 4 * r);
+          low[r] = dot_add(low[r], quad, w0);
+          high[r] = dot_add(high[r], quad, w1);
+        }
+      }
+      for (int r = 0; r < rows; r++) {
+        sums[quarter][2 * r] = low[r];
+        sums[quarter][2 * r + 1] = high[r];
+      }
+    }
+  }
+  for (int quarter = 0; quarter < 4; quarter++)
+    for (int r = 0; r < rows; r++)
+      v128_store(out + r * 16 + 4 * quarter, join_pairs(sums[quarter][2 * r], sums[quarter][2 * r + 1]));
+}
+#else
 INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, size_t quads, int32_t *out) {
   for (int quarter = 0; quarter < 4; quarter++) {
     v128 low[INT8_TILE_ROWS], high[INT8_TILE_ROWS];
@@ -119,4 +168,5 @@ INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, s
     for (int r = 0; r < rows; r++) v128_store(out + r * 16 + 4 * quarter, join_pairs(low[r], high[r]));
   }
 }
+#endif
 #endif
