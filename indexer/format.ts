@@ -38,7 +38,7 @@ export const MAX_IMPACT = 255;
 
 export const alignUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-export const checksum = (bytes: Uint8Array): number => crc32(bytes);
+export const checksum = (bytes: Uint8Array | string): number => crc32(bytes);
 
 /** The error of every failed checksum or bounds check, naming the part and the way out. */
 export function corrupt(place: string, message: string): WinnowError {

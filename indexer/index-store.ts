@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { WinnowError } from '../errors.ts';
 import { BackgroundMerge } from './background-merge.ts';
 import { contentOf } from './batch-content.ts';
@@ -7,20 +8,30 @@ import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
 import { Generation } from './generation.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
-import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
+import { decodeManifest, encodeManifest, type Manifest, REPLACED, type SegmentRef } from './manifest.ts';
 import { SegmentMerge } from './merge.ts';
 import { chooseAll, chooseMerge, MERGE_FACTOR, type MergeCandidate } from './merge-policy.ts';
-import { ownsRecord, putRecord, removeLeftovers, removeRecord, segmentsInMerges } from './merge-records.ts';
+import {
+  mergeRecords,
+  ownsRecord,
+  putMergeRecord,
+  removeLeftovers,
+  removeRecord,
+  segmentsInMerges,
+} from './merge-records.ts';
 import { unsealed } from './segment.ts';
 import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
 import {
+  getRecord,
   guard,
   INDEX_FILE,
   openStorage,
+  putRecord,
   type Storage,
   type StoredRecord,
   type StoredSource,
   segmentKey,
+  storageError,
 } from './storage.ts';
 import type {
   IndexableDocument,
@@ -53,6 +64,8 @@ export interface OpenOptions {
    * worker thread. `inline`: it does them itself before it returns.
    */
   readonly merges?: 'background' | 'inline';
+  /** Merges of at most so many bytes are done in one transaction, in place. Default {@link INLINE_MERGE_BYTES}. */
+  readonly inlineMergeBytes?: number;
   /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
   readonly readOnly?: boolean;
 }
@@ -78,12 +91,21 @@ export class IndexStore {
   private freshUntil = 0;
 
   private readonly reorderFrom: number;
+  private readonly inlineMergeBytes: number;
+  /** Copies under way; LMDB must not be closed under them. */
+  private readonly copying = new Set<Promise<void>>();
   private readonly background: BackgroundMerge | undefined;
 
   private constructor(
     storage: Storage,
-    { readOnly = false, reorderFrom = REORDER_FROM, merges = 'background' }: OpenOptions,
+    {
+      readOnly = false,
+      reorderFrom = REORDER_FROM,
+      merges = 'background',
+      inlineMergeBytes = INLINE_MERGE_BYTES,
+    }: OpenOptions,
   ) {
+    this.inlineMergeBytes = inlineMergeBytes;
     this.storage = storage;
     this.reorderFrom = reorderFrom;
     this.background = merges === 'background' ? new BackgroundMerge(storage.path, reorderFrom) : undefined;
@@ -232,15 +254,8 @@ export class IndexStore {
       for (const source of latest) {
         const keys: number[] = [];
         for (const item of source.documents) {
-          const { id, title, text, metadata, parentId } = item.document;
-          this.storage.documents.put(docKey, {
-            id,
-            title,
-            text,
-            metadata,
-            ...(parentId === undefined ? {} : { parentId }),
-          });
-          this.storage.ids.put(id, docKey);
+          putRecord(this.storage, docKey, item.document);
+          this.storage.ids.put(item.document.id, docKey);
           documents.push({ docKey, item });
           keys.push(docKey++);
         }
@@ -298,10 +313,13 @@ export class IndexStore {
       const { background } = this;
       const inPlace = !background || background.unavailable || late;
       // While a thread works on large segments the small ones still go on.
-      const able = inPlace || background.ready ? all : all.filter(isSmall);
+      const able =
+        inPlace || background.ready
+          ? all
+          : all.filter(({ numBytes }) => numBytes <= this.inlineMergeBytes / MERGE_FACTOR);
       const chosen = chooseMerge(able);
       if (chosen.length === 0) return;
-      if (inPlace || sizeOf(chosen) <= INLINE_MERGE_BYTES) {
+      if (inPlace || sizeOf(chosen) <= this.inlineMergeBytes) {
         this.merge(chosen);
       } else {
         background.start(
@@ -334,10 +352,12 @@ export class IndexStore {
     if (!this.background?.lastError) this.mergeIfNeeded();
   }
 
-  /** Reads every byte of every segment, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  /** Reads every byte of every segment, every stored document, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
   verify(): void {
     checkLmdbFile(join(this.path, INDEX_FILE), { deep: true });
-    for (const { segment } of this.generation().segments) segment.verify();
+    const generation = this.generation();
+    for (const { segment } of generation.segments) segment.verify();
+    generation.verifyDocuments();
   }
 
   stats(): IndexStats {
@@ -366,10 +386,79 @@ export class IndexStore {
     };
   }
 
+  /** Bytes of the pages in use: what a copy without free pages takes. */
+  usedBytes(): number {
+    this.assertOpen();
+    const { root, ...databases } = this.storage;
+    const own = [root, databases.manifest, databases.segments, databases.tombstones];
+    return [...own, databases.documents, databases.ids, databases.sources].reduce((sum, db) => {
+      const stats = db.getStats() as Record<string, number>;
+      const pages = stats.treeBranchPageCount! + stats.treeLeafPageCount! + stats.overflowPages!;
+      return sum + pages * stats.pageSize!;
+    }, 0);
+  }
+
+  /** Writes the index as it is now to a new file, without free pages; searches and writes go on. */
+  async copyTo(file: string): Promise<void> {
+    this.assertOpen();
+    const copying = this.storage.root.backup(file, true);
+    this.copying.add(copying);
+    try {
+      await copying;
+    } catch (error) {
+      throw storageError(file, error);
+    } finally {
+      this.copying.delete(copying);
+    }
+  }
+
+  /** Removes the records of merges, in a copy of an index in which nobody merges. */
+  forgetMerges(): void {
+    if (mergeRecords(this.storage).length === 0) return;
+    this.write((manifest) => {
+      for (const { output } of mergeRecords(this.storage))
+        removeRecord(this.storage, output, { parts: true });
+      return [manifest, undefined];
+    });
+  }
+
+  /** @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open */
+  requireAlone(): void {
+    this.assertOpen();
+    const { root } = this.storage;
+    root.readerCheck();
+    const others = String(root.readerList())
+      .split('\n')
+      .map((line) => Number.parseInt(line, 10))
+      .filter((pid) => pid > 0 && pid !== process.pid);
+    if (others.length === 0) return;
+    throw new WinnowError('WINNOW_INDEX_IN_USE', `process ${others[0]} has the index open`, {
+      place: this.path,
+      hint: 'stop it and try again',
+    });
+  }
+
+  /**
+   * Puts another index file in the place of this one and closes. Whoever still has the old file open gets an error instead of
+   * writing into a file that nobody will read.
+   */
+  replaceFileBy(file: string): void {
+    this.assertOpen();
+    const own = join(this.path, INDEX_FILE);
+    guard(this.path, () =>
+      this.storage.root.transactionSync(() => {
+        this.storage.manifest.put('current', asBuffer(sealed(REPLACED)));
+        renameSync(file, own);
+        rmSync(`${own}-lock`, { force: true });
+      }),
+    );
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     await this.background?.cancel();
+    await Promise.allSettled(this.copying);
     this.current.release();
     await this.storage.root.close();
   }
@@ -377,15 +466,20 @@ export class IndexStore {
   /** The segments that are free to be merged. */
   private candidates(): MergeCandidate[] {
     const { manifest, segments } = this.generation();
-    const taken = guard(this.path, () => segmentsInMerges(this.storage));
+    const taken = guard(this.path, () => segmentsInMerges(this.storage, this.ownMergeRuns));
     return manifest.segments
       .map((ref, i) => ({ ...ref, numBytes: segments[i]!.segment.numBytes }))
       .filter(({ number }) => !taken.has(number) && !this.background?.segments.has(number));
   }
 
+  /** Whether a record of this process may be one of a merge that runs; it may also be one that could not be removed. */
+  private get ownMergeRuns(): boolean {
+    return this.background ? this.background.busy : !isMainThread;
+  }
+
   private merge(candidates: readonly MergeCandidate[]): void {
     const numbers = candidates.map(({ number }) => number);
-    if (sizeOf(candidates) > INLINE_MERGE_BYTES) this.mergeSegments(numbers);
+    if (sizeOf(candidates) > this.inlineMergeBytes) this.mergeSegments(numbers);
     else this.mergeSmall(numbers);
   }
 
@@ -395,8 +489,8 @@ export class IndexStore {
     const parts: [PartKind, Uint8Array][] = [];
     const header = merged.build((kind, bytes) => parts.push([kind, bytes]));
     this.write((manifest, deletions) => {
-      removeLeftovers(this.storage);
-      const taken = segmentsInMerges(this.storage);
+      removeLeftovers(this.storage, this.ownMergeRuns);
+      const taken = segmentsInMerges(this.storage, this.ownMergeRuns);
       if (numbers.some((number) => taken.has(number))) return [manifest, undefined];
       if (!numbers.every((wanted) => manifest.segments.some(({ number }) => number === wanted)))
         return [manifest, undefined]; // another writer merged or emptied them first
@@ -416,13 +510,13 @@ export class IndexStore {
    */
   mergeSegments(numbers: readonly number[], stopped: () => boolean = () => false): void {
     const output = this.write((manifest) => {
-      removeLeftovers(this.storage);
-      const taken = segmentsInMerges(this.storage);
+      removeLeftovers(this.storage, this.ownMergeRuns);
+      const taken = segmentsInMerges(this.storage, this.ownMergeRuns);
       const free = numbers.every(
         (wanted) => !taken.has(wanted) && manifest.segments.some(({ number }) => number === wanted),
       );
       if (!free) return [manifest, undefined];
-      putRecord(this.storage, manifest.nextSegment, numbers);
+      putMergeRecord(this.storage, manifest.nextSegment, numbers);
       return [{ ...manifest, nextSegment: manifest.nextSegment + 1 }, manifest.nextSegment];
     });
     if (output === undefined) return;
@@ -443,10 +537,14 @@ export class IndexStore {
         return [this.replaceSegments(manifest, merged, output, header, deletions), undefined];
       });
     } catch (error) {
-      this.write((manifest) => {
-        removeRecord(this.storage, output, { parts: true });
-        return [manifest, undefined];
-      });
+      try {
+        this.write((manifest) => {
+          removeRecord(this.storage, output, { parts: true });
+          return [manifest, undefined];
+        });
+      } catch {
+        // On a full disk this fails too: the next merge clears up, and the first error is the one to tell.
+      }
       if (!(error instanceof MergeStopped)) throw error;
     } finally {
       generation.release();
@@ -505,7 +603,7 @@ export class IndexStore {
   }
 
   private removeDocument(docKey: number, deletions: Set<number>): void {
-    const record = this.storage.documents.get(docKey);
+    const record = getRecord(this.storage, docKey);
     if (!record) return;
     this.storage.documents.remove(docKey);
     if (this.storage.ids.get(record.id) === docKey) this.storage.ids.remove(record.id);
@@ -581,8 +679,6 @@ class MergeStopped extends Error {}
 
 const sizeOf = (candidates: readonly MergeCandidate[]): number =>
   candidates.reduce((sum, { numBytes }) => sum + numBytes, 0);
-
-const isSmall = ({ numBytes }: MergeCandidate): boolean => numBytes <= INLINE_MERGE_BYTES / MERGE_FACTOR;
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 

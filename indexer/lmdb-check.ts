@@ -23,7 +23,7 @@ const META = {
 };
 const MAGIC = 0xbeefc0de;
 /** A tree record: u32 pad, u16 flags, u16 depth, 4 x u64 counts, u64 root page. */
-const TREE = { depth: 6, root: 40, bytes: 48 };
+const TREE = { depth: 6, leaves: 16, root: 40, bytes: 48 };
 const NO_ROOT = 0xffff_ffff_ffff_ffffn;
 /** A node: u16 low, u16 high, u16 flags, u16 key length, key, data. */
 const NODE = { flags: 4, keyLength: 6, data: 8 };
@@ -32,13 +32,16 @@ const MAX_DEPTH = 32;
 
 /** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
 const PER_DOCUMENT = new Set(['documents', 'ids', 'sources']);
+/** As long as they have no more leaves than this (some 10 ms), those are looked through too. */
+const FEW_LEAVES = 4096;
 /** Another process may commit while pages are read; only what is wrong in a file at rest is damage. */
 const ATTEMPTS = 20;
 
 /**
  * Checks the structure of an index's LMDB file: meta pages, and of every tree the pages that lead to its data. The leaves
- * of the databases that grow with the documents are left to LMDB, so that opening does not take longer with each document,
- * unless the file is shorter than its meta page says (LMDB leaves out free pages at the end) or `deep` asks for all.
+ * of the databases that grow with the documents are left to LMDB when they are many, so that opening does not take longer with
+ * each document, unless the file is shorter than its meta page says (LMDB leaves out free pages at the end) or `deep` asks for
+ * all.
  *
  * @throws WinnowError WINNOW_INDEX_CORRUPT
  */
@@ -160,7 +163,8 @@ class StructureCheck {
     } else if (flags & NODE_FLAG.tree) {
       if (low !== TREE.bytes) throw outside();
       const child = node.toString('utf8', NODE.data, NODE.data + keyLength).replaceAll('\u0000', '');
-      this.tree(data, child, this.deep || !PER_DOCUMENT.has(child));
+      const few = low === TREE.bytes && data.readBigUInt64LE(TREE.leaves) <= FEW_LEAVES;
+      this.tree(data, child, this.deep || few || !PER_DOCUMENT.has(child));
     }
   }
 

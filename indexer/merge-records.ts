@@ -27,7 +27,7 @@ const OWNER_KEY = 'winnow process';
 const owner = (getEnvironmentData(OWNER_KEY) as string | undefined) ?? randomUUID();
 setEnvironmentData(OWNER_KEY, owner);
 
-export function putRecord(storage: Storage, output: number, inputs: readonly number[]): void {
+export function putMergeRecord(storage: Storage, output: number, inputs: readonly number[]): void {
   const record: MergeRecord = { output, inputs, owner, pid: process.pid, startedAt: Date.now() };
   storage.manifest.put(`${PREFIX}${output}`, Buffer.from(sealed(Buffer.from(JSON.stringify(record)))));
 }
@@ -44,11 +44,15 @@ export function mergeRecords(storage: Storage): MergeRecord[] {
   );
 }
 
-/** Segments that a running merge, of this or another process, is about to replace. */
-export function segmentsInMerges(storage: Storage): Set<number> {
+/**
+ * Segments that a running merge, of this or another process, is about to replace.
+ *
+ * @param ownRuns whether records of this process may be of a merge that still runs
+ */
+export function segmentsInMerges(storage: Storage, ownRuns: boolean): Set<number> {
   return new Set(
     mergeRecords(storage)
-      .filter(isRunning)
+      .filter((record) => isRunning(record, ownRuns))
       .flatMap(({ inputs }) => inputs),
   );
 }
@@ -60,14 +64,14 @@ export function removeRecord(storage: Storage, output: number, { parts }: { part
     for (const kind of [0, ...Object.values(PartKind)]) storage.segments.remove(segmentKey(output, kind));
 }
 
-/** Inside a write transaction: removes what merges of killed processes left behind. */
-export function removeLeftovers(storage: Storage): void {
+/** Inside a write transaction: removes what merges left behind that were killed or could not clear up. */
+export function removeLeftovers(storage: Storage, ownRuns: boolean): void {
   for (const record of mergeRecords(storage))
-    if (!isRunning(record)) removeRecord(storage, record.output, { parts: true });
+    if (!isRunning(record, ownRuns)) removeRecord(storage, record.output, { parts: true });
 }
 
-function isRunning(record: MergeRecord): boolean {
-  if (record.owner === owner) return true;
+function isRunning(record: MergeRecord, ownRuns: boolean): boolean {
+  if (record.owner === owner) return ownRuns;
   if (record.pid === process.pid || Date.now() - record.startedAt > MAX_AGE_MS) return false;
   try {
     process.kill(record.pid, 0);

@@ -2,19 +2,24 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
-import { corrupt, ZERO_COPY_BYTES } from './format.ts';
+import { checksum, corrupt, ZERO_COPY_BYTES } from './format.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 
 /** The one file that LMDB keeps an index in; its lock file lies beside it. */
 export const INDEX_FILE = 'index.mdb';
 
-/** Value of a `documents` entry. */
+/** Stored fields of a document. */
 export interface StoredRecord {
   readonly id: string;
   readonly title: string;
   readonly text: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly parentId?: string;
+}
+
+/** Value of a `documents` entry: the fields and the CRC-32 of {@link recordChecksum} over them. */
+export interface CheckedRecord extends StoredRecord {
+  readonly crc: number;
 }
 
 /** A source that was cut into passages, put together again; neighbouring passages may overlap by some sentences. */
@@ -41,11 +46,38 @@ export interface Storage {
   /** segment number -> sealed bitmap, bit set = deleted. */
   readonly tombstones: Database<Buffer, number>;
   /** docKey -> stored fields. */
-  readonly documents: Database<StoredRecord, number>;
+  readonly documents: Database<CheckedRecord, number>;
   /** user id -> docKey. */
   readonly ids: Database<number, string>;
   /** source id -> hash and document keys. */
   readonly sources: Database<SourceRecord, string>;
+}
+
+/** LMDB has no checksums of its own, and a flipped bit in a text would else be shown as if it had been written so. */
+function recordChecksum({ id, title, text, metadata, parentId }: StoredRecord): number {
+  return checksum(JSON.stringify([id, title, text, metadata, parentId ?? null]));
+}
+
+export function putRecord(storage: Storage, docKey: number, document: StoredRecord): void {
+  const { id, title, text, metadata, parentId } = document;
+  const record = { id, title, text, metadata, ...(parentId === undefined ? {} : { parentId }) };
+  storage.documents.put(docKey, { ...record, crc: recordChecksum(record) });
+}
+
+/** @throws WinnowError WINNOW_INDEX_CORRUPT when the fields are not those that were written */
+export function getRecord(
+  storage: Storage,
+  docKey: number,
+  transaction?: Transaction,
+): StoredRecord | undefined {
+  const place = `${storage.path}, stored fields of document ${docKey}`;
+  return guard(place, () => {
+    const stored = storage.documents.get(docKey, transaction ? { transaction } : undefined);
+    if (stored === undefined) return undefined;
+    const { crc, ...record } = stored;
+    if (recordChecksum(record) !== crc) throw corrupt(place, 'checksum mismatch');
+    return record;
+  });
 }
 
 export const segmentKey = (number: number, kind: number): number => number * 16 + kind;

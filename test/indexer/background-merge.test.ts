@@ -1,7 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { INLINE_MERGE_BYTES, IndexStore } from '../../indexer/index-store.ts';
-import { putRecord } from '../../indexer/merge-records.ts';
 import { sealed } from '../../indexer/segment-builder.ts';
 import { openStorage, segmentKey } from '../../indexer/storage.ts';
 import { SETTINGS, source } from '../helpers/documents.ts';
@@ -81,10 +80,12 @@ test('segments of a running merge are left to it; what a killed process left of 
   const folder = tempFolder();
   await eightLargeSegments(folder).close();
   const storage = openStorage(folder, { create: false, readOnly: false });
+  const recorded = (record: object) => Buffer.from(sealed(Buffer.from(JSON.stringify(record))));
+  const running = { output: 77, inputs: [1, 2, 3], owner: 'a', pid: process.ppid, startedAt: Date.now() };
   const gone = { output: 78, inputs: [4, 5], owner: 'another process', pid: 2 ** 30, startedAt: Date.now() };
   storage.root.transactionSync(() => {
-    putRecord(storage, 77, [1, 2, 3]);
-    storage.manifest.put('merge 78', Buffer.from(sealed(Buffer.from(JSON.stringify(gone)))));
+    storage.manifest.put('merge 77', recorded(running));
+    storage.manifest.put('merge 78', recorded(gone));
     storage.segments.put(segmentKey(78, 3), Buffer.alloc(50_000));
   });
   const store = IndexStore.open(folder, { merges: 'inline' });

@@ -1,6 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { restoreSnapshot } from '../../indexer/snapshot.ts';
 import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
 import { createServer } from '../../server/server.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
@@ -9,6 +12,7 @@ const test = suite('HTTP API');
 let engine: SearchEngine;
 let app: FastifyInstance;
 let base: string;
+let snapshots: string;
 
 test.before(async () => {
   engine = openIndex(tempFolder(), {
@@ -16,7 +20,8 @@ test.before(async () => {
     threads: 0,
     filterFields: [{ name: 'year', type: 'number' }],
   });
-  app = await createServer(engine);
+  snapshots = join(tempFolder(), 'snapshots');
+  app = await createServer(engine, { snapshots });
   base = await app.listen({ port: 0, host: '127.0.0.1' });
 });
 
@@ -180,8 +185,34 @@ test('the OpenAPI description lists the routes', async () => {
     '/explain',
     '/documents',
     '/documents/{id}',
+    '/snapshots',
     '/health',
   ]);
+});
+
+test('snapshots go into the folder that the server was started with, and into no other', async () => {
+  await post([{ id: 'kept', text: 'A page that a snapshot keeps.' }]);
+  const taken = await call('POST', '/snapshots', { path: '/tmp/elsewhere', name: '../elsewhere' });
+  assert.is(taken.status, 200);
+  const name = String(taken.body.name);
+  assert.equal(readdirSync(snapshots), [name]);
+  const listed = (await call('GET', '/snapshots')).body.snapshots as { name: string; documents: number }[];
+  assert.equal(
+    listed.map((snapshot) => snapshot.name),
+    [name],
+  );
+  const restored = tempFolder();
+  await restoreSnapshot(join(snapshots, name), restored);
+  const copy = openIndex(restored, { readOnly: true });
+  assert.is(copy.get('kept')?.text, 'A page that a snapshot keeps.');
+  assert.is(copy.stats().documents, listed[0]!.documents);
+  await copy.close();
+
+  const bare = await createServer(engine);
+  const refused = await bare.inject({ method: 'POST', url: '/snapshots' });
+  assert.is(refused.statusCode, 404);
+  assert.is(refused.json().code, 'WINNOW_NOT_FOUND');
+  await bare.close();
 });
 
 test.run();
