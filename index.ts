@@ -21,8 +21,16 @@ export { ERROR_CODES, type ErrorCode, WinnowError } from './errors.ts';
 export type { UpsertResult } from './indexer/index-store.ts';
 export type { FilterField, IndexStats, SourceDocument } from './indexer/types.ts';
 export type { TokenExplanation } from './query/explain.ts';
+export type { FacetCount, FieldSort } from './query/fields.ts';
 export type { Filter } from './query/filter.ts';
 export { type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
-export type { ExplainedHit, Hit, SearchMode, SearchOptions, SearchResult } from './query/searcher.ts';
+export type {
+  ExplainedHit,
+  Hit,
+  ScanOptions,
+  SearchMode,
+  SearchOptions,
+  SearchResult,
+} from './query/searcher.ts';
 export type { Snippet, SnippetPart } from './query/snippet.ts';
 export { createServer, type ServerOptions } from './server/server.ts';

@@ -1,4 +1,4 @@
-// Exact search over real learned-sparse vectors, one thread, from token ids to (id, score) lists.
+// Exact and pruned search over real learned-sparse vectors, one thread, from token ids to (id, score) lists.
 // Order of magnitude on 57,600 documents: tens of microseconds. Small, cache-warm collection: not comparable with
 // figures on millions of documents.
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -10,9 +10,13 @@ import { IndexStore } from '../indexer/index-store.ts';
 import { INDEX_FILE } from '../indexer/storage.ts';
 import type { IndexableSource } from '../indexer/types.ts';
 import { describeKernels } from '../kernels/index.ts';
+import type { Filter } from '../query/filter.ts';
 import { type ImpactQuery, impactQuery } from '../query/impact-query.ts';
-import { Searcher } from '../query/searcher.ts';
+import { type ScanOptions, Searcher } from '../query/searcher.ts';
+import { TopK } from '../query/top-k.ts';
+import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
+import { plainJavaScript, zvecHnsw } from './peers.ts';
 import { type BenchVectors, grow, readBenchVectors } from './vectors.ts';
 
 export interface EngineBenchOptions {
@@ -24,22 +28,22 @@ export interface EngineBenchOptions {
   readonly k?: number;
   /** Timed passes over all queries after the warm-up; default 3. */
   readonly passes?: number;
+  /** Also measure other in-process engines; building them takes minutes. Default false. */
+  readonly peers?: boolean;
 }
 
-export interface EngineBenchRow {
+export interface EngineBenchRow extends Latencies {
+  /** `exact`, `pruned` with its alpha, `filter` with the share of documents that it keeps, or a peer's name. */
   readonly mode: string;
   readonly backend: string;
   readonly k: number;
-  readonly meanUs: number;
-  readonly p50Us: number;
-  readonly p95Us: number;
-  readonly p99Us: number;
-  readonly qps: number;
   /** Share of the true top k that was returned, over a sample of queries scored by brute force; ties count as equal. */
   readonly recall10: number;
-  readonly indexBytes: number;
-  readonly bytesPerPosting: number;
-  readonly rssMB: number;
+  /** The next three are absent for peers. */
+  readonly indexBytes?: number;
+  /** Of the parts that sparse search reads; forward vectors and words not counted. */
+  readonly bytesPerPosting?: number;
+  readonly rssMB?: number;
   readonly buildSeconds: number;
 }
 
@@ -51,10 +55,22 @@ export interface EngineBenchReport {
   readonly rows: readonly EngineBenchRow[];
 }
 
+/** One row to measure; `share` of the documents pass its filter. */
+interface Measured {
+  readonly mode: string;
+  readonly share: number;
+  readonly options: ScanOptions & { readonly filter?: Filter };
+}
+
 const BUILD_BATCH = 16_384;
 /** Queries compared with brute force; all of them would take minutes. */
 const CHECKED_QUERIES = 200;
 const GROW_SEED = 1;
+/** Alphas of the pruned rows; 1 loses nothing. */
+const ALPHAS = [1, 0.9, 0.8];
+/** A field of random numbers below this; filters on it keep a share of the documents. */
+const SHARES = 1000;
+const FILTERED_SHARES = [0.5, 0.05, 0.001];
 
 export async function run(options: EngineBenchOptions): Promise<EngineBenchReport> {
   const { k = 10, passes = 3 } = options;
@@ -67,7 +83,7 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
     modelName: model.name,
     modelHash: model.hash,
     impactScale: 3 / 255,
-    filterFields: [],
+    filterFields: [{ name: 'share', type: 'number' }],
   });
   try {
     const started = performance.now();
@@ -84,40 +100,72 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
         terms.map((id) => model.query.idf[id]!),
       );
     });
-    const recall10 = checkRecall(searcher, vectors, queries, k, store.settings.impactScale);
-    const micros = time(
-      () => queries.length,
-      (i) => searcher.rankVector(queries[i]!, k),
-      passes,
-    );
     const { bytes, postings } = store.stats();
-    const searchBytes = (bytes.impacts ?? 0) + (bytes.terms ?? 0);
-    const mean = micros.reduce((sum, us) => sum + us, 0) / micros.length;
-    const at = (share: number): number =>
-      micros[Math.min(micros.length - 1, Math.floor(share * micros.length))]!;
-    const row: EngineBenchRow = {
-      mode: 'exact',
-      backend: describeKernels().backend,
-      k,
-      meanUs: mean,
-      p50Us: at(0.5),
-      p95Us: at(0.95),
-      p99Us: at(0.99),
-      qps: 1e6 / mean,
-      recall10,
-      indexBytes: statSync(join(folder, INDEX_FILE)).size,
-      bytesPerPosting: searchBytes / postings,
-      rssMB: process.memoryUsage().rss / 1e6,
-      buildSeconds,
-    };
-    return { machine: describeMachine(), commit: currentCommit(), documents, postings, rows: [row] };
+    const searchBytes = (bytes.impacts ?? 0) + (bytes.maxima ?? 0) + (bytes.terms ?? 0);
+    const indexBytes = statSync(join(folder, INDEX_FILE)).size;
+    const truth = bestByBruteForce(vectors, queries, k, [1, ...FILTERED_SHARES]);
+    const { impactScale } = store.settings;
+    const measured: readonly Measured[] = [
+      { mode: 'exact', share: 1, options: { scan: 'exact' } },
+      ...ALPHAS.map(
+        (alpha): Measured => ({
+          mode: `pruned, alpha ${alpha}`,
+          share: 1,
+          options: { scan: 'pruned', alpha },
+        }),
+      ),
+      ...FILTERED_SHARES.map(
+        (share): Measured => ({
+          mode: `filter ${share * 100} %`,
+          share,
+          options: { filter: { share: { lt: share * SHARES } } },
+        }),
+      ),
+    ];
+    const rows = measured.map(({ mode, share, options }): EngineBenchRow => {
+      const search = (query: ImpactQuery): number[] =>
+        searcher.rankVector(query, k, options).map(({ score }) => (score * query.scale) / impactScale);
+      return {
+        mode,
+        backend: describeKernels().backend,
+        k,
+        ...latencies(time(queries.length, (i) => searcher.rankVector(queries[i]!, k, options), passes)),
+        recall10: recall(search, truth.get(share)!, queries),
+        indexBytes,
+        bytesPerPosting: searchBytes / postings,
+        rssMB: process.memoryUsage().rss / 1e6,
+        buildSeconds,
+      };
+    });
+    if (options.peers) {
+      for (const open of [plainJavaScript, zvecHnsw]) {
+        const peer = open(vectors);
+        rows.push({
+          mode: peer.name,
+          backend: 'peer',
+          k,
+          ...latencies(time(queries.length, (i) => peer.search(queries[i]!, k), passes)),
+          recall10: recall((query) => peer.search(query, k), truth.get(1)!, queries),
+          buildSeconds: peer.buildSeconds,
+        });
+        peer.close();
+      }
+    }
+    return { machine: describeMachine(), commit: currentCommit(), documents, postings, rows };
   } finally {
     await store.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function sources({ offsets, termIds, impacts }: BenchVectors, from: number, to: number): IndexableSource[] {
+/** A number that has nothing to do with the document's place or content. */
+const shareOf = (document: number): number => (Math.imul(document + 1, 0x9e3779b1) >>> 8) % SHARES;
+
+export function sources(
+  { offsets, termIds, impacts }: BenchVectors,
+  from: number,
+  to: number,
+): IndexableSource[] {
   return Array.from({ length: to - from }, (_, i) => {
     const id = String(from + i);
     const [start, end] = [offsets[from + i]!, offsets[from + i + 1]!];
@@ -126,7 +174,7 @@ function sources({ offsets, termIds, impacts }: BenchVectors, from: number, to: 
       contentHash: '',
       documents: [
         {
-          document: { id, title: '', text: '', metadata: {} },
+          document: { id, title: '', text: '', metadata: { share: shareOf(from + i) } },
           vector: {
             termIds: termIds.subarray(start, end),
             weights: Float32Array.from(impacts.subarray(start, end), (impact) => (impact * 3) / 255),
@@ -138,59 +186,61 @@ function sources({ offsets, termIds, impacts }: BenchVectors, from: number, to: 
   });
 }
 
-/** One warm-up pass, then timed ones. @returns microseconds of every timed call, rising */
-function time(count: () => number, call: (i: number) => unknown, passes: number): Float64Array {
-  const n = count();
-  for (let i = 0; i < n; i++) call(i);
-  const micros = new Float64Array(n * passes);
-  for (let pass = 0; pass < passes; pass++) {
-    for (let i = 0; i < n; i++) {
-      const started = performance.now();
-      call(i);
-      micros[pass * n + i] = (performance.now() - started) * 1000;
-    }
-  }
-  return micros.sort();
+/** The k-th best score of a query and how many documents reach a place among the k. */
+interface Truth {
+  readonly query: number;
+  readonly wanted: number;
+  readonly threshold: number;
 }
 
-/** Recall against scoring every document from its vector in integers. */
-function checkRecall(
-  searcher: Searcher,
-  vectors: BenchVectors,
+/**
+ * Scores every document of a sample of queries from its vector, in integers.
+ *
+ * @returns what is best among all documents (share 1) and among those that a filter on a share keeps
+ */
+function bestByBruteForce(
+  { offsets, termIds, impacts }: BenchVectors,
   queries: readonly ImpactQuery[],
   k: number,
-  scale: number,
-): number {
-  const { offsets, termIds, impacts } = vectors;
+  shares: readonly number[],
+): Map<number, Truth[]> {
   const numDocs = offsets.length - 1;
   const weights = new Uint16Array(65_536);
-  let found = 0;
-  let wanted = 0;
   const step = Math.max(1, Math.floor(queries.length / CHECKED_QUERIES));
-  for (let q = 0; q < queries.length; q += step) {
-    const query = queries[q]!;
-    query.termIds.forEach((termId, i) => {
-      weights[termId] = query.weights[i]!;
+  const found = new Map<number, Truth[]>(shares.map((share) => [share, []]));
+  for (let query = 0; query < queries.length; query += step) {
+    queries[query]!.termIds.forEach((termId, i) => {
+      weights[termId] = queries[query]!.weights[i]!;
     });
-    const scores = Float64Array.from({ length: numDocs }, (_, docId) => {
+    const tops = shares.map((share) => ({ share, top: new TopK(k) }));
+    for (let docId = 0; docId < numDocs; docId++) {
       let score = 0;
       for (let p = offsets[docId]!; p < offsets[docId + 1]!; p++)
         score += weights[termIds[p]!]! * impacts[p]!;
-      return score;
-    });
-    for (const termId of query.termIds) weights[termId] = 0;
-    const best = Float64Array.from(scores)
-      .sort()
-      .subarray(-k)
-      .reverse()
-      .filter((score) => score > 0);
-    const threshold = best.at(-1) ?? Number.POSITIVE_INFINITY;
-    wanted += best.length;
-    for (const { id, score } of searcher.rankVector(query, k)) {
-      const expected = scores[Number(id)]!;
-      const same = Math.abs((expected * scale) / query.scale - score) <= 1e-9 * score;
-      if (same && expected >= threshold) found++;
+      for (const { share, top } of tops)
+        if (score > top.threshold && shareOf(docId) < share * SHARES) top.offer(score, docId, docId);
+    }
+    for (const termId of queries[query]!.termIds) weights[termId] = 0;
+    for (const { share, top } of tops) {
+      const { count, scores } = top.sorted();
+      const threshold = scores[count - 1] ?? Number.POSITIVE_INFINITY;
+      found.get(share)!.push({ query, wanted: count, threshold });
     }
   }
-  return wanted === 0 ? 1 : found / wanted;
+  return found;
+}
+
+/** Share of the true best k that a search returns; any document with the k-th best score counts as one of them. */
+function recall(
+  search: (query: ImpactQuery) => number[],
+  truth: readonly Truth[],
+  queries: readonly ImpactQuery[],
+): number {
+  let found = 0;
+  let total = 0;
+  for (const { query, wanted, threshold } of truth) {
+    total += wanted;
+    for (const score of search(queries[query]!)) if (score >= threshold * (1 - 1e-6)) found++;
+  }
+  return total === 0 ? 1 : found / total;
 }

@@ -129,6 +129,7 @@ export class EvalIndexes {
         });
       }
       if (report.encoded > 0) {
+        await engine.store.merged();
         engine.store.optimize();
         const build: BuildRecord = {
           encodeDocsPerSecond: report.encoded / report.encodeSeconds,
@@ -194,7 +195,7 @@ function prunedIndex(whole: SearchEngine, folder: string, model: string, terms: 
     }
   }
   pruned.store.upsert(changed);
-  if (gone.size > 0) pruned.delete([...gone]);
+  if (gone.size > 0) pruned.store.delete([...gone]);
   pruned.store.optimize();
   return pruned;
 }

@@ -30,17 +30,20 @@ interface SystemSettings {
   /** Heaviest terms kept of each document. */
   readonly terms?: number;
   readonly fusion?: NonNullable<SearchOptions['fusion']>;
+  readonly scan?: NonNullable<SearchOptions['scan']>;
+  readonly alpha?: number;
 }
 
 const SETTINGS: Readonly<Record<SearchMode, readonly (keyof SystemSettings)[]>> = {
-  sparse: ['model', 'backend', 'terms'],
+  sparse: ['model', 'backend', 'terms', 'scan', 'alpha'],
   bm25: [],
-  hybrid: ['model', 'backend', 'terms', 'fusion'],
+  hybrid: ['model', 'backend', 'terms', 'fusion', 'scan', 'alpha'],
 };
 
 export const OWN_SYSTEMS = Object.keys(SETTINGS) as readonly SearchMode[];
 
 const FUSIONS = ['rrf', 'weighted'] as const;
+const SCANS = ['auto', 'exact', 'pruned'] as const;
 
 /**
  * The systems that Winnow has itself, over one kept index a data set and model. Documents are cut off at the encoder's
@@ -53,8 +56,8 @@ export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => Sy
   return (spec) => {
     const mode = modeOf(spec);
     const settings = checkSettings(spec, mode, options.folder);
-    const { model, backend, terms, fusion } = settings;
-    const search = defined({ fusion });
+    const { model, backend, terms, fusion, scan, alpha } = settings;
+    const search = defined({ fusion, scan, alpha });
     return {
       name: spec.name,
       async open(dataset, onProgress) {
@@ -108,15 +111,19 @@ function checkSettings(spec: SystemSpec, mode: SearchMode, folder: string | unde
       fail(setting, `"${value}" is not allowed`, `use ${values.join(', ')}`)
     );
   };
-  const { model, terms } = spec.settings;
+  const { model, terms, alpha } = spec.settings;
   if (model !== undefined && typeof model !== 'string') fail('model', 'must be a name or a folder');
   if (terms !== undefined && !(Number.isInteger(terms) && Number(terms) >= 1))
     fail('terms', `must be a whole number above 0, not ${terms}`);
+  if (alpha !== undefined && !(typeof alpha === 'number' && alpha > 0 && alpha <= 1))
+    fail('alpha', `must be above 0 and at most 1, not ${alpha}`);
   return defined({
     model: typeof model === 'string' ? modelPath(model, folder) : undefined,
     backend: oneOf('backend', ENCODER_BACKENDS),
     terms: terms as number | undefined,
     fusion: oneOf('fusion', FUSIONS),
+    scan: oneOf('scan', SCANS),
+    alpha: alpha as number | undefined,
   });
 }
 
@@ -126,7 +133,7 @@ function modelPath(model: string, folder = '.'): string {
 }
 
 /** Parts of the index that a search in each mode reads; the stored texts are the same for all and left out. */
-const SPARSE_PARTS = ['impacts', 'terms', 'forward'];
+const SPARSE_PARTS = ['impacts', 'maxima', 'terms', 'forward'];
 const WORD_PARTS = ['lexical', 'words'];
 const PARTS: Readonly<Record<SearchMode, ReadonlySet<string>>> = {
   sparse: new Set(['documents', ...SPARSE_PARTS]),
@@ -138,7 +145,7 @@ function facts(
   { engine, build }: EvalIndex,
   dataset: EvaluationDataset,
   mode: SearchMode,
-  { terms, fusion = 'rrf' }: SystemSettings,
+  { terms, fusion = 'rrf', scan, alpha }: SystemSettings,
 ): SystemFacts {
   const { documents, postings, bytes } = engine.stats();
   const indexBytes = Object.entries(bytes).reduce(
@@ -165,7 +172,7 @@ function facts(
     ...defined({ encodeDocsPerSecond: build?.encodeDocsPerSecond, buildSeconds: build?.buildSeconds }),
     settings: {
       backend: build?.backend ?? 'unknown',
-      ...defined({ terms, fusion: mode === 'hybrid' ? fusion : undefined }),
+      ...defined({ terms, scan, alpha, fusion: mode === 'hybrid' ? fusion : undefined }),
     },
   };
 }

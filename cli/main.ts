@@ -2,13 +2,17 @@
 import { Command, CommanderError } from 'commander';
 import { WinnowError } from '../errors.ts';
 import { registerBench } from './commands/bench.ts';
+import { registerCompact } from './commands/compact.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerEval } from './commands/eval.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerIndex } from './commands/index.ts';
+import { registerInterchange } from './commands/interchange.ts';
+import { registerRestore } from './commands/restore.ts';
 import { registerSearch } from './commands/search.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerSnapshot } from './commands/snapshot.ts';
 import { registerStats } from './commands/stats.ts';
 import { version } from './version.ts';
 
@@ -23,8 +27,12 @@ for (const register of [
   registerSearch,
   registerExplain,
   registerServe,
+  registerInterchange,
   registerEval,
   registerStats,
+  registerSnapshot,
+  registerRestore,
+  registerCompact,
   registerDoctor,
   registerBench,
   registerDemo,

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EncoderBackend } from '../encoder/types.ts';
 import { FilterType, type FilterTypeName } from '../indexer/format.ts';
 import type { FilterField } from '../indexer/types.ts';
+import type { FieldSort } from '../query/fields.ts';
 import type { Filter } from '../query/filter.ts';
 
 /** Backends that commands offer. */
@@ -32,6 +33,16 @@ export function wholeNumber(low: number, high: number): (text: string) => number
   };
 }
 
+/** Parser of a number above `low` and at most `high`. */
+export function number(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!(value > low && value <= high))
+      throw new InvalidArgumentError(`Expected a number above ${low} and at most ${high}.`);
+    return value;
+  };
+}
+
 /** Parser of repeated `NAME:TYPE` field declarations. */
 export function filterField(text: string, previous: readonly FilterField[] = []): readonly FilterField[] {
   const [name, type = 'string'] = text.split(':');
@@ -42,6 +53,19 @@ export function filterField(text: string, previous: readonly FilterField[] = [])
   }
   return [...previous, { name, type: type as FilterTypeName }];
 }
+
+/** Parser of `FIELD` or `FIELD:desc`. */
+export function fieldSort(text: string): FieldSort {
+  const [, field, order] = /^(.+?)(?::(asc|desc))?$/.exec(text) ?? [];
+  if (!field) throw new InvalidArgumentError('Expected FIELD, FIELD:asc or FIELD:desc.');
+  return { field, order: order === 'desc' ? 'desc' : 'asc' };
+}
+
+/** Collects the values of an option that may be repeated. */
+export const repeated = (value: string, previous: readonly string[] = []): readonly string[] => [
+  ...previous,
+  value,
+];
 
 export function jsonFilter(text: string): Filter {
   try {

@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import type { TokenExplanation } from '../query/explain.ts';
+import type { FacetCount } from '../query/fields.ts';
 import type { Hit } from '../query/searcher.ts';
 import type { Snippet } from '../query/snippet.ts';
 
@@ -48,6 +49,12 @@ function renderMatches(tokens: readonly TokenExplanation[]): string {
       : `${title}: ${list.map(([label, one]) => `${label} ${one.contribution.toFixed(1)}`).join(', ')}`;
   };
   return pc.dim([group(false, 'matched'), group(true, 'added by the model')].filter(Boolean).join(' · '));
+}
+
+/** `lang: en 12, de 3`: what a field's values are among the best hits. */
+export function renderFacet(field: string, counts: readonly FacetCount[]): string {
+  const values = counts.map(({ value, count }) => `${value} ${pc.dim(String(count))}`);
+  return `${pc.bold(field)}: ${values.join(', ') || pc.dim('no values')}`;
 }
 
 /** The full account of a score as a table. */

@@ -1,7 +1,8 @@
 import type { Metadata, MetadataValue } from '../corpus/types.ts';
 import { WinnowError } from '../errors.ts';
 import { bytesOf, corrupt, viewU32 } from './format.ts';
-import { compareUtf8, encodeStrings, StringTable } from './string-table.ts';
+import { DROPPED, mergeStrings } from './merge-strings.ts';
+import { encodeStrings, StringTable, sortUtf8 } from './string-table.ts';
 import type { FilterField } from './types.ts';
 
 /**
@@ -74,7 +75,7 @@ export function encodeColumn(field: FilterField, rows: readonly FieldValues[]): 
       new Uint8Array(4),
       new Uint8Array(0),
     ];
-  const words = [...new Set(flat as string[])].sort(compareUtf8);
+  const words = sortUtf8([...new Set(flat as string[])]);
   const numberOf = new Map(words.map((word, i) => [word, i]));
   return [
     bytesOf(offsets),
@@ -102,6 +103,54 @@ export function decodeColumn(
   const values = viewU32(valueBytes, 0, valueBytes.length / 4);
   return { field, offsets, values, dictionary: new StringTable(wordOffsets, words, place) };
 }
+
+/** Where a merged segment's documents come from: document d is `docIds[d]` of input `inputs[d]`. */
+export interface Origins {
+  readonly inputs: Uint16Array;
+  readonly docIds: Uint32Array;
+}
+
+/** Joins one field's columns of several segments; the sections of {@link encodeColumn}. */
+export function mergeColumns(
+  field: FilterField,
+  columns: readonly FilterColumn[],
+  origins: Origins,
+): Uint8Array[] {
+  const numDocs = origins.docIds.length;
+  const offsets = new Uint32Array(numDocs + 1);
+  for (let docId = 0; docId < numDocs; docId++) {
+    const own = columns[origins.inputs[docId]!]!.offsets;
+    const ownId = origins.docIds[docId]!;
+    offsets[docId + 1] = offsets[docId]! + own[ownId + 1]! - own[ownId]!;
+  }
+  const dictionaries = columns.map(({ dictionary }) => dictionary ?? NO_STRINGS);
+  const used = dictionaries.map(({ length }) => new Uint8Array(length));
+  if (field.type === 'string') {
+    eachValue((input, value) => {
+      used[input]![value] = 1;
+    });
+  }
+  const { numbers, encoded } = mergeStrings(dictionaries, used);
+  const total = offsets[numDocs]!;
+  const values = field.type === 'string' ? new Uint32Array(total) : new Float64Array(total);
+  let next = 0;
+  eachValue((input, value) => {
+    values[next++] = field.type === 'string' ? (numbers[input]![value] ?? DROPPED) : value;
+  });
+  return [bytesOf(offsets), bytesOf(values), ...encoded];
+
+  function eachValue(visit: (input: number, value: number) => void): void {
+    for (let docId = 0; docId < numDocs; docId++) {
+      const input = origins.inputs[docId]!;
+      const column = columns[input]!;
+      const ownId = origins.docIds[docId]!;
+      for (let p = column.offsets[ownId]!; p < column.offsets[ownId + 1]!; p++)
+        visit(input, column.values[p]!);
+    }
+  }
+}
+
+const NO_STRINGS = new StringTable(new Uint8Array(4), new Uint8Array(0), 'no strings');
 
 /** The typed values of one document, as they were stored. */
 export function columnRow(column: FilterColumn, docId: number): FieldValues {

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
 
 /** Version of everything that FORMAT.md describes; an index of another version is refused, never guessed at. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** Arrays inside a part start at multiples of this many bytes, so that SIMD loads and typed-array views are aligned. */
 export const ALIGNMENT = 64;
@@ -22,6 +22,7 @@ export const PartKind = {
   Terms: 5,
   Words: 6,
   Fields: 7,
+  Maxima: 8,
 } as const;
 export type PartKind = (typeof PartKind)[keyof typeof PartKind];
 
@@ -37,7 +38,7 @@ export const MAX_IMPACT = 255;
 
 export const alignUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-export const checksum = (bytes: Uint8Array): number => crc32(bytes);
+export const checksum = (bytes: Uint8Array | string): number => crc32(bytes);
 
 /** The error of every failed checksum or bounds check, naming the part and the way out. */
 export function corrupt(place: string, message: string): WinnowError {

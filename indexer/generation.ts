@@ -3,7 +3,7 @@ import { WinnowError } from '../errors.ts';
 import { corrupt } from './format.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
 import { Segment, unsealed } from './segment.ts';
-import { guard, readPart, type Storage, type StoredRecord, segmentKey } from './storage.ts';
+import { getRecord, guard, readPart, type Storage, type StoredRecord, segmentKey } from './storage.ts';
 import type { FilterField } from './types.ts';
 
 /** A segment as one generation sees it: the immutable postings and which of its documents are alive. */
@@ -59,27 +59,34 @@ export class Generation {
     return this.segments.reduce((sum, { numLive }) => sum + numLive, 0);
   }
 
-  /** Stored fields by key. */
+  /** Stored fields by key. @throws WinnowError WINNOW_INDEX_CORRUPT */
   document(docKey: number): StoredRecord | undefined {
-    return guard(this.storage.path, () =>
-      this.storage.documents.get(docKey, { transaction: this.transaction }),
-    );
+    return getRecord(this.storage, docKey, this.transaction);
   }
 
   documentById(id: string): StoredRecord | undefined {
-    const docKey = this.storage.ids.get(id, { transaction: this.transaction });
-    return docKey === undefined ? undefined : this.document(docKey);
+    const docKey = this.keyOf(id);
+    if (docKey === undefined) return undefined;
+    const record = this.document(docKey);
+    if (record?.id === id) return record;
+    throw corrupt(`${this.storage.path}, database ids`, `"${id}" leads to another document`);
+  }
+
+  private keyOf(id: string): number | undefined {
+    return guard(this.storage.path, () => this.storage.ids.get(id, { transaction: this.transaction }));
   }
 
   /** Records of the documents that a source became, in order; empty when there is no such source. */
   passages(sourceId: string): StoredRecord[] {
-    const source = this.storage.sources.get(sourceId, { transaction: this.transaction });
+    const source = guard(this.storage.path, () =>
+      this.storage.sources.get(sourceId, { transaction: this.transaction }),
+    );
     return (source?.keys ?? []).flatMap((docKey) => this.document(docKey) ?? []);
   }
 
   /** Segment and docId of a live document. */
   locate(id: string): { view: SegmentView; docId: number } | undefined {
-    const docKey = this.storage.ids.get(id, { transaction: this.transaction });
+    const docKey = this.keyOf(id);
     if (docKey === undefined) return undefined;
     for (const view of this.segments) {
       const docId = view.segment.docIdOf(docKey);
@@ -124,6 +131,21 @@ export class Generation {
     const header = read(0);
     if (!header) throw corrupt(place, 'the segment is missing');
     return new Segment(header, read, filterFields, place);
+  }
+
+  /** Compares the document of each live place with what is stored under its id. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  verifyDocuments(): void {
+    const { path } = this.storage;
+    for (const { segment, live } of this.segments) {
+      for (let docId = 0; docId < segment.numDocs; docId++) {
+        if (live && ((live[docId >> 3]! >> (docId & 7)) & 1) === 0) continue;
+        const id = segment.id(docId);
+        const docKey = segment.docKeys[docId]!;
+        if (this.keyOf(id) !== docKey)
+          throw corrupt(`${path}, database ids`, `"${id}" is not where it should be`);
+        if (this.document(docKey)?.id !== id) throw corrupt(path, `the stored fields of "${id}" are missing`);
+      }
+    }
   }
 
   private liveBitmap(number: number, numDocs: number): Uint8Array {

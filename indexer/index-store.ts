@@ -1,27 +1,39 @@
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { WinnowError } from '../errors.ts';
+import { BackgroundMerge } from './background-merge.ts';
+import { contentOf } from './batch-content.ts';
 import { fieldValues } from './filter-columns.ts';
 import { PartKind } from './format.ts';
 import { Generation } from './generation.ts';
-import { quantizeImpacts } from './impact.ts';
-import { decodeManifest, encodeManifest, type Manifest, type SegmentRef } from './manifest.ts';
-import { mergeContent } from './merge.ts';
-import { chooseMerge } from './merge-policy.ts';
-import type { Rows } from './posting-lists.ts';
-import { unsealed } from './segment.ts';
-import { type BuiltSegment, buildSegment, type SegmentContent, sealed } from './segment-builder.ts';
+import { checkLmdbFile } from './lmdb-check.ts';
+import { decodeManifest, encodeManifest, type Manifest, REPLACED, type SegmentRef } from './manifest.ts';
+import { SegmentMerge } from './merge.ts';
+import { chooseAll, chooseMerge, MERGE_FACTOR, type MergeCandidate } from './merge-policy.ts';
 import {
+  mergeRecords,
+  ownsRecord,
+  putMergeRecord,
+  removeLeftovers,
+  removeRecord,
+  segmentsInMerges,
+} from './merge-records.ts';
+import { unsealed } from './segment.ts';
+import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
+import {
+  getRecord,
   guard,
   INDEX_FILE,
   openStorage,
+  putRecord,
   type Storage,
   type StoredRecord,
   type StoredSource,
   segmentKey,
+  storageError,
 } from './storage.ts';
 import type {
-  ImpactVector,
   IndexableDocument,
   IndexableSource,
   IndexSettings,
@@ -35,7 +47,25 @@ export const MAX_ID_BYTES = 512;
 /** How long a reader may miss another process's commit: asking LMDB costs more than many a search. */
 export const REFRESH_MS = 20;
 
+/** A merge that makes a segment of at least so many documents also puts similar ones next to each other. */
+export const REORDER_FROM = 65_536;
+
+/** Merges of at most so many bytes take some 20 ms, less than starting a thread, and are done in place. */
+export const INLINE_MERGE_BYTES = 4 * 1024 * 1024;
+
+/** With more segments than this a write waits for its merges: each segment makes searches dearer. */
+const MAX_WAITING_SEGMENTS = 128;
+
 export interface OpenOptions {
+  /** Size of merged segments, in documents, from which they are reordered; Infinity = never. Default {@link REORDER_FROM}. */
+  readonly reorderFrom?: number;
+  /**
+   * `background` (default): {@link IndexStore.mergeIfNeeded} leaves merges of more than {@link INLINE_MERGE_BYTES} to a
+   * worker thread. `inline`: it does them itself before it returns.
+   */
+  readonly merges?: 'background' | 'inline';
+  /** Merges of at most so many bytes are done in one transaction, in place. Default {@link INLINE_MERGE_BYTES}. */
+  readonly inlineMergeBytes?: number;
   /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
   readonly readOnly?: boolean;
 }
@@ -60,8 +90,25 @@ export class IndexStore {
   /** Until then (performance.now) the current generation is taken for the newest without asking LMDB. */
   private freshUntil = 0;
 
-  private constructor(storage: Storage, readOnly: boolean) {
+  private readonly reorderFrom: number;
+  private readonly inlineMergeBytes: number;
+  /** Copies under way; LMDB must not be closed under them. */
+  private readonly copying = new Set<Promise<void>>();
+  private readonly background: BackgroundMerge | undefined;
+
+  private constructor(
+    storage: Storage,
+    {
+      readOnly = false,
+      reorderFrom = REORDER_FROM,
+      merges = 'background',
+      inlineMergeBytes = INLINE_MERGE_BYTES,
+    }: OpenOptions,
+  ) {
+    this.inlineMergeBytes = inlineMergeBytes;
     this.storage = storage;
+    this.reorderFrom = reorderFrom;
+    this.background = merges === 'background' ? new BackgroundMerge(storage.path, reorderFrom) : undefined;
     this.path = storage.path;
     this.readOnly = readOnly;
     try {
@@ -77,8 +124,11 @@ export class IndexStore {
    *
    * @throws WinnowError WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT
    */
-  static open(folder: string, { readOnly = false }: OpenOptions = {}): IndexStore {
-    return new IndexStore(openStorage(folder, { create: false, readOnly }), readOnly);
+  static open(folder: string, options: OpenOptions = {}): IndexStore {
+    return new IndexStore(
+      openStorage(folder, { create: false, readOnly: options.readOnly ?? false }),
+      options,
+    );
   }
 
   /**
@@ -86,7 +136,11 @@ export class IndexStore {
    *
    * @throws WinnowError WINNOW_INDEX_MISMATCH when an index is there that was built with other settings
    */
-  static openOrCreate(folder: string, settings: IndexSettings): IndexStore {
+  static openOrCreate(
+    folder: string,
+    settings: IndexSettings,
+    options: Omit<OpenOptions, 'readOnly'> = {},
+  ): IndexStore {
     const storage = openStorage(folder, { create: true, readOnly: false });
     try {
       guard(storage.path, () =>
@@ -102,7 +156,7 @@ export class IndexStore {
       void storage.root.close();
       throw error;
     }
-    return new IndexStore(storage, false);
+    return new IndexStore(storage, options);
   }
 
   static exists(folder: string): boolean {
@@ -200,15 +254,8 @@ export class IndexStore {
       for (const source of latest) {
         const keys: number[] = [];
         for (const item of source.documents) {
-          const { id, title, text, metadata, parentId } = item.document;
-          this.storage.documents.put(docKey, {
-            id,
-            title,
-            text,
-            metadata,
-            ...(parentId === undefined ? {} : { parentId }),
-          });
-          this.storage.ids.put(id, docKey);
+          putRecord(this.storage, docKey, item.document);
+          this.storage.ids.put(item.document.id, docKey);
           documents.push({ docKey, item });
           keys.push(docKey++);
         }
@@ -216,12 +263,7 @@ export class IndexStore {
       }
       const segments = [...manifest.segments];
       if (documents.length > 0) {
-        const built = buildSegment(
-          manifest.nextSegment,
-          contentOf(documents, manifest.settings),
-          manifest.settings.filterFields,
-        );
-        this.putSegment(manifest.nextSegment, built);
+        this.putSegment(manifest.nextSegment, contentOf(documents, manifest.settings));
         segments.push({ number: manifest.nextSegment, numDocs: documents.length, numDeleted: 0 });
       }
       const next = { ...manifest, segments, nextSegment: manifest.nextSegment + 1, nextDocKey: docKey };
@@ -252,21 +294,70 @@ export class IndexStore {
     });
   }
 
-  /** Merges all segments into one and drops deleted documents. */
+  /**
+   * Merges all segments into one (or as few as the largest size of a segment allows) and drops deleted documents, before
+   * it returns. Segments that a thread or another process is merging are left to it.
+   */
   optimize(): void {
-    const { segments } = this.generation().manifest;
-    if (segments.length > 1 || segments.some(({ numDeleted }) => numDeleted > 0)) this.merge(segments);
+    for (const run of chooseAll(this.candidates())) this.merge(run);
   }
 
-  /** Merges while the policy asks for it; called after writes. */
+  /**
+   * Merges while the policy asks for it; called after writes. Large merges go to a worker thread, one at a time: wait
+   * for them with {@link merged}. A merge that fails there is tried again after half a minute.
+   */
   mergeIfNeeded(): void {
-    for (let chosen = this.mergeCandidates(); chosen.length > 0; chosen = this.mergeCandidates())
-      this.merge(chosen);
+    for (;;) {
+      const all = this.candidates();
+      const late = all.length > MAX_WAITING_SEGMENTS;
+      const { background } = this;
+      const inPlace = !background || background.unavailable || late;
+      // While a thread works on large segments the small ones still go on.
+      const able =
+        inPlace || background.ready
+          ? all
+          : all.filter(({ numBytes }) => numBytes <= this.inlineMergeBytes / MERGE_FACTOR);
+      const chosen = chooseMerge(able);
+      if (chosen.length === 0) return;
+      if (inPlace || sizeOf(chosen) <= this.inlineMergeBytes) {
+        this.merge(chosen);
+      } else {
+        background.start(
+          chosen.map(({ number }) => number),
+          () => this.afterBackgroundMerge(),
+        );
+      }
+    }
   }
 
-  /** Reads every byte of every segment. @throws WinnowError WINNOW_INDEX_CORRUPT */
+  /**
+   * Waits until no merge is under way or due.
+   *
+   * @throws WinnowError why the last merge failed; the index is as it was before it
+   */
+  async merged(): Promise<void> {
+    while (this.background?.busy) await this.background.finished();
+    const failure = this.background?.lastError;
+    if (failure) throw failure;
+  }
+
+  /** Why the last merge in the background failed; undefined when it did not. */
+  get mergeError(): WinnowError | undefined {
+    return this.background?.lastError;
+  }
+
+  private afterBackgroundMerge(): void {
+    if (this.closed) return;
+    this.freshUntil = 0;
+    if (!this.background?.lastError) this.mergeIfNeeded();
+  }
+
+  /** Reads every byte of every segment, every stored document, and every page of the file. @throws WinnowError WINNOW_INDEX_CORRUPT */
   verify(): void {
-    for (const { segment } of this.generation().segments) segment.verify();
+    checkLmdbFile(join(this.path, INDEX_FILE), { deep: true });
+    const generation = this.generation();
+    for (const { segment } of generation.segments) segment.verify();
+    generation.verifyDocuments();
   }
 
   stats(): IndexStats {
@@ -288,48 +379,198 @@ export class IndexStore {
       deleted: manifest.segments.reduce((sum, { numDeleted }) => sum + numDeleted, 0),
       sources: this.storage.sources.getCount(),
       segments: manifest.segments.length,
+      merging: manifest.segments.length - this.candidates().length,
       postings: generation.segments.reduce((sum, { segment }) => sum + segment.numPostings, 0),
       bytes,
       settings: manifest.settings,
     };
   }
 
+  /** Bytes of the pages in use: what a copy without free pages takes. */
+  usedBytes(): number {
+    this.assertOpen();
+    const { root, ...databases } = this.storage;
+    const own = [root, databases.manifest, databases.segments, databases.tombstones];
+    return [...own, databases.documents, databases.ids, databases.sources].reduce((sum, db) => {
+      const stats = db.getStats() as Record<string, number>;
+      const pages = stats.treeBranchPageCount! + stats.treeLeafPageCount! + stats.overflowPages!;
+      return sum + pages * stats.pageSize!;
+    }, 0);
+  }
+
+  /** Writes the index as it is now to a new file, without free pages; searches and writes go on. */
+  async copyTo(file: string): Promise<void> {
+    this.assertOpen();
+    const copying = this.storage.root.backup(file, true);
+    this.copying.add(copying);
+    try {
+      await copying;
+    } catch (error) {
+      throw storageError(file, error);
+    } finally {
+      this.copying.delete(copying);
+    }
+  }
+
+  /** Removes the records of merges, in a copy of an index in which nobody merges. */
+  forgetMerges(): void {
+    if (mergeRecords(this.storage).length === 0) return;
+    this.write((manifest) => {
+      for (const { output } of mergeRecords(this.storage))
+        removeRecord(this.storage, output, { parts: true });
+      return [manifest, undefined];
+    });
+  }
+
+  /** @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open */
+  requireAlone(): void {
+    this.assertOpen();
+    const { root } = this.storage;
+    root.readerCheck();
+    const others = String(root.readerList())
+      .split('\n')
+      .map((line) => Number.parseInt(line, 10))
+      .filter((pid) => pid > 0 && pid !== process.pid);
+    if (others.length === 0) return;
+    throw new WinnowError('WINNOW_INDEX_IN_USE', `process ${others[0]} has the index open`, {
+      place: this.path,
+      hint: 'stop it and try again',
+    });
+  }
+
+  /**
+   * Puts another index file in the place of this one and closes. Whoever still has the old file open gets an error instead of
+   * writing into a file that nobody will read.
+   */
+  replaceFileBy(file: string): void {
+    this.assertOpen();
+    const own = join(this.path, INDEX_FILE);
+    guard(this.path, () =>
+      this.storage.root.transactionSync(() => {
+        this.storage.manifest.put('current', asBuffer(sealed(REPLACED)));
+        renameSync(file, own);
+        rmSync(`${own}-lock`, { force: true });
+      }),
+    );
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    await this.background?.cancel();
+    await Promise.allSettled(this.copying);
     this.current.release();
     await this.storage.root.close();
   }
 
-  private mergeCandidates(): readonly SegmentRef[] {
-    return chooseMerge(this.generation().manifest.segments);
+  /** The segments that are free to be merged. */
+  private candidates(): MergeCandidate[] {
+    const { manifest, segments } = this.generation();
+    const taken = guard(this.path, () => segmentsInMerges(this.storage, this.ownMergeRuns));
+    return manifest.segments
+      .map((ref, i) => ({ ...ref, numBytes: segments[i]!.segment.numBytes }))
+      .filter(({ number }) => !taken.has(number) && !this.background?.segments.has(number));
+  }
+
+  /** Whether a record of this process may be one of a merge that runs; it may also be one that could not be removed. */
+  private get ownMergeRuns(): boolean {
+    return this.background ? this.background.busy : !isMainThread;
+  }
+
+  private merge(candidates: readonly MergeCandidate[]): void {
+    const numbers = candidates.map(({ number }) => number);
+    if (sizeOf(candidates) > this.inlineMergeBytes) this.mergeSegments(numbers);
+    else this.mergeSmall(numbers);
+  }
+
+  /** Builds the merged segment in memory and stores it in the transaction that swaps it in. */
+  private mergeSmall(numbers: readonly number[]): void {
+    const merged = new SegmentMerge(this.generation(), numbers, this.reorderFrom);
+    const parts: [PartKind, Uint8Array][] = [];
+    const header = merged.build((kind, bytes) => parts.push([kind, bytes]));
+    this.write((manifest, deletions) => {
+      removeLeftovers(this.storage, this.ownMergeRuns);
+      const taken = segmentsInMerges(this.storage, this.ownMergeRuns);
+      if (numbers.some((number) => taken.has(number))) return [manifest, undefined];
+      if (!numbers.every((wanted) => manifest.segments.some(({ number }) => number === wanted)))
+        return [manifest, undefined]; // another writer merged or emptied them first
+      const output = manifest.nextSegment;
+      for (const [kind, bytes] of parts) this.putPart(output, kind, bytes);
+      const next = this.replaceSegments(manifest, merged, output, header, deletions);
+      return [{ ...next, nextSegment: output + 1 }, undefined];
+    });
   }
 
   /**
-   * Builds the merged segment outside the write lock and swaps it in; deletes that came meanwhile are carried over.
+   * Merges segments of any size: stores each part in a transaction of its own as soon as it is made, so that memory is
+   * one part's beside the vectors', and other writers wait for one part at most. Nobody sees the parts before the last
+   * transaction swaps them in; what a killed merge leaves behind, the next writer removes.
+   *
+   * @param stopped asked now and then: true breaks the merge off and removes what it stored
    */
-  private merge(refs: readonly SegmentRef[]): void {
-    const numbers = new Set(refs.map(({ number }) => number));
-    const generation = this.generation();
-    const inputs = generation.segments.filter(({ segment }) => numbers.has(segment.number));
-    const { filterFields } = this.settings;
-    const content = mergeContent(inputs, filterFields.length);
-    this.write((manifest, deletions) => {
-      const present = manifest.segments.filter(({ number }) => numbers.has(number));
-      if (present.length !== numbers.size) return [manifest, undefined]; // another writer merged them first
-      const segments = manifest.segments.filter(({ number }) => !numbers.has(number));
-      for (const { number } of present) this.dropSegment(number);
-      if (content.docKeys.length > 0) {
-        const number = manifest.nextSegment;
-        const deletedMeanwhile = content.docKeys.filter(
-          (docKey) => this.storage.documents.get(docKey) === undefined,
-        );
-        for (const docKey of deletedMeanwhile) deletions.add(docKey);
-        this.putSegment(number, buildSegment(number, content, filterFields));
-        segments.push({ number, numDocs: content.docKeys.length, numDeleted: 0 });
-      }
-      return [{ ...manifest, segments, nextSegment: manifest.nextSegment + 1 }, undefined];
+  mergeSegments(numbers: readonly number[], stopped: () => boolean = () => false): void {
+    const output = this.write((manifest) => {
+      removeLeftovers(this.storage, this.ownMergeRuns);
+      const taken = segmentsInMerges(this.storage, this.ownMergeRuns);
+      const free = numbers.every(
+        (wanted) => !taken.has(wanted) && manifest.segments.some(({ number }) => number === wanted),
+      );
+      if (!free) return [manifest, undefined];
+      putMergeRecord(this.storage, manifest.nextSegment, numbers);
+      return [{ ...manifest, nextSegment: manifest.nextSegment + 1 }, manifest.nextSegment];
     });
+    if (output === undefined) return;
+    const generation = this.generation().use();
+    try {
+      const checkpoint = (): void => {
+        if (stopped()) throw new MergeStopped();
+      };
+      const merged = new SegmentMerge(generation, numbers, this.reorderFrom, checkpoint);
+      const header = merged.build((kind, bytes) => {
+        checkpoint();
+        guard(this.path, () => this.storage.root.transactionSync(() => this.putPart(output, kind, bytes)));
+      });
+      checkpoint();
+      this.write((manifest, deletions) => {
+        if (!ownsRecord(this.storage, output)) return [manifest, undefined]; // taken for dead, and cleaned up
+        removeRecord(this.storage, output, { parts: false });
+        return [this.replaceSegments(manifest, merged, output, header, deletions), undefined];
+      });
+    } catch (error) {
+      try {
+        this.write((manifest) => {
+          removeRecord(this.storage, output, { parts: true });
+          return [manifest, undefined];
+        });
+      } catch {
+        // On a full disk this fails too: the next merge clears up, and the first error is the one to tell.
+      }
+      if (!(error instanceof MergeStopped)) throw error;
+    } finally {
+      generation.release();
+    }
+  }
+
+  /** Inside a write transaction: swaps a merged segment in for its inputs, less what was deleted meanwhile. */
+  private replaceSegments(
+    manifest: Manifest,
+    merged: SegmentMerge,
+    output: number,
+    header: SegmentHeaderMaker,
+    deletions: Set<number>,
+  ): Manifest {
+    const inputs = new Set(merged.numbers);
+    const stay = manifest.segments.filter(({ number }) => !inputs.has(number));
+    const present = manifest.segments.filter(({ number }) => inputs.has(number));
+    const tombstones = new Map(present.map((ref) => [ref.number, this.tombstonesOf(ref)]));
+    for (const docKey of merged.deletedSince(tombstones)) deletions.add(docKey);
+    for (const { number } of present) this.dropSegment(number);
+    if (merged.numDocs === 0) return { ...manifest, segments: stay };
+    this.putPart(output, 0, header(output));
+    return {
+      ...manifest,
+      segments: [...stay, { number: output, numDocs: merged.numDocs, numDeleted: 0 }],
+    };
   }
 
   /**
@@ -362,7 +603,7 @@ export class IndexStore {
   }
 
   private removeDocument(docKey: number, deletions: Set<number>): void {
-    const record = this.storage.documents.get(docKey);
+    const record = getRecord(this.storage, docKey);
     if (!record) return;
     this.storage.documents.remove(docKey);
     if (this.storage.ids.get(record.id) === docKey) this.storage.ids.remove(record.id);
@@ -381,11 +622,7 @@ export class IndexStore {
         kept.push(ref);
         continue;
       }
-      const place = `${this.path}, tombstones of segment ${ref.number}`;
-      const stored = this.storage.tombstones.get(ref.number);
-      const bitmap = stored
-        ? Uint8Array.from(unsealed(stored, place))
-        : new Uint8Array(Math.ceil(ref.numDocs / 8));
+      const bitmap = this.tombstonesOf(ref);
       for (const docId of hits) bitmap[docId >> 3]! |= 1 << (docId & 7);
       const numDeleted = ref.numDeleted + hits.length;
       if (numDeleted === ref.numDocs) {
@@ -398,14 +635,25 @@ export class IndexStore {
     return kept;
   }
 
+  /** Inside a write transaction: the bitmap of a segment's deleted documents (a copy). */
+  private tombstonesOf({ number, numDocs }: SegmentRef): Uint8Array {
+    const stored = this.storage.tombstones.get(number);
+    if (!stored) return new Uint8Array(Math.ceil(numDocs / 8));
+    return Uint8Array.from(unsealed(stored, `${this.path}, tombstones of segment ${number}`));
+  }
+
   /** A segment that this process has not seen yet: written by another process, or a moment ago in this transaction. */
   private segmentInTransaction(number: number) {
     return Generation.readSegment(this.storage, number, this.settings.filterFields);
   }
 
-  private putSegment(number: number, { header, parts }: BuiltSegment): void {
-    this.storage.segments.put(segmentKey(number, 0), asBuffer(header));
-    for (const [kind, bytes] of parts) this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
+  private putSegment(number: number, content: SegmentContent): void {
+    const header = buildSegment(content, (kind, bytes) => this.putPart(number, kind, bytes));
+    this.putPart(number, 0, header(number));
+  }
+
+  private putPart(number: number, kind: number, bytes: Uint8Array): void {
+    this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
   }
 
   private dropSegment(number: number): void {
@@ -425,6 +673,12 @@ export class IndexStore {
       throw new WinnowError('WINNOW_INDEX_CLOSED', 'the index was closed', { place: this.path });
   }
 }
+
+/** A merge was told to stop. */
+class MergeStopped extends Error {}
+
+const sizeOf = (candidates: readonly MergeCandidate[]): number =>
+  candidates.reduce((sum, { numBytes }) => sum + numBytes, 0);
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
@@ -455,53 +709,4 @@ function checkSettings(existing: IndexSettings, wanted: IndexSettings, folder: s
     `the index was built with ${what} ${JSON.stringify(existing[what])}, this run has ${JSON.stringify(wanted[what])}`,
     { place: folder, hint: 'use the same model and options, or index into a new folder' },
   );
-}
-
-function contentOf(
-  documents: readonly { docKey: number; item: IndexableDocument }[],
-  settings: IndexSettings,
-): SegmentContent {
-  const wordNumber = new Map<string, number>();
-  const lexicalRows = documents.map(({ item }) => {
-    const frequencies = new Map<number, number>();
-    for (const word of item.words) {
-      const number = wordNumber.get(word) ?? wordNumber.size;
-      wordNumber.set(word, number);
-      frequencies.set(number, (frequencies.get(number) ?? 0) + 1);
-    }
-    return [...frequencies];
-  });
-  const vectors: ImpactVector[] = documents.map(({ item }) =>
-    quantizeImpacts(item.vector, settings.impactScale),
-  );
-  return {
-    docKeys: Uint32Array.from(documents, ({ docKey }) => docKey),
-    ids: documents.map(({ item }) => item.document.id),
-    impacts: flatten(vectors.map(({ termIds, impacts }) => ({ lists: termIds, values: impacts }))),
-    lexical: flatten(
-      lexicalRows.map((row) => ({
-        lists: row.map(([word]) => word),
-        values: row.map(([, count]) => Math.min(255, count)),
-      })),
-    ),
-    words: [...wordNumber.keys()],
-    lengths: Uint32Array.from(documents, ({ item }) => item.words.length),
-    fields: settings.filterFields.map((field) =>
-      documents.map(({ item }) => fieldValues(field, item.document.metadata)),
-    ),
-  };
-}
-
-function flatten(rows: readonly { lists: ArrayLike<number>; values: ArrayLike<number> }[]): Rows {
-  const offsets = new Uint32Array(rows.length + 1);
-  rows.forEach(({ lists }, i) => {
-    offsets[i + 1] = offsets[i]! + lists.length;
-  });
-  const lists = new Uint32Array(offsets[rows.length]!);
-  const values = new Uint8Array(offsets[rows.length]!);
-  rows.forEach((row, i) => {
-    lists.set(row.lists, offsets[i]!);
-    values.set(row.values, offsets[i]!);
-  });
-  return { offsets, lists, values };
 }

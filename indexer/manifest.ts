@@ -23,6 +23,9 @@ export interface Manifest {
   readonly settings: IndexSettings;
 }
 
+/** Stands in the place of a manifest in a file that was taken out of its folder while others had it open. */
+export const REPLACED = Buffer.from('this index file was replaced');
+
 const filterTypeNames = Object.keys(FilterType) as FilterTypeName[];
 
 /** @param formatVersion another version than this build's, for tests of refusal */
@@ -62,9 +65,13 @@ export function encodeManifest(manifest: Manifest, formatVersion = FORMAT_VERSIO
 
 /** @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_VERSION */
 export function decodeManifest(bytes: Uint8Array, place: string): Manifest {
-  const table = ManifestTable.getRootAsManifest(
-    new flatbuffers.ByteBuffer(unsealed(bytes, `${place}, manifest`)),
-  );
+  const body = unsealed(bytes, `${place}, manifest`);
+  if (REPLACED.equals(body))
+    throw new WinnowError('WINNOW_INDEX_CLOSED', 'the index was replaced by another process', {
+      place,
+      hint: 'open it again',
+    });
+  const table = ManifestTable.getRootAsManifest(new flatbuffers.ByteBuffer(body));
   if (table.formatVersion() !== FORMAT_VERSION) {
     throw new WinnowError(
       'WINNOW_INDEX_VERSION',

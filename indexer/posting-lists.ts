@@ -106,49 +106,59 @@ function layoutOf(
   };
 }
 
+/** Bytes of a posting part as written. */
+export interface BuiltLists {
+  readonly bytes: Uint8Array;
+  /** How many of the bytes, from the start, the segment header's checksum must cover. */
+  readonly directoryBytes: number;
+}
+
+/** A posting part under construction: sizes are known, the postings are still to be filled in. */
+export interface ListsDraft {
+  readonly bytes: Uint8Array;
+  readonly numChunks: number;
+  /** `starts[list * numChunks + chunk]`, as in {@link PostingLists}. */
+  readonly starts: Uint32Array;
+  readonly denseSlots: Uint16Array;
+  readonly localIds: Uint16Array;
+  readonly values: Uint8Array;
+  readonly columns: Uint8Array;
+  readonly columnStride: number;
+  /** Stores k-th values and checksums once all postings stand in their places. */
+  finish(): BuiltLists;
+}
+
+export const chunksOf = (numDocs: number): number => Math.max(1, Math.ceil(numDocs / (1 << CHUNK_BITS)));
+
 /**
- * Inverts rows into posting lists.
+ * Lays out posting lists of known lengths.
  *
- * @returns the bytes of the part and how many of them, from the start, the segment header's checksum must cover
+ * @param counts `counts[list * chunks + chunk]` postings; taken over as `starts`, so it has one entry more
  */
-export function buildPostingLists(
-  rows: Rows,
-  numLists: number,
-): { bytes: Uint8Array; directoryBytes: number } {
-  const numDocs = rows.offsets.length - 1;
-  const numChunks = Math.max(1, Math.ceil(numDocs / (1 << CHUNK_BITS)));
+export function draftLists(numDocs: number, numLists: number, counts: Uint32Array): ListsDraft {
+  const numChunks = chunksOf(numDocs);
   const frequencies = new Uint32Array(numLists);
-  for (let p = 0; p < rows.lists.length; p++) frequencies[rows.lists[p]!]!++;
   const denseSlots = new Uint16Array(numLists).fill(NOT_DENSE);
+  const longList = numDocs * DENSE_FRACTION;
   let numDense = 0;
-  for (let list = 0; list < numLists; list++) {
-    if (frequencies[list]! >= numDocs * DENSE_FRACTION && numDense < NOT_DENSE) denseSlots[list] = numDense++;
+  let numSparse = 0;
+  for (let list = 0, cell = 0; list < numLists; list++) {
+    let frequency = 0;
+    for (let chunk = 0; chunk < numChunks; chunk++) frequency += counts[cell + chunk]!;
+    frequencies[list] = frequency;
+    const dense = frequency >= longList && numDense < NOT_DENSE;
+    if (dense) denseSlots[list] = numDense++;
+    for (const end = cell + numChunks; cell < end; cell++) {
+      const count = dense ? 0 : counts[cell]!;
+      counts[cell] = numSparse;
+      numSparse += count;
+    }
   }
+  counts[numLists * numChunks] = numSparse;
+  const starts = counts;
 
-  const cells = numLists * numChunks;
-  const starts = new Uint32Array(cells + 1);
-  forEachPosting(rows, (docId, list) => {
-    if (denseSlots[list] === NOT_DENSE) starts[list * numChunks + (docId >> CHUNK_BITS) + 1]!++;
-  });
-  for (let cell = 0; cell < cells; cell++) starts[cell + 1]! += starts[cell]!;
-
-  const numSparse = starts[cells]!;
   const layout = layoutOf(numLists, numChunks, numDocs, numSparse, numDense);
   const bytes = new Uint8Array(layout.totalBytes);
-  const localIds = viewU16(bytes, layout.localIds, numSparse);
-  const values = bytes.subarray(layout.values, layout.values + numSparse);
-  const next = starts.slice(0, cells);
-  forEachPosting(rows, (docId, list, value) => {
-    const slot = denseSlots[list]!;
-    if (slot !== NOT_DENSE) {
-      bytes[layout.columns + slot * layout.columnStride + docId] = value;
-    } else {
-      const at = next[list * numChunks + (docId >> CHUNK_BITS)]!++;
-      localIds[at] = docId & 0xffff;
-      values[at] = value;
-    }
-  });
-
   const header = new DataView(bytes.buffer);
   [numLists, numChunks, numDocs, numSparse, numDense].forEach((n, i) => {
     header.setUint32(4 * i, n, true);
@@ -156,34 +166,111 @@ export function buildPostingLists(
   bytes.set(bytesOf(starts), layout.starts);
   bytes.set(bytesOf(frequencies), layout.frequencies);
   bytes.set(bytesOf(denseSlots), layout.denseSlots);
-  writeKthValues(bytes.subarray(layout.kthValues), rows, numLists);
-  const checksums = viewU32(bytes, layout.checksums, numLists);
-  for (let list = 0; list < numLists; list++) {
-    checksums[list] = listChecksum(bytes, layout, starts, denseSlots, numChunks, numDocs, list);
-  }
-  return { bytes, directoryBytes: layout.directoryBytes };
+  const values = bytes.subarray(layout.values, layout.values + numSparse);
+  const columns = bytes.subarray(layout.columns);
+  return {
+    bytes,
+    numChunks,
+    starts,
+    denseSlots,
+    localIds: viewU16(bytes, layout.localIds, numSparse),
+    values,
+    columns,
+    columnStride: layout.columnStride,
+    finish() {
+      const kthValues = bytes.subarray(layout.kthValues);
+      const checksums = viewU32(bytes, layout.checksums, numLists);
+      for (let list = 0; list < numLists; list++) {
+        if (frequencies[list]! >= KTH_RANKS[0]) {
+          const slot = denseSlots[list]!;
+          const own =
+            slot === NOT_DENSE
+              ? values.subarray(starts[list * numChunks]!, starts[(list + 1) * numChunks]!)
+              : columns.subarray(slot * layout.columnStride, slot * layout.columnStride + numDocs);
+          writeKthValues(kthValues, list, own);
+        }
+        checksums[list] = listChecksum(bytes, layout, starts, denseSlots, numChunks, numDocs, list);
+      }
+      return { bytes, directoryBytes: layout.directoryBytes };
+    },
+  };
 }
 
-/** `out[list * 3 + i]` = the KTH_RANKS[i]-th largest value of the list, 0 when it is shorter. */
-function writeKthValues(out: Uint8Array, { lists, values }: Rows, numLists: number): void {
-  const histograms = new Uint32Array(numLists * 256);
-  for (let p = 0; p < lists.length; p++) histograms[lists[p]! * 256 + values[p]!]!++;
-  for (let list = 0; list < numLists; list++) {
-    let reached = 0;
-    let rank = 0;
-    for (let value = 255; value > 0 && rank < KTH_RANKS.length; value--) {
-      reached += histograms[list * 256 + value]!;
-      while (rank < KTH_RANKS.length && reached >= KTH_RANKS[rank]!)
-        out[list * KTH_RANKS.length + rank++] = value;
+/**
+ * Inverts rows into posting lists.
+ *
+ * @param numbering `numbering[x]` is the list that row entry x belongs to; row entries are list numbers when left out
+ */
+export function buildPostingLists(rows: Rows, numLists: number, numbering?: Uint32Array): BuiltLists {
+  const { offsets, lists: entries } = rows;
+  const listOf = numbering ?? Uint32Array.from({ length: numLists }, (_, list) => list);
+  const numDocs = offsets.length - 1;
+  const numChunks = chunksOf(numDocs);
+  const chunkDocs = 1 << CHUNK_BITS;
+  const counts = new Uint32Array(numLists * numChunks + 1);
+  // The loops over all postings work by row entry, which saves a look-up of the list each time.
+  const inChunk = new Uint32Array(listOf.length);
+  for (let chunk = 0; chunk < numChunks; chunk++) {
+    inChunk.fill(0);
+    const end = offsets[Math.min(numDocs, (chunk + 1) * chunkDocs)]!;
+    for (let p = offsets[chunk * chunkDocs]!; p < end; p++) inChunk[entries[p]!]!++;
+    for (let entry = 0; entry < inChunk.length; entry++) {
+      if (inChunk[entry]! > 0) counts[listOf[entry]! * numChunks + chunk]! += inChunk[entry]!;
+    }
+  }
+
+  const draft = draftLists(numDocs, numLists, counts);
+  const { starts, denseSlots } = draft;
+  /** By row entry, where its next posting goes: an index, or ~slot of a dense column. */
+  const next = new Int32Array(listOf.length);
+  for (let chunk = 0; chunk < numChunks; chunk++) {
+    for (let entry = 0; entry < next.length; entry++) {
+      const list = listOf[entry]!;
+      const slot = denseSlots[list]!;
+      next[entry] = slot === NOT_DENSE ? starts[list * numChunks + chunk]! : ~slot;
+    }
+    const firstDoc = chunk * chunkDocs;
+    scatter(rows, firstDoc, Math.min(numDocs, firstDoc + chunkDocs), next, draft);
+  }
+  return draft.finish();
+}
+
+/** Puts the postings of one chunk in their places. */
+function scatter(
+  { offsets, lists: entries, values }: Rows,
+  firstDoc: number,
+  endDoc: number,
+  next: Int32Array,
+  { localIds, values: listValues, columns, columnStride }: ListsDraft,
+): void {
+  for (let docId = firstDoc; docId < endDoc; docId++) {
+    const end = offsets[docId + 1]!;
+    for (let p = offsets[docId]!; p < end; p++) {
+      const entry = entries[p]!;
+      const at = next[entry]!;
+      if (at >= 0) {
+        localIds[at] = docId;
+        listValues[at] = values[p]!;
+        next[entry] = at + 1;
+      } else {
+        columns[~at * columnStride + docId] = values[p]!;
+      }
     }
   }
 }
 
-function forEachPosting(rows: Rows, visit: (docId: number, list: number, value: number) => void): void {
-  const numDocs = rows.offsets.length - 1;
-  for (let docId = 0; docId < numDocs; docId++) {
-    for (let p = rows.offsets[docId]!; p < rows.offsets[docId + 1]!; p++)
-      visit(docId, rows.lists[p]!, rows.values[p]!);
+const histogram = new Uint32Array(256);
+
+/** `out[list * 3 + i]` = the KTH_RANKS[i]-th largest of the values, 0 when there are fewer. */
+function writeKthValues(out: Uint8Array, list: number, values: Uint8Array): void {
+  histogram.fill(0);
+  for (let p = 0; p < values.length; p++) histogram[values[p]!]!++;
+  let reached = 0;
+  let rank = 0;
+  for (let value = 255; value > 0 && rank < KTH_RANKS.length; value--) {
+    reached += histogram[value]!;
+    while (rank < KTH_RANKS.length && reached >= KTH_RANKS[rank]!)
+      out[list * KTH_RANKS.length + rank++] = value;
   }
 }
 
@@ -304,7 +391,7 @@ export function forEachInList(
   }
 }
 
-/** Turns lists back into rows (for merging); rows come out with rising list numbers. */
+/** Turns lists back into rows; rows come out with rising list numbers. */
 export function rowsOfPostingLists(lists: PostingLists): Rows {
   const offsets = new Uint32Array(lists.numDocs + 1);
   for (let list = 0; list < lists.numLists; list++) {
@@ -313,9 +400,8 @@ export function rowsOfPostingLists(lists: PostingLists): Rows {
     });
   }
   for (let docId = 0; docId < lists.numDocs; docId++) offsets[docId + 1]! += offsets[docId]!;
-  const total = offsets[lists.numDocs]!;
-  const rowLists = new Uint32Array(total);
-  const values = new Uint8Array(total);
+  const rowLists = new Uint32Array(offsets[lists.numDocs]!);
+  const values = new Uint8Array(offsets[lists.numDocs]!);
   const next = offsets.slice(0, lists.numDocs);
   for (let list = 0; list < lists.numLists; list++) {
     forEachInList(lists, list, (docId, value) => {

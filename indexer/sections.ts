@@ -5,20 +5,28 @@ import { alignUp, corrupt } from './format.ts';
  * Used for every part of a segment but the posting lists, which have a layout of their own.
  */
 export function packSections(sections: readonly Uint8Array[]): Uint8Array {
-  let offset = alignUp(8 + 8 * sections.length);
-  const offsets = sections.map((section) => {
+  const { packed, views } = allocateSections(sections.map(({ length }) => length));
+  sections.forEach((section, i) => {
+    views[i]!.set(section);
+  });
+  return packed;
+}
+
+/** Sections of known lengths, to be filled in through `views`. */
+export function allocateSections(lengths: readonly number[]): { packed: Uint8Array; views: Uint8Array[] } {
+  let offset = alignUp(8 + 8 * lengths.length);
+  const offsets = lengths.map((length) => {
     const at = offset;
-    offset = alignUp(offset + section.length);
+    offset = alignUp(offset + length);
     return at;
   });
   const packed = new Uint8Array(offset);
   const table = new DataView(packed.buffer);
-  table.setUint32(0, sections.length, true);
-  sections.forEach((section, i) => {
-    table.setBigUint64(8 + 8 * i, BigInt(section.length), true);
-    packed.set(section, offsets[i]!);
+  table.setUint32(0, lengths.length, true);
+  lengths.forEach((length, i) => {
+    table.setBigUint64(8 + 8 * i, BigInt(length), true);
   });
-  return packed;
+  return { packed, views: lengths.map((length, i) => packed.subarray(offsets[i]!, offsets[i]! + length)) };
 }
 
 /** @returns views into `packed`. @throws WinnowError WINNOW_INDEX_CORRUPT when lengths do not add up */

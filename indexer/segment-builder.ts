@@ -1,135 +1,147 @@
 import * as flatbuffers from 'flatbuffers';
-import { encodeColumn, type FieldValues } from './filter-columns.ts';
-import { bytesOf, checksum, FORMAT_VERSION, PartKind } from './format.ts';
+import { buildBlockMaxima, MAXIMA_MIN_DOCS } from './block-maxima.ts';
+import { bytesOf, checksum, FORMAT_VERSION, PartKind, viewU16, viewU32 } from './format.ts';
 import { Part } from './generated/part.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
-import { buildPostingLists, type Rows } from './posting-lists.ts';
-import { packSections } from './sections.ts';
-import { compareUtf8, encodeStrings } from './string-table.ts';
-import type { FilterField } from './types.ts';
+import { type BuiltLists, buildPostingLists, openPostingLists, type Rows } from './posting-lists.ts';
+import { allocateSections, packSections } from './sections.ts';
+import type { EncodedStrings } from './string-table.ts';
 
 /** Everything a segment holds, by docId; the input of {@link buildSegment} for new batches and for merges alike. */
 export interface SegmentContent {
   /** Key of the stored document, unique in the index for ever. */
   readonly docKeys: Uint32Array;
   /** User ids. */
-  readonly ids: readonly string[];
-  /** Rows of (termId ascending, impact 1..255). */
-  readonly impacts: Rows;
-  /** Rows of (index into `words`, term frequency clamped to 255). */
-  readonly lexical: Rows;
-  /** Distinct words of the segment in any order. */
-  readonly words: readonly string[];
+  readonly ids: EncodedStrings;
+  /** Place of each id among the segment's ids in UTF-16 order. */
+  readonly ranks: Uint32Array;
   /** Number of words of each document. */
   readonly lengths: Uint32Array;
-  /** One array of rows a filter field, in the order of the index settings. */
-  readonly fields: readonly (readonly FieldValues[])[];
+  /** Vectors, as rows of (termId ascending, impact 1..255) inside the part that will be stored. */
+  readonly forward: { readonly bytes: Uint8Array; readonly rows: Rows };
+  /** Makes the posting lists of words (value = term frequency clamped to 255), list i for word i. */
+  readonly lexical: () => BuiltLists;
+  /** Distinct words of the segment in byte order. */
+  readonly words: EncodedStrings;
+  /** Sections of all filter fields, in the order of the index settings. */
+  readonly fields: readonly Uint8Array[];
 }
 
-export interface BuiltSegment {
-  readonly header: Uint8Array;
-  readonly parts: ReadonlyMap<PartKind, Uint8Array>;
-}
-
-/** Lays out a segment; the result is written to LMDB in one transaction and never changes afterwards. */
-export function buildSegment(
-  number: number,
-  content: SegmentContent,
-  filterFields: readonly FilterField[],
-): BuiltSegment {
-  const { docKeys, ids, lengths } = content;
-  const numDocs = docKeys.length;
-  const { used: terms, rows: impactRows } = renumber(content.impacts);
-  const impacts = buildPostingLists(impactRows, terms.length);
-
-  const byWord = content.words
-    .map((_, i) => i)
-    .sort((a, b) => compareUtf8(content.words[a]!, content.words[b]!));
-  const wordNumber = new Uint32Array(byWord.length);
-  byWord.forEach((word, sorted) => {
-    wordNumber[word] = sorted;
-  });
-  const lexical = buildPostingLists(
-    { ...content.lexical, lists: Uint32Array.from(content.lexical.lists, (word) => wordNumber[word]!) },
-    content.words.length,
-  );
-
-  const byId = Uint32Array.from(ids.keys()).sort((a, b) => (ids[a]! < ids[b]! ? -1 : 1));
-  const ranks = new Uint32Array(numDocs);
-  byId.forEach((docId, rank) => {
-    ranks[docId] = rank;
-  });
-  const byKey = Uint32Array.from(docKeys.keys()).sort((a, b) => docKeys[a]! - docKeys[b]!);
-
-  const sections: [PartKind, Uint8Array, number][] = [
-    [PartKind.Impacts, impacts.bytes, impacts.directoryBytes],
-    [PartKind.Lexical, lexical.bytes, lexical.directoryBytes],
-  ];
-  const whole = (kind: PartKind, arrays: readonly Uint8Array[]): void => {
-    sections.push([kind, packSections(arrays), 0]);
-  };
-  whole(PartKind.Forward, [
-    bytesOf(content.impacts.offsets),
-    bytesOf(Uint16Array.from(content.impacts.lists)),
-    bytesOf(content.impacts.values),
-  ]);
-  whole(PartKind.Documents, [
-    bytesOf(docKeys),
-    bytesOf(byKey),
-    bytesOf(ranks),
-    bytesOf(lengths),
-    ...encodeStrings(ids),
-  ]);
-  whole(PartKind.Terms, [bytesOf(Uint16Array.from(terms))]);
-  whole(PartKind.Words, encodeStrings(byWord.map((word) => content.words[word]!)));
-  whole(
-    PartKind.Fields,
-    filterFields.flatMap((field, i) => encodeColumn(field, content.fields[i]!)),
-  );
-
-  const builder = new flatbuffers.Builder(1024);
-  const partOffsets = sections.map(([kind, bytes, directoryBytes]) =>
-    Part.createPart(
-      builder,
-      kind,
-      BigInt(bytes.length),
-      BigInt(directoryBytes),
-      checksum(bytes.subarray(0, directoryBytes)),
-      directoryBytes > 0 ? 0 : checksum(bytes),
-    ),
-  );
-  const parts = SegmentHeader.createPartsVector(builder, partOffsets);
-  const sumLengths = lengths.reduce((sum, length) => sum + length, 0);
-  const numPostings = content.impacts.lists.length;
-  builder.finish(
-    SegmentHeader.createSegmentHeader(
-      builder,
-      FORMAT_VERSION,
-      number,
-      numDocs,
-      BigInt(numPostings),
-      BigInt(sumLengths),
-      parts,
-    ),
-  );
+/** An empty Forward part of known size; fill in `rows` (FORMAT.md, kind 3). */
+export function allocateForward(
+  numDocs: number,
+  numPostings: number,
+): { bytes: Uint8Array; rows: Rows & { lists: Uint16Array } } {
+  const { packed, views } = allocateSections([4 * (numDocs + 1), 2 * numPostings, numPostings]);
+  const [offsets, lists, values] = views as [Uint8Array, Uint8Array, Uint8Array];
   return {
-    header: sealed(builder.asUint8Array()),
-    parts: new Map(sections.map(([kind, bytes]) => [kind, bytes])),
+    bytes: packed,
+    rows: { offsets: viewU32(offsets, 0, numDocs + 1), lists: viewU16(lists, 0, numPostings), values },
   };
 }
 
-/** Numbers the lists that occur 0, 1, 2 ... in rising order. */
-function renumber(rows: Rows): { used: number[]; rows: Rows } {
+/** Makes the header of a segment under the number that it was given. */
+export type SegmentHeaderMaker = (number: number) => Uint8Array;
+
+/**
+ * Lays out a segment, part by part.
+ *
+ * @param put stores a part; it is not used again, so that one part at a time is in memory beside the content
+ * @returns makes the header, to be stored last
+ */
+export function buildSegment(
+  content: SegmentContent,
+  put: (kind: PartKind, bytes: Uint8Array) => void,
+): SegmentHeaderMaker {
+  const { docKeys, lengths } = content;
+  const { rows } = content.forward;
+  const numDocs = docKeys.length;
+  const written: [kind: PartKind, numBytes: number, directoryBytes: number, crc: number][] = [];
+  const whole = (kind: PartKind, bytes: Uint8Array): void => {
+    written.push([kind, bytes.length, 0, checksum(bytes)]);
+    put(kind, bytes);
+  };
+  const lists = (kind: PartKind, { bytes, directoryBytes }: BuiltLists): void => {
+    written.push([kind, bytes.length, directoryBytes, checksum(bytes.subarray(0, directoryBytes))]);
+    put(kind, bytes);
+  };
+  const { terms, numbering } = termsOf(rows);
+  const impacts = buildPostingLists(rows, terms.length, numbering);
+  if (numDocs >= MAXIMA_MIN_DOCS)
+    lists(PartKind.Maxima, buildBlockMaxima(openPostingLists(impacts.bytes, 'new segment, part Impacts')));
+  lists(PartKind.Impacts, impacts);
+  lists(PartKind.Lexical, content.lexical());
+  whole(PartKind.Forward, content.forward.bytes);
+  whole(
+    PartKind.Documents,
+    packSections([
+      bytesOf(docKeys),
+      bytesOf(byRisingKey(docKeys)),
+      bytesOf(content.ranks),
+      bytesOf(lengths),
+      ...content.ids,
+    ]),
+  );
+  whole(PartKind.Terms, packSections([bytesOf(terms)]));
+  whole(PartKind.Words, packSections(content.words));
+  whole(PartKind.Fields, packSections(content.fields));
+
+  let sumLengths = 0;
+  for (let docId = 0; docId < numDocs; docId++) sumLengths += lengths[docId]!;
+  const numPostings = rows.lists.length;
+  return (number) => {
+    const builder = new flatbuffers.Builder(1024);
+    const partOffsets = written.map(([kind, numBytes, directoryBytes, crc]) =>
+      Part.createPart(
+        builder,
+        kind,
+        BigInt(numBytes),
+        BigInt(directoryBytes),
+        directoryBytes > 0 ? crc : 0,
+        directoryBytes > 0 ? 0 : crc,
+      ),
+    );
+    const parts = SegmentHeader.createPartsVector(builder, partOffsets);
+    builder.finish(
+      SegmentHeader.createSegmentHeader(
+        builder,
+        FORMAT_VERSION,
+        number,
+        numDocs,
+        BigInt(numPostings),
+        BigInt(sumLengths),
+        parts,
+      ),
+    );
+    return sealed(builder.asUint8Array());
+  };
+}
+
+/** The terms that occur, rising, and the list number of each. */
+function termsOf({ lists }: Rows): { terms: Uint16Array; numbering: Uint32Array } {
   const present = new Uint8Array(1 << 16);
-  for (const list of rows.lists) present[list] = 1;
-  const used: number[] = [];
-  const numbers = new Uint16Array(1 << 16);
-  present.forEach((on, list) => {
-    if (!on) return;
-    numbers[list] = used.length;
-    used.push(list);
-  });
-  return { used, rows: { ...rows, lists: Uint16Array.from(rows.lists, (list) => numbers[list]!) } };
+  for (let p = 0; p < lists.length; p++) present[lists[p]!] = 1;
+  const terms = new Uint16Array(present.reduce((count, on) => count + on, 0));
+  const numbering = new Uint32Array(1 << 16);
+  let next = 0;
+  for (let term = 0; term < present.length; term++) {
+    if (!present[term]) continue;
+    numbering[term] = next;
+    terms[next++] = term;
+  }
+  return { terms, numbering };
+}
+
+/** Documents by rising key. */
+function byRisingKey(docKeys: Uint32Array): Uint32Array {
+  // As u64 with the key above the docId: sorts natively, without a comparison in TypeScript.
+  const pairs = new Uint32Array(2 * docKeys.length);
+  for (let docId = 0; docId < docKeys.length; docId++) {
+    pairs[2 * docId] = docId;
+    pairs[2 * docId + 1] = docKeys[docId]!;
+  }
+  new BigUint64Array(pairs.buffer).sort();
+  return docKeys.map((_, i) => pairs[2 * i]!);
 }
 
 /** FlatBuffers in TypeScript verifies nothing, so every buffer is stored behind its CRC-32. */

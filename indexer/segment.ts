@@ -1,10 +1,10 @@
 import * as flatbuffers from 'flatbuffers';
-import { columnRow, decodeColumn, type FieldValues, type FilterColumn } from './filter-columns.ts';
+import { type BlockMaxima, openBlockMaxima } from './block-maxima.ts';
+import { decodeColumn, type FilterColumn } from './filter-columns.ts';
 import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COPY_BYTES } from './format.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
-import { openPostingLists, type PostingLists, type Rows, rowsOfPostingLists } from './posting-lists.ts';
+import { openPostingLists, type PostingLists, type Rows } from './posting-lists.ts';
 import { unpackSections } from './sections.ts';
-import type { SegmentContent } from './segment-builder.ts';
 import { StringTable } from './string-table.ts';
 import type { FilterField, ImpactVector } from './types.ts';
 
@@ -74,6 +74,17 @@ export class Segment {
     return this.once(PartKind.Impacts, (bytes, place) => this.openLists(PartKind.Impacts, bytes, place));
   }
 
+  /** Block maxima of {@link impacts}; undefined in a segment too small to keep them. */
+  get maxima(): BlockMaxima | undefined {
+    if (!this.entries.has(PartKind.Maxima)) return undefined;
+    const { impacts } = this;
+    return this.once(PartKind.Maxima, (bytes, place) => {
+      const maxima = openBlockMaxima(bytes, impacts, place, this.checkedLists.get(PartKind.Maxima));
+      this.checkedLists.set(PartKind.Maxima, maxima.checked);
+      return maxima;
+    });
+  }
+
   /** Lexical posting lists (value = term frequency); list i belongs to word i of {@link words}. */
   get lexical(): PostingLists {
     return this.once(PartKind.Lexical, (bytes, place) => this.openLists(PartKind.Lexical, bytes, place));
@@ -109,7 +120,8 @@ export class Segment {
     });
   }
 
-  private get forward(): Rows {
+  /** Vectors of all documents, as rows of (termId ascending, impact); views. */
+  get forward(): Rows {
     return this.once(PartKind.Forward, (bytes, place) => {
       const [offsets, terms, values] = unpackSections(bytes, place);
       return {
@@ -146,6 +158,10 @@ export class Segment {
   /** Number of analysed words of each document. */
   get lengths(): Uint32Array {
     return this.documents.lengths;
+  }
+
+  get ids(): StringTable {
+    return this.documents.ids;
   }
 
   id(docId: number): string {
@@ -189,25 +205,15 @@ export class Segment {
     });
   }
 
+  get numBytes(): number {
+    let sum = 0;
+    for (const { numBytes } of this.entries.values()) sum += numBytes;
+    return sum;
+  }
+
   /** Bytes of each part as stored. */
   partBytes(): Map<number, number> {
     return new Map([...this.entries].map(([kind, { numBytes }]) => [kind, numBytes]));
-  }
-
-  /** The whole content back, for merging. */
-  content(): SegmentContent {
-    const numDocs = this.numDocs;
-    const rowsOf = (i: number): FieldValues[] =>
-      Array.from({ length: numDocs }, (_, docId) => columnRow(this.column(i), docId));
-    return {
-      docKeys: this.docKeys,
-      ids: this.documents.ids.toArray(),
-      impacts: this.forward,
-      lexical: rowsOfPostingLists(this.lexical),
-      words: this.words.toArray(),
-      lengths: this.lengths,
-      fields: this.filterFields.map((_, i) => rowsOf(i)),
-    };
   }
 
   /** Reads every part and checks every checksum. @throws WinnowError WINNOW_INDEX_CORRUPT */
@@ -215,6 +221,8 @@ export class Segment {
     for (const lists of [this.impacts, this.lexical]) {
       for (let list = 0; list < lists.numLists; list++) lists.verify(list);
     }
+    const { maxima } = this;
+    if (maxima) for (let list = 0; list < this.impacts.numLists; list++) maxima.verify(list);
     void [this.terms, this.words, this.forward, this.documents, this.columns];
   }
 

@@ -1,19 +1,25 @@
-import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
-import { corrupt, ZERO_COPY_BYTES } from './format.ts';
+import { checksum, corrupt, ZERO_COPY_BYTES } from './format.ts';
+import { checkLmdbFile } from './lmdb-check.ts';
 
 /** The one file that LMDB keeps an index in; its lock file lies beside it. */
 export const INDEX_FILE = 'index.mdb';
 
-/** Value of a `documents` entry. */
+/** Stored fields of a document. */
 export interface StoredRecord {
   readonly id: string;
   readonly title: string;
   readonly text: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly parentId?: string;
+}
+
+/** Value of a `documents` entry: the fields and the CRC-32 of {@link recordChecksum} over them. */
+export interface CheckedRecord extends StoredRecord {
+  readonly crc: number;
 }
 
 /** A source that was cut into passages, put together again; neighbouring passages may overlap by some sentences. */
@@ -40,11 +46,38 @@ export interface Storage {
   /** segment number -> sealed bitmap, bit set = deleted. */
   readonly tombstones: Database<Buffer, number>;
   /** docKey -> stored fields. */
-  readonly documents: Database<StoredRecord, number>;
+  readonly documents: Database<CheckedRecord, number>;
   /** user id -> docKey. */
   readonly ids: Database<number, string>;
   /** source id -> hash and document keys. */
   readonly sources: Database<SourceRecord, string>;
+}
+
+/** LMDB has no checksums of its own, and a flipped bit in a text would else be shown as if it had been written so. */
+function recordChecksum({ id, title, text, metadata, parentId }: StoredRecord): number {
+  return checksum(JSON.stringify([id, title, text, metadata, parentId ?? null]));
+}
+
+export function putRecord(storage: Storage, docKey: number, document: StoredRecord): void {
+  const { id, title, text, metadata, parentId } = document;
+  const record = { id, title, text, metadata, ...(parentId === undefined ? {} : { parentId }) };
+  storage.documents.put(docKey, { ...record, crc: recordChecksum(record) });
+}
+
+/** @throws WinnowError WINNOW_INDEX_CORRUPT when the fields are not those that were written */
+export function getRecord(
+  storage: Storage,
+  docKey: number,
+  transaction?: Transaction,
+): StoredRecord | undefined {
+  const place = `${storage.path}, stored fields of document ${docKey}`;
+  return guard(place, () => {
+    const stored = storage.documents.get(docKey, transaction ? { transaction } : undefined);
+    if (stored === undefined) return undefined;
+    const { crc, ...record } = stored;
+    if (recordChecksum(record) !== crc) throw corrupt(place, 'checksum mismatch');
+    return record;
+  });
 }
 
 export const segmentKey = (number: number, kind: number): number => number * 16 + kind;
@@ -72,7 +105,7 @@ export function openStorage(
     guard(path, () => mkdirSync(path, { recursive: true }));
   }
   return guard(path, () => {
-    checkFile(file);
+    checkLmdbFile(file);
     const root = open({
       path: file,
       readOnly,
@@ -100,41 +133,6 @@ export function openStorage(
       throw error;
     }
   });
-}
-
-/** Offsets in a meta page of LMDB's data format 2 (lmdb-js), of which pages 0 and 1 hold one each. */
-const META = { magic: 24, version: 28, pageSize: 48, lastPage: 144, transaction: 152, bytes: 160 };
-const LMDB_MAGIC = 0xbeefc0de;
-
-/**
- * LMDB maps the file and follows its pointers unchecked: a file that is none of its own, or that was cut short, would
- * end the process with a signal. So the meta pages are looked at first.
- */
-function checkFile(file: string): void {
-  if (!existsSync(file)) return;
-  const { size } = statSync(file);
-  if (size === 0) return; // LMDB starts a new file in it
-  const descriptor = openSync(file, 'r');
-  try {
-    const meta = (page: number, pageSize: number): Buffer => {
-      const bytes = Buffer.alloc(META.bytes);
-      readSync(descriptor, bytes, 0, META.bytes, page * pageSize);
-      if (bytes.readUInt32LE(META.magic) !== LMDB_MAGIC) throw corrupt(file, 'this is not an LMDB file');
-      return bytes;
-    };
-    const first = meta(0, 0);
-    const pageSize = first.readUInt32LE(META.pageSize);
-    if (pageSize < 256 || pageSize > 65_536)
-      throw corrupt(file, `the file claims a page size of ${pageSize}`);
-    const second = meta(1, pageSize);
-    const newest =
-      first.readBigUInt64LE(META.transaction) > second.readBigUInt64LE(META.transaction) ? first : second;
-    const needed = (Number(newest.readBigUInt64LE(META.lastPage)) + 1) * pageSize;
-    if (size < needed)
-      throw corrupt(file, `the file was cut short: it has ${size} bytes and needs ${needed}`);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** Runs a storage call and turns LMDB's and the file system's errors into coded ones. */

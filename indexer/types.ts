@@ -59,6 +59,8 @@ export interface IndexStats {
   /** Source documents. */
   readonly sources: number;
   readonly segments: number;
+  /** Segments that a merge is replacing at the moment, in this or another process. */
+  readonly merging: number;
   readonly postings: number;
   /** Bytes of all segment parts by name; `stored` is everything else in the file. */
   readonly bytes: Readonly<Record<string, number>>;

@@ -10,6 +10,9 @@ import { describeKernels } from './loader.ts';
 const WINDOW = 8192;
 export const MAX_QUERY_WEIGHT = 32_767;
 
+/** Documents of a superblock; SUPERBLOCK in native/simd/posting-search.h. */
+const SUPERBLOCK = 1024;
+
 /** Posting lists as the kernels take them: one block of bytes and where its arrays start (indexer/FORMAT.md). */
 export interface PostingBlock {
   readonly bytes: Uint8Array;
@@ -28,6 +31,39 @@ export interface PostingBlock {
   readonly columnStride: number;
   /** Tie-break of equal scores by document, smaller first; length numDocs. */
   readonly ranks: Uint32Array;
+  /** What pruned search needs; without it every search is exhaustive. */
+  readonly maxima?: MaximaBlock;
+}
+
+/** Block maxima of the same lists (indexer/FORMAT.md), like {@link PostingBlock}. */
+export interface MaximaBlock {
+  readonly bytes: Uint8Array;
+  readonly numSummaries: number;
+  /** Byte offsets into `bytes`. */
+  readonly offsets: {
+    readonly slots: number;
+    readonly firstEntries: number;
+    readonly present: number;
+    readonly entries: number;
+    readonly superMaxima: number;
+    readonly blockMaxima: number;
+    readonly superColumns: number;
+    readonly blockColumns: number;
+  };
+  /** Bytes of one dense list's maxima a superblock and a block, multiples of 64. */
+  readonly superStride: number;
+  readonly blockStride: number;
+}
+
+/** How pruned search may cut corners. */
+export interface Pruning {
+  /**
+   * 0 < alpha <= 1. Blocks are passed over whose bound times alpha cannot reach the hits: at 1 none is lost; below, a
+   * document that is missed scores at most the worst hit's score / alpha.
+   */
+  readonly alpha: number;
+  /** Microseconds after which the search answers with what it has, best blocks first; default: none. */
+  readonly budgetUs?: number;
 }
 
 /** Hits of one search, best first: `docIds[i]` with integer `scores[i]` for i < count. Views, valid until the next search. */
@@ -35,10 +71,15 @@ export interface PostingHits {
   readonly count: number;
   readonly docIds: Uint32Array;
   readonly scores: Uint32Array;
+  /** Blocks of 64 documents that pruned search scored; undefined when all documents were scanned. */
+  readonly blocksScored: number | undefined;
+  /** False when the time budget ran out before the search was through. */
+  readonly complete: boolean;
 }
 
 /**
- * Exact top-k over one block of posting lists.
+ * Top-k over one block of posting lists: exhaustive, or with block-max pruning where it is asked for and the block has
+ * maxima.
  *
  * @param query n >= 1 list numbers, then n integer weights 1..32,767
  * @param accept bit a document (little-endian), undefined = all
@@ -50,9 +91,10 @@ export type PostingSearch = (
   accept: Uint8Array | undefined,
   k: number,
   threshold: number,
+  pruning?: Pruning,
 ) => PostingHits;
 
-type NativeSearch = (
+type ExactArguments = [
   bytes: Uint8Array,
   layout: Float64Array,
   query: Uint32Array,
@@ -62,14 +104,43 @@ type NativeSearch = (
   hits: Uint32Array,
   k: number,
   threshold: number,
-) => number;
+];
+type PrunedArguments = [
+  ...ExactArguments,
+  maxima: Uint8Array,
+  maximaLayout: Float64Array,
+  alpha: number,
+  budgetUs: number,
+];
+type LexicalArguments = [
+  bytes: Uint8Array,
+  layout: Float64Array,
+  lists: Uint32Array,
+  accept: Uint8Array | undefined,
+  ranks: Uint32Array,
+  scratch: Float64Array,
+  hits: Uint32Array,
+  k: number,
+  threshold: number,
+  idf: Float64Array,
+  norms: Float64Array,
+];
+interface NativeSearch {
+  readonly searchLexical: (...parameters: LexicalArguments) => number;
+  readonly searchExact: (...parameters: ExactArguments) => number;
+  readonly searchPruned: (...parameters: PrunedArguments) => number;
+}
+
+/** Alpha in 65,536ths, never less than was asked for. */
+const fixedPoint = (alpha: number): number => Math.ceil(alpha * 65_536);
 
 /**
  * Makes the search kernel of the backend in use for one block: native works on the bytes where they are, WebAssembly
  * on a copy in a memory of its own.
  *
  * @param backend default: the one that {@link describeKernels} names
- * @returns undefined for the reference backend: the TypeScript scan is its kernel
+ * @returns undefined for the reference backend, and for blocks that WebAssembly has no room for: the TypeScript scan
+ *   is their kernel
  * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes
  */
 export function postingSearch(
@@ -103,6 +174,7 @@ function checkBlock({
   offsets,
   columnStride,
   ranks,
+  maxima,
 }: PostingBlock): void {
   const { starts, denseSlots, localIds, values, columns } = offsets;
   const view = new Uint32Array(bytes.buffer, bytes.byteOffset + starts, numLists * numChunks + 1);
@@ -114,6 +186,17 @@ function checkBlock({
   for (const slot of slots) if (slot !== 0xffff) dense = Math.max(dense, slot + 1);
   sound &&= localIds + 2 * postings <= bytes.length && values + postings <= bytes.length;
   sound &&= columnStride >= Math.ceil(numDocs / 64) * 64 && columns + dense * columnStride <= bytes.length;
+  if (maxima) {
+    const { offsets: at, superStride, blockStride } = maxima;
+    const cells = maxima.numSummaries * numChunks;
+    const first = new Uint32Array(maxima.bytes.buffer, maxima.bytes.byteOffset + at.firstEntries, cells + 1);
+    for (let cell = 0; cell < cells; cell++) if (first[cell]! > first[cell + 1]!) sound = false;
+    sound &&= at.present + 8 * cells <= at.entries && at.entries + 8 * first[cells]! <= at.superMaxima;
+    sound &&= at.superMaxima + first[cells]! <= at.blockMaxima && at.slots + 2 * numLists <= at.firstEntries;
+    sound &&= superStride * SUPERBLOCK >= numDocs && blockStride * 64 >= numDocs;
+    sound &&= at.superColumns + dense * superStride <= at.blockColumns;
+    sound &&= at.blockColumns + dense * blockStride <= maxima.bytes.length;
+  }
   if (!sound)
     throw new WinnowError('WINNOW_INDEX_CORRUPT', 'posting lists lie outside their bytes', {
       place: 'posting lists',
@@ -122,16 +205,17 @@ function checkBlock({
 
 let native: NativeSearch | undefined;
 
-function nativeSearch(block: PostingBlock): PostingSearch {
-  native ??= (
-    createRequire(import.meta.url)(join(packageRoot, 'kernels/native/build/winnow.node')) as {
-      searchExact: NativeSearch;
-    }
-  ).searchExact;
-  const call = native;
-  const { bytes, ranks, offsets, numDocs, numChunks, numLists, columnStride } = block;
+function loadNative(): NativeSearch {
+  native ??= createRequire(import.meta.url)(
+    join(packageRoot, 'kernels/native/build/winnow.node'),
+  ) as NativeSearch;
+  return native;
+}
+
+/** Sizes and offsets in the order that the native searches take them. */
+function nativeLayout({ offsets, numDocs, numChunks, numLists, columnStride }: PostingBlock): Float64Array {
   const { starts, denseSlots, localIds, values, columns } = offsets;
-  const layout = Float64Array.of(
+  return Float64Array.of(
     numDocs,
     numChunks,
     numLists,
@@ -142,22 +226,145 @@ function nativeSearch(block: PostingBlock): PostingSearch {
     columns,
     columnStride,
   );
-  return (query, accept, wanted, threshold) => {
+}
+
+/** Hits of a BM25 search, best first. Views, valid until the next search. */
+export interface LexicalHits {
+  readonly count: number;
+  readonly docIds: Uint32Array;
+  readonly scores: Float64Array;
+}
+
+/**
+ * Exact BM25 top-k over one block of posting lists whose values are term frequencies.
+ *
+ * @param lists list numbers; @param idf weight of each
+ * @param norms by document: k1 * (1 - b + b * length / average length)
+ * @param accept bit a document (little-endian), undefined = all
+ * @param threshold a score that at least k accepted documents reach, 0 when none is known: only saves time
+ */
+export type LexicalSearch = (
+  lists: Uint32Array,
+  idf: Float64Array,
+  norms: Float64Array,
+  accept: Uint8Array | undefined,
+  k: number,
+  threshold: number,
+) => LexicalHits;
+
+/** Accumulators of the native BM25 search; LEXICAL_WINDOW in native/search.c. */
+const LEXICAL_WINDOW = 4096;
+
+/**
+ * Makes the native BM25 search of a block.
+ *
+ * @returns undefined for the other backends: the TypeScript scan is their kernel
+ * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes
+ */
+export function lexicalSearch(
+  block: PostingBlock,
+  backend: KernelBackend = backendInUse(),
+): LexicalSearch | undefined {
+  if (backend !== 'native') return undefined;
+  checkBlock(block);
+  const { searchLexical } = loadNative();
+  const layout = nativeLayout(block);
+  const { bytes, ranks, numDocs } = block;
+  return (lists, idf, norms, accept, wanted, threshold) => {
     const k = Math.min(wanted, numDocs);
-    const { scratch, hits } = buffers(query.length / 2, k);
-    const count = call(bytes, layout, query, accept, ranks, scratch, hits, k, threshold);
-    return { count, docIds: hits.subarray(0, count), scores: hits.subarray(k, k + count) };
+    const length = LEXICAL_WINDOW + lists.length + 4 * k;
+    if (lexicalScratch.length < length) lexicalScratch = new Float64Array(length);
+    const { hits } = buffers(0, k, 0);
+    const count = searchLexical(
+      bytes,
+      layout,
+      lists,
+      accept,
+      ranks,
+      lexicalScratch,
+      hits,
+      k,
+      threshold,
+      idf,
+      norms,
+    );
+    return { count, docIds: hits.subarray(0, count), scores: lexicalScratch.subarray(0, count) };
   };
+}
+
+let lexicalScratch = new Float64Array(0);
+
+function nativeSearch(block: PostingBlock): PostingSearch {
+  const { searchExact, searchPruned } = loadNative();
+  const { bytes, ranks, numDocs, maxima } = block;
+  const layout = nativeLayout(block);
+  const maximaLayout = maxima && Float64Array.from(maximaFields(maxima));
+  return (query, accept, wanted, threshold, pruning) => {
+    const k = Math.min(wanted, numDocs);
+    const { scratch, hits } = buffers(query.length / 2, k, numDocs);
+    if (!pruning || !maxima) {
+      const count = searchExact(bytes, layout, query, accept, ranks, scratch, hits, k, threshold);
+      return answer(hits, count, k, undefined, true);
+    }
+    const { alpha, budgetUs = 0 } = pruning;
+    const count = searchPruned(
+      bytes,
+      layout,
+      query,
+      accept,
+      ranks,
+      scratch,
+      hits,
+      k,
+      threshold,
+      maxima.bytes,
+      maximaLayout!,
+      fixedPoint(alpha),
+      budgetUs,
+    );
+    return answer(hits, count, k, hits[2 * k], hits[2 * k + 1] === 1);
+  };
+}
+
+const answer = (
+  hits: Uint32Array,
+  count: number,
+  k: number,
+  blocksScored: number | undefined,
+  complete: boolean,
+): PostingHits => ({
+  count,
+  docIds: hits.subarray(0, count),
+  scores: hits.subarray(k, k + count),
+  blocksScored,
+  complete,
+});
+
+/** Offsets and strides in the order that the kernels take them. */
+function maximaFields({ offsets, superStride, blockStride }: MaximaBlock, base = 0): number[] {
+  const { slots, firstEntries, present, entries, superMaxima, blockMaxima, superColumns, blockColumns } =
+    offsets;
+  const places = [
+    slots,
+    firstEntries,
+    present,
+    entries,
+    superMaxima,
+    blockMaxima,
+    superColumns,
+    blockColumns,
+  ];
+  return [...places.map((at) => base + at), superStride, blockStride];
 }
 
 let scratchBuffer = new Uint32Array(0);
 let hitsBuffer = new Uint32Array(0);
 
 /** One pair of buffers serves all searches of the thread: a search never yields. */
-function buffers(terms: number, k: number): { scratch: Uint32Array; hits: Uint32Array } {
-  const scratchLength = WINDOW + terms + 4 * k + 4;
+function buffers(terms: number, k: number, numDocs: number): { scratch: Uint32Array; hits: Uint32Array } {
+  const scratchLength = WINDOW + 2 * terms + 4 * k + 3 * Math.ceil(numDocs / SUPERBLOCK) + 8;
   if (scratchBuffer.length < scratchLength) scratchBuffer = new Uint32Array(scratchLength);
-  if (hitsBuffer.length < 2 * k) hitsBuffer = new Uint32Array(2 * k);
+  if (hitsBuffer.length < 2 * k + 2) hitsBuffer = new Uint32Array(2 * k + 2);
   return { scratch: scratchBuffer, hits: hitsBuffer };
 }
 
@@ -171,18 +378,21 @@ declare const WebAssembly: {
     exports: {
       memory: { buffer: ArrayBuffer; grow(pages: number): number };
       search: (...numbers: number[]) => number;
+      searchPruned: (...numbers: number[]) => number;
     };
   };
 };
 
 const PAGE_BYTES = 65_536;
 let wasmModule: object | undefined;
+const imports = { env: { now: () => performance.now() * 1000 } };
 
-function wasmSearch(block: PostingBlock): PostingSearch {
+/** @returns undefined when the block does not fit a WebAssembly memory of 4 GiB */
+function wasmSearch(block: PostingBlock): PostingSearch | undefined {
   wasmModule ??= new WebAssembly.Module(readFileSync(join(packageRoot, 'kernels/wasm/search.wasm')));
-  const { exports } = new WebAssembly.Instance(wasmModule, {});
+  const { exports } = new WebAssembly.Instance(wasmModule, imports);
   const { memory } = exports;
-  const { bytes, ranks, offsets, numDocs, numChunks, columnStride } = block;
+  const { bytes, ranks, offsets, numDocs, numChunks, columnStride, maxima } = block;
   // The module's own stack and data lie in the first pages; everything of the block follows them.
   let end = memory.buffer.byteLength;
   const reserve = (size: number): number => {
@@ -194,29 +404,47 @@ function wasmSearch(block: PostingBlock): PostingSearch {
     const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE_BYTES);
     if (missing > 0) memory.grow(missing);
   };
+  const superblocks = Math.ceil(numDocs / SUPERBLOCK);
   const blockAt = reserve(bytes.length);
+  const maximaAt = reserve(maxima?.bytes.length ?? 0);
   const ranksAt = reserve(4 * numDocs);
   const acceptAt = reserve(Math.ceil(numDocs / 8));
+  const boundsAt = reserve(4 * superblocks);
+  const orderAt = reserve(8 * superblocks);
+  const pruningAt = reserve(12);
   let terms = 64;
   let hits = 128;
-  let workAt = end;
+  const workAt = end;
   const planWork = () => {
     end = workAt;
     const scratchAt = reserve(4 * (WINDOW + terms));
     const queryAt = reserve(8 * terms);
+    const cursorsAt = reserve(8 * terms);
     const heapAt = reserve(16 * hits);
     room();
-    return { scratchAt, queryAt, heapAt };
+    return { scratchAt, queryAt, cursorsAt, heapAt };
   };
-  workAt = end;
-  let work = planWork();
+  let work: ReturnType<typeof planWork>;
+  try {
+    work = planWork();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
   new Uint8Array(memory.buffer).set(bytes, blockAt);
+  if (maxima) new Uint8Array(memory.buffer).set(maxima.bytes, maximaAt);
   new Uint32Array(memory.buffer, ranksAt, numDocs).set(ranks.subarray(0, numDocs));
-  const starts = [offsets.starts, offsets.denseSlots, offsets.localIds, offsets.values, offsets.columns].map(
-    (at) => blockAt + at,
-  );
+  const lists = [
+    numDocs,
+    numChunks,
+    ...[offsets.starts, offsets.denseSlots, offsets.localIds, offsets.values, offsets.columns].map(
+      (at) => blockAt + at,
+    ),
+    columnStride,
+  ];
+  const summaries = maxima && maximaFields(maxima, maximaAt);
 
-  return (query, accept, wanted, threshold) => {
+  return (query, accept, wanted, threshold, pruning) => {
     const k = Math.min(wanted, numDocs);
     const n = query.length / 2;
     if (n > terms || k > hits) {
@@ -224,29 +452,40 @@ function wasmSearch(block: PostingBlock): PostingSearch {
       hits = Math.max(k, hits);
       work = planWork();
     }
-    const { scratchAt, queryAt, heapAt } = work;
+    const { scratchAt, queryAt, cursorsAt, heapAt } = work;
     new Uint32Array(memory.buffer, queryAt, 2 * n).set(query);
     if (accept) new Uint8Array(memory.buffer, acceptAt, Math.ceil(numDocs / 8)).set(accept);
-    const count = exports.search(
-      numDocs,
-      numChunks,
-      ...starts,
-      columnStride,
-      queryAt,
-      n,
-      scratchAt,
-      accept ? acceptAt : 0,
-      ranksAt,
-      heapAt,
-      k,
-      threshold,
-    );
+    const acceptOrNull = accept ? acceptAt : 0;
+    let count: number;
+    let blocksScored: number | undefined;
+    let complete = true;
+    if (pruning && summaries) {
+      const { alpha, budgetUs = 0 } = pruning;
+      const how = new Uint32Array(memory.buffer, pruningAt, 3);
+      how[0] = fixedPoint(alpha);
+      const places = [scratchAt, cursorsAt, boundsAt, orderAt, acceptOrNull, ranksAt, heapAt];
+      count = exports.searchPruned(
+        ...lists,
+        ...summaries,
+        queryAt,
+        n,
+        ...places,
+        k,
+        threshold,
+        pruningAt,
+        budgetUs,
+      );
+      blocksScored = how[1];
+      complete = how[2] === 1;
+    } else {
+      count = exports.search(...lists, queryAt, n, scratchAt, acceptOrNull, ranksAt, heapAt, k, threshold);
+    }
     const heap = new Uint32Array(memory.buffer, heapAt, 4 * count);
-    const found = buffers(0, k).hits;
+    const found = buffers(0, k, 0).hits;
     for (let i = 0; i < count; i++) {
       found[i] = heap[4 * i + 2]!;
       found[k + i] = heap[4 * i + 1]!;
     }
-    return { count, docIds: found.subarray(0, count), scores: found.subarray(k, k + count) };
+    return answer(found, count, k, blocksScored, complete);
   };
 }

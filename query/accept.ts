@@ -15,15 +15,32 @@ const BITS = Uint8Array.from({ length: 256 }, (_, byte) => {
   return count;
 });
 
+/** Bitmaps are made once and asked often. */
+const counts = new WeakMap<Uint8Array, number>();
+
+/** Number of set bits; the bitmap must not change afterwards. */
 export function countAccepted(bitmap: Uint8Array): number {
-  let count = 0;
-  for (let i = 0; i < bitmap.length; i++) count += BITS[bitmap[i]!]!;
+  let count = counts.get(bitmap);
+  if (count === undefined) {
+    count = 0;
+    for (let i = 0; i < bitmap.length; i++) count += BITS[bitmap[i]!]!;
+    counts.set(bitmap, count);
+  }
   return count;
 }
 
-/** Calls `visit` for every set bit below `numDocs`, in rising order. */
-export function forEachAccepted(bitmap: Uint8Array, visit: (docId: number) => void): void {
-  for (let i = 0; i < bitmap.length; i++) {
-    for (let rest = bitmap[i]!; rest > 0; rest &= rest - 1) visit(8 * i + 31 - Math.clz32(rest & -rest));
+const documents = new WeakMap<Uint8Array, Uint32Array>();
+
+/** The set bits, rising; the bitmap must not change afterwards. */
+export function acceptedDocs(bitmap: Uint8Array): Uint32Array {
+  let docIds = documents.get(bitmap);
+  if (!docIds) {
+    docIds = new Uint32Array(countAccepted(bitmap));
+    let n = 0;
+    for (let i = 0; i < bitmap.length; i++)
+      for (let rest = bitmap[i]!; rest > 0; rest &= rest - 1)
+        docIds[n++] = 8 * i + 31 - Math.clz32(rest & -rest);
+    documents.set(bitmap, docIds);
   }
+  return docIds;
 }

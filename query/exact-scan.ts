@@ -1,10 +1,9 @@
 import type { PostingLists } from '../indexer/posting-lists.ts';
 import { NOT_DENSE } from '../indexer/posting-lists.ts';
 import type { Segment } from '../indexer/segment.ts';
-import { type PostingSearch, postingSearch } from '../kernels/posting-search.ts';
-import { type Accept, accepts, countAccepted, forEachAccepted } from './accept.ts';
+import { type Accept, acceptedDocs, accepts, countAccepted } from './accept.ts';
 import type { ImpactQuery } from './impact-query.ts';
-import { NO_DOCS, type RankedDocs, TopK } from './top-k.ts';
+import { type RankedDocs, TopK } from './top-k.ts';
 
 /** Documents scored at a time: 8,192 u32 accumulators stay in the first-level cache. */
 export const WINDOW_DOCS = 8192;
@@ -13,63 +12,6 @@ export const WINDOW_DOCS = 8192;
 export interface QueryList {
   readonly list: number;
   readonly weight: number;
-}
-
-/** The lists of a segment that a query touches, each checked before its first use. */
-export function queryLists(segment: Segment, query: ImpactQuery): QueryList[] {
-  const found: QueryList[] = [];
-  query.termIds.forEach((termId, i) => {
-    const list = segment.listOfTerm(termId);
-    if (list < 0) return;
-    segment.impacts.verify(list);
-    found.push({ list, weight: query.weights[i]! });
-  });
-  return found;
-}
-
-/** The native or WebAssembly search of a segment, made when first needed; undefined where only TypeScript runs. */
-const kernels = new WeakMap<PostingLists, { search: PostingSearch | undefined }>();
-
-/**
- * Exact top-k of one segment by the fastest backend; equal to {@link exactScan} in every bit.
- *
- * @param scores scratch of {@link exactScan}
- */
-export function exactSearch(
-  segment: Segment,
-  lists: readonly QueryList[],
-  accept: Accept,
-  k: number,
-  scores: Uint32Array,
-): RankedDocs {
-  if (lists.length === 0) return NO_DOCS;
-  const { impacts } = segment;
-  let kernel = kernels.get(impacts);
-  if (!kernel) {
-    kernel = { search: postingSearch({ ...impacts.block, ranks: segment.ranks }) };
-    kernels.set(impacts, kernel);
-  }
-  if (!kernel.search) {
-    const top = new TopK(Math.min(k, segment.numDocs));
-    exactScan(segment, lists, accept, top, scores);
-    return top.sorted();
-  }
-  const query = new Uint32Array(2 * lists.length);
-  for (let i = 0; i < lists.length; i++) {
-    query[i] = lists[i]!.list;
-    query[lists.length + i] = lists[i]!.weight;
-  }
-  return kernel.search(query, accept, k, accept ? 0 : sureThreshold(impacts, lists, k));
-}
-
-/**
- * A score that the k-th best document reaches for certain: of some list alone, k documents do. It spares the scan the many
- * candidates of its first windows. Holds only while no document is filtered out.
- */
-function sureThreshold(impacts: PostingLists, lists: readonly QueryList[], k: number): number {
-  let threshold = 0;
-  for (const { list, weight } of lists) threshold = Math.max(threshold, weight * impacts.kthValue(list, k));
-  return threshold;
 }
 
 /**
@@ -144,10 +86,15 @@ export function exactForward(
   query.termIds.forEach((termId, i) => {
     weights[termId] = query.weights[i]!;
   });
-  forEachAccepted(accept, (docId) => {
-    const score = forwardScore(segment, docId, weights);
+  const { offsets, lists, values } = segment.forward;
+  const accepted = acceptedDocs(accept);
+  for (let i = 0; i < accepted.length; i++) {
+    const docId = accepted[i]!;
+    const end = offsets[docId + 1]!;
+    let score = 0;
+    for (let p = offsets[docId]!; p < end; p++) score += weights[lists[p]!]! * values[p]!;
     if (score > 0 && score >= top.threshold) top.offer(score, ranks[docId]!, docId);
-  });
+  }
   for (const termId of query.termIds) weights[termId] = 0;
   return top.sorted();
 }

@@ -2,6 +2,7 @@ import { WinnowError } from '../errors.ts';
 import { coerce, type FilterColumn } from '../indexer/filter-columns.ts';
 import type { Segment } from '../indexer/segment.ts';
 import type { FilterField } from '../indexer/types.ts';
+import { declaredField } from './fields.ts';
 
 type Scalar = string | number | boolean;
 
@@ -62,18 +63,8 @@ export function compileFilter(filter: Filter, fields: readonly FilterField[], de
           segment.numDocs,
         );
     }
-    const index = fields.findIndex(({ name }) => name === key);
-    const field = fields[index];
-    if (!field) {
-      const declared = fields.map(({ name }) => name).join(', ');
-      throw new WinnowError('WINNOW_FILTER_FIELD', `"${key}" is not a filterable field`, {
-        place: `filter.${key}`,
-        hint: declared
-          ? `filterable fields are: ${declared}`
-          : 'declare fields when the index is created (--filter NAME:TYPE)',
-      });
-    }
-    const test = fieldTest(field, value);
+    const index = declaredField(fields, key, `filter.${key}`);
+    const test = fieldTest(fields[index]!, value);
     return (segment) => columnBitmap(segment.column(index), segment.numDocs, test);
   });
   if (predicates.length === 0) throw bad('filter', 'a filter names at least one field');

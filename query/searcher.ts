@@ -5,27 +5,38 @@ import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
 import type { StoredRecord } from '../indexer/storage.ts';
 import { type Accept, intersect } from './accept.ts';
-import { bm25Query, bm25Scan, explainBm25, type WordContribution } from './bm25.ts';
+import { bm25Query, bm25Search, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
-import {
-  exactForward,
-  exactSearch,
-  forwardIsCheaper,
-  forwardScore,
-  queryLists,
-  WINDOW_DOCS,
-} from './exact-scan.ts';
+import { exactForward, forwardIsCheaper, forwardScore, WINDOW_DOCS } from './exact-scan.ts';
 import { explainTokens, type TokenExplanation, wordsByToken } from './explain.ts';
+import { countValues, declaredField, type FacetCount, type FieldSort, sortByField } from './fields.ts';
 import { compileFilter, type Filter } from './filter.ts';
 import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
 import { type ImpactQuery, impactQuery } from './impact-query.ts';
+import { PRUNED_FROM_DOCS, queryLists, searchSegment, sureThreshold } from './segment-search.ts';
 import { makeSnippet, type Snippet } from './snippet.ts';
 import type { RankedDocs } from './top-k.ts';
 
 /** `sparse`: learned weights; `bm25`: words only; `hybrid`: both, fused. */
 export type SearchMode = 'sparse' | 'bm25' | 'hybrid';
 
-export interface SearchOptions {
+/** How the postings of learned weights are gone through; results are the same unless `alpha` < 1 or a budget say less. */
+export interface ScanOptions {
+  /**
+   * `exact`: every posting of the query's terms; `pruned`: only blocks of documents that can hold a hit, in segments that
+   * keep block maxima; `auto` (the default): pruned in segments of at least {@link PRUNED_FROM_DOCS} documents.
+   */
+  readonly scan?: 'auto' | 'exact' | 'pruned';
+  /**
+   * 0 < alpha <= 1, default 1: pruned search passes over blocks whose score bound times alpha does not reach the hits. At 1
+   * no hit is lost; below, a document that is missed scores at most 1 / alpha times the worst hit.
+   */
+  readonly alpha?: number;
+  /** Milliseconds after which pruned search answers with the best it has; default: none. */
+  readonly budgetMs?: number;
+}
+
+export interface SearchOptions extends ScanOptions {
   /** Number of hits, 1..1,000. Default 10. */
   readonly k?: number;
   /** Hits to pass over, 0..10,000. Default 0. */
@@ -39,6 +50,15 @@ export interface SearchOptions {
   readonly groupByParent?: boolean;
   /** How `hybrid` joins the two rankings. Default `rrf`. */
   readonly fusion?: 'rrf' | 'weighted';
+  /** Order the best {@link among} hits by a declared field; scores stay those of the ranking. */
+  readonly sort?: FieldSort;
+  /** Declared fields whose values are counted over the best {@link among} hits. */
+  readonly facets?: readonly string[];
+  /**
+   * How many of the best hits `sort` and `facets` look at, 1..10,000; default 1,000. Every document that shares a term
+   * with the query is a hit, however poor, so that looking at all of them would tell little.
+   */
+  readonly among?: number;
 }
 
 export interface Hit {
@@ -46,6 +66,8 @@ export interface Hit {
   readonly score: number;
   readonly title: string;
   readonly snippet: Snippet;
+  /** Words of the query that score although the document lacks them: the model added them. Strongest first. */
+  readonly addedWords: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly parentId?: string;
   readonly explanation?: readonly TokenExplanation[];
@@ -54,6 +76,10 @@ export interface Hit {
 export interface SearchResult {
   readonly hits: readonly Hit[];
   readonly mode: SearchMode;
+  /** False when `budgetMs` ran out first: better documents may exist. */
+  readonly complete: boolean;
+  /** Counts of each field that `facets` asked for. */
+  readonly facets?: Readonly<Record<string, readonly FacetCount[]>>;
   /** Time from text to hits, microseconds. */
   readonly tookUs: number;
 }
@@ -63,6 +89,8 @@ export interface ExplainedHit {
   readonly score: number;
   /** Rank among all documents, from 1; undefined when the score is 0. */
   readonly rank: number | undefined;
+  /** Score that stands at rank 10, where the usual list of hits ends; undefined when there are fewer hits. */
+  readonly tenthScore: number | undefined;
   readonly tokens: readonly TokenExplanation[];
 }
 
@@ -83,6 +111,7 @@ interface Candidate {
 
 export const MAX_K = 1000;
 export const MAX_OFFSET = 10_000;
+const MAX_AMONG = 10_000;
 /** Candidates that each system gives to a fusion or a grouping beyond the hits asked for. */
 const CANDIDATES = 100;
 const FILTER_CACHE = 64;
@@ -97,6 +126,10 @@ export class Searcher {
   private readonly documentWeights: Float32Array;
   private readonly queryWeights: Float32Array;
   private readonly filterCache = new Map<string, Uint8Array>();
+  /** Filter bitmaps less the deleted documents of one generation's view. */
+  private readonly accepted = new WeakMap<SegmentView, Map<string, Uint8Array>>();
+  /** Whether the last search went through before its budget ran out. */
+  private complete = true;
 
   constructor(store: IndexStore, encoder: IdfQueryEncoder) {
     this.store = store;
@@ -112,17 +145,19 @@ export class Searcher {
     const { mode = 'sparse', k = 10, offset = 0, groupByParent = false } = options;
     checkRange('k', k, 1, MAX_K);
     checkRange('offset', offset, 0, MAX_OFFSET);
+    const { sort, facets = [], among = 1000 } = options;
+    checkRange('among', among, 1, MAX_AMONG);
     const generation = this.store.generation();
-    const wanted = offset + k;
-    const located = this.locate(
-      generation,
-      query,
-      mode,
-      groupByParent ? wanted + CANDIDATES : wanted,
-      options,
-    );
+    const { filterFields } = generation.manifest.settings;
+    const sortField = sort && declaredField(filterFields, sort.field, 'sort.field');
+    const counted = facets.map((name) => declaredField(filterFields, name, 'facets'));
+    const wanted = (groupByParent ? CANDIDATES : 0) + offset + k;
+    const depth = sort || facets.length > 0 ? Math.max(wanted, among) : wanted;
+    const ranked = this.locate(generation, query, mode, depth, options);
+    const best = ranked.slice(0, among);
+    const located = sortField === undefined ? ranked : sortByField(best, sortField, sort?.order ?? 'asc');
     const impact = this.impactQuery(query);
-    const words = options.explain ? wordsByToken(query, this.encoder.tokenizer) : undefined;
+    const words = wordsByToken(query, this.encoder.tokenizer);
     const seenParents = new Set<string>();
     const hits: Hit[] = [];
     let passed = 0;
@@ -134,10 +169,25 @@ export class Searcher {
         seenParents.add(parent);
       }
       if (passed++ < offset) continue;
-      hits.push(this.hit(found, record, impact, words));
+      hits.push(this.hit(found, record, impact, words, options.explain ?? false));
       if (hits.length === k) break;
     }
-    return { hits, mode, tookUs: (performance.now() - started) * 1000 };
+    return {
+      hits,
+      mode,
+      complete: this.complete,
+      ...(counted.length > 0
+        ? {
+            facets: Object.fromEntries(
+              counted.map((index) => [
+                filterFields[index]!.name,
+                countValues(best, filterFields[index]!, index),
+              ]),
+            ),
+          }
+        : {}),
+      tookUs: (performance.now() - started) * 1000,
+    };
   }
 
   /** Ranking without reading stored fields: the ids and scores of the k best, best first. */
@@ -145,10 +195,14 @@ export class Searcher {
     return this.locate(this.store.generation(), query, mode, k, options);
   }
 
-  /** Exact top-k for a query given as integer weights. */
-  rankVector(query: ImpactQuery, k: number, filter?: Filter): Located[] {
+  /** Top-k for a query given as integer weights. */
+  rankVector(
+    query: ImpactQuery,
+    k: number,
+    options: ScanOptions & { readonly filter?: Filter } = {},
+  ): Located[] {
     const generation = this.store.generation();
-    return this.sparse(generation, query, k, this.acceptors(generation, filter));
+    return this.sparse(generation, query, k, this.acceptors(generation, options.filter), options);
   }
 
   explain(query: string, id: string): ExplainedHit {
@@ -172,6 +226,7 @@ export class Searcher {
       id: record.id,
       score: this.toScore(score, impact),
       rank: score > 0 ? this.rankOf(generation, impact, score, record.id) : undefined,
+      tenthScore: this.rankVector(impact, 10)[9]?.score,
       tokens: explainTokens(
         place.view.segment,
         place.docId,
@@ -211,13 +266,13 @@ export class Searcher {
     const accept = this.acceptors(generation, options.filter);
     switch (mode) {
       case 'sparse':
-        return this.sparse(generation, this.impactQuery(query), k, accept);
+        return this.sparse(generation, this.impactQuery(query), k, accept, options);
       case 'bm25':
         return this.bm25(generation, query, k, accept);
       case 'hybrid': {
         const depth = Math.max(k, CANDIDATES);
         const lists = [
-          this.sparse(generation, this.impactQuery(query), depth, accept),
+          this.sparse(generation, this.impactQuery(query), depth, accept, options),
           this.bm25(generation, query, depth, accept),
         ];
         const byId = new Map(lists.flat().map((located) => [located.id, located]));
@@ -239,14 +294,44 @@ export class Searcher {
     query: ImpactQuery,
     k: number,
     accept: (view: SegmentView) => Accept,
+    options: ScanOptions,
   ): Located[] {
+    const { scan = 'auto', alpha = 1, budgetMs } = options;
+    checkScan(scan, alpha, budgetMs);
+    const deadline = budgetMs === undefined ? undefined : performance.now() + budgetMs;
     const toScore = (integer: number) => this.toScore(integer, query);
+    const plans = new Map(
+      generation.segments.map((view) => {
+        const lists = queryLists(view.segment, query);
+        const accepted = accept(view);
+        return [view, { lists, accepted }];
+      }),
+    );
+    // What k hits of one segment reach, no hit of another need fall below.
+    let threshold = 0;
+    for (const [{ segment }, { lists, accepted }] of plans)
+      if (!accepted) threshold = Math.max(threshold, sureThreshold(segment.impacts, lists, k));
+    this.complete = true;
     return this.perSegment(generation, k, toScore, (view) => {
-      const lists = queryLists(view.segment, query);
-      const accepted = accept(view);
-      return forwardIsCheaper(view.segment, lists, accepted)
-        ? exactForward(view.segment, query, accepted, k, this.weights)
-        : exactSearch(view.segment, lists, accepted, k, this.scores);
+      const { segment } = view;
+      const { lists, accepted } = plans.get(view)!;
+      if (forwardIsCheaper(segment, lists, accepted))
+        return exactForward(segment, query, accepted, k, this.weights);
+      const pruned = scan === 'pruned' || (scan === 'auto' && segment.numDocs >= PRUNED_FROM_DOCS);
+      // A budget that is used up still lets the kernel say that it is.
+      const budgetUs = deadline === undefined ? 0 : Math.max(1, (deadline - performance.now()) * 1000);
+      const found = searchSegment(
+        segment,
+        lists,
+        accepted,
+        k,
+        threshold,
+        pruned ? { alpha, budgetUs } : undefined,
+        this.scores,
+      );
+      if (!found.complete) this.complete = false;
+      if (found.count === k) threshold = Math.max(threshold, found.scores[k - 1]!);
+      return found;
     });
   }
 
@@ -257,11 +342,16 @@ export class Searcher {
     accept: (view: SegmentView) => Accept,
   ): Located[] {
     const prepared = bm25Query(generation, analyze(query));
+    let threshold = 0;
     return this.perSegment(
       generation,
       k,
       (score) => score,
-      (view) => bm25Scan(view, prepared, accept(view), k),
+      (view) => {
+        const found = bm25Search(view, prepared, accept(view), k, threshold);
+        if (found.count === k) threshold = Math.max(threshold, found.scores[k - 1]!);
+        return found;
+      },
     );
   }
 
@@ -295,6 +385,13 @@ export class Searcher {
     const matches = compileFilter(filter, generation.manifest.settings.filterFields);
     const key = JSON.stringify(filter);
     return (view) => {
+      let ofView = this.accepted.get(view);
+      if (!ofView || ofView.size >= FILTER_CACHE) {
+        ofView = new Map();
+        this.accepted.set(view, ofView);
+      }
+      const known = ofView.get(key);
+      if (known) return known;
       const cacheKey = `${view.segment.number} ${key}`;
       let bitmap = this.filterCache.get(cacheKey);
       if (!bitmap) {
@@ -303,7 +400,9 @@ export class Searcher {
           this.filterCache.delete(this.filterCache.keys().next().value!);
         this.filterCache.set(cacheKey, bitmap);
       }
-      return intersect(view.live, bitmap);
+      const accepted = intersect(view.live, bitmap)!;
+      ofView.set(key, accepted);
+      return accepted;
     };
   }
 
@@ -325,7 +424,15 @@ export class Searcher {
     let rank = 1;
     for (const { segment, live } of generation.segments) {
       const lists = queryLists(segment, query);
-      const { count, docIds, scores } = exactSearch(segment, lists, live, segment.numDocs, this.scores);
+      const { count, docIds, scores } = searchSegment(
+        segment,
+        lists,
+        live,
+        segment.numDocs,
+        0,
+        undefined,
+        this.scores,
+      );
       for (let i = 0; i < count; i++) {
         const other = scores[i]!;
         if (other > score || (other === score && segment.id(docIds[i]!) < id)) rank++;
@@ -354,12 +461,13 @@ export class Searcher {
     return ids;
   }
 
-  /** @param queryWords by query token when the hit is to be explained */
+  /** @param queryWords by query token */
   private hit(
     { view, docId, score, id }: Located,
     record: StoredRecord,
     query: ImpactQuery,
-    queryWords: ReadonlyMap<number, string> | undefined,
+    queryWords: ReadonlyMap<number, string>,
+    explain: boolean,
   ): Hit {
     const { impactScale } = this.store.settings;
     const { tokenizer } = this.encoder;
@@ -372,10 +480,17 @@ export class Searcher {
     });
     const words = tokenizer.words(record.text);
     const snippet = makeSnippet(record.text, words, queryWeights, documentWeights);
+    // What is left after the words of the text have taken theirs was added by the model.
+    const missing = new Set(query.termIds.filter((termId) => documentWeights[termId]! > 0));
+    for (const { ids } of words) for (const termId of ids) missing.delete(termId);
+    if (missing.size > 0) for (const termId of tokenizer.encode(record.title)) missing.delete(termId);
+    const addedWords = [...missing]
+      .sort((a, b) => queryWeights[b]! - queryWeights[a]!)
+      .map((termId) => queryWords.get(termId) ?? tokenizer.tokens[termId]!);
     for (const termId of termIds) documentWeights[termId] = 0;
     for (const termId of query.termIds) queryWeights[termId] = 0;
     const explanation =
-      queryWords &&
+      explain &&
       explainTokens(
         view.segment,
         docId,
@@ -390,11 +505,23 @@ export class Searcher {
       score,
       title: record.title,
       snippet,
+      addedWords: [...new Set(addedWords)],
       metadata: record.metadata,
       ...(record.parentId === undefined ? {} : { parentId: record.parentId }),
       ...(explanation ? { explanation } : {}),
     };
   }
+}
+
+function checkScan(scan: string, alpha: number, budgetMs: number | undefined): void {
+  const fail = (place: string, message: string): never => {
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', message, { place });
+  };
+  if (!['auto', 'exact', 'pruned'].includes(scan))
+    fail('scan', `scan is auto, exact or pruned, not "${scan}"`);
+  if (!(alpha > 0 && alpha <= 1)) fail('alpha', `alpha must be above 0 and at most 1, got ${alpha}`);
+  if (budgetMs !== undefined && !(budgetMs > 0))
+    fail('budgetMs', `the time budget must be above 0 ms, got ${budgetMs}`);
 }
 
 function notFound(id: string): WinnowError {

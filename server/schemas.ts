@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { StoredRecord, StoredSource } from '../indexer/storage.ts';
-import type { SearchResult } from '../query/searcher.ts';
+import type { ExplainedHit, SearchResult } from '../query/searcher.ts';
 
 /** Shapes of requests and answers; Fastify validates with them and the OpenAPI page is made from them. */
 
@@ -16,6 +16,20 @@ export const SearchRequest = Type.Object(
     explain: Type.Optional(Type.Boolean()),
     groupByParent: Type.Optional(Type.Boolean()),
     fusion: Type.Optional(Type.Union([Type.Literal('rrf'), Type.Literal('weighted')])),
+    sort: Type.Optional(
+      Type.Object(
+        {
+          field: Type.String({ minLength: 1 }),
+          order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')])),
+        },
+        closed,
+      ),
+    ),
+    facets: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 32 })),
+    among: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    scan: Type.Optional(Type.Union([Type.Literal('auto'), Type.Literal('exact'), Type.Literal('pruned')])),
+    alpha: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    budgetMs: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   },
   closed,
 );
@@ -44,13 +58,44 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
           cutBefore: Type.Boolean(),
           cutAfter: Type.Boolean(),
         }),
+        addedWords: Type.Array(Type.String()),
         metadata: Metadata,
         parentId: Type.Optional(Type.String()),
         explanation: Type.Optional(Type.Array(TokenExplanation)),
       }),
     ),
     mode: Type.String(),
+    complete: Type.Boolean(),
+    facets: Type.Optional(
+      Type.Record(
+        Type.String(),
+        Type.Array(
+          Type.Object({
+            value: Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
+            count: Type.Integer(),
+          }),
+        ),
+      ),
+    ),
     tookUs: Type.Number(),
+  }),
+);
+
+export const ExplainRequest = Type.Object(
+  {
+    query: Type.String({ minLength: 1, maxLength: 10_000 }),
+    id: Type.String({ minLength: 1, maxLength: 512 }),
+  },
+  closed,
+);
+
+export const ExplainResponse = Type.Unsafe<ExplainedHit>(
+  Type.Object({
+    id: Type.String(),
+    score: Type.Number(),
+    rank: Type.Optional(Type.Integer()),
+    tenthScore: Type.Optional(Type.Number()),
+    tokens: Type.Array(TokenExplanation),
   }),
 );
 

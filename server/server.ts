@@ -11,17 +11,22 @@ import {
   DeleteResponse,
   DocumentId,
   ErrorResponse,
+  ExplainRequest,
+  ExplainResponse,
   HealthResponse,
   SearchRequest,
   SearchResponse,
   StoredDocument,
 } from './schemas.ts';
+import { SnapshotFolder, SnapshotResponse, SnapshotsResponse } from './snapshots.ts';
 
 export interface ServerOptions {
   /** Write a log line for each request. Default false. */
   readonly logger?: boolean;
   /** Largest body of POST /search in bytes, 1..; default 1 MB. POST /documents streams and has no limit. */
   readonly bodyLimit?: number;
+  /** Folder that POST /snapshots writes into; without it the route answers 404. */
+  readonly snapshots?: string;
 }
 
 /** How often an idle server takes up what other processes wrote. */
@@ -29,7 +34,7 @@ const REFRESH_INTERVAL_MS = 1000;
 
 /**
  * The HTTP API over one index: `POST /search`, `POST /documents` (NDJSON), `GET` and `DELETE /documents/:id`,
- * `GET /health`, `GET /openapi.json`. Every error answer is `{code, message, place?, hint?}` with a code of errors.ts.
+ * `POST` and `GET /snapshots`, `GET /health`, `GET /openapi.json`. Every error answer is `{code, message, place?, hint?}` with a code of errors.ts.
  *
  * The caller listens and closes; the engine stays the caller's.
  */
@@ -59,6 +64,12 @@ export async function createServer(
       const { query, filter, ...rest } = request.body;
       return engine.search(query, { ...rest, ...(filter ? { filter: filter as Filter } : {}) });
     },
+  );
+
+  app.post(
+    '/explain',
+    { schema: { body: ExplainRequest, response: { 200: ExplainResponse, ...failures } } },
+    (request) => engine.explain(request.body.query, request.body.id),
   );
 
   app.post('/documents', { schema: { response: { 200: AddResponse, ...failures } } }, (request, reply) => {
@@ -105,6 +116,15 @@ export async function createServer(
         if (deleted === 0) throw noDocument(request.params.id);
         return { deleted };
       }),
+  );
+
+  const snapshots = new SnapshotFolder(engine, options.snapshots);
+  const oneSnapshot = serialQueue(); // writes go on meanwhile
+  app.post('/snapshots', { schema: { response: { 200: SnapshotResponse, ...failures } } }, () =>
+    oneSnapshot(() => snapshots.take()),
+  );
+  app.get('/snapshots', { schema: { response: { 200: SnapshotsResponse, ...failures } } }, () =>
+    snapshots.list(),
   );
 
   app.get('/health', { schema: { response: { 200: HealthResponse, ...failures } } }, () => {

@@ -8,14 +8,55 @@ export function registerBench(program: Command): void {
     .description('measure kernels, the document encoder and the search engine');
   bench
     .command('engine')
-    .description('exact search over sparse vectors, from token ids to ids and scores')
+    .description('exact, pruned and filtered search over sparse vectors, from token ids to ids and scores')
     .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
     .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
     .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
     .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
+    .option('--peers', 'also measure a plain JavaScript index and zvec (npm install --no-save @zvec/zvec)')
     .option('--json', 'print one JSON object')
     .action(async ({ json, ...options }) => {
       const { run } = await import('../../bench/engine.ts');
+      print(await run(options), json);
+    });
+  bench
+    .command('build')
+    .description('from sparse vectors to a durable index: segments, upserts, merges, reordering')
+    .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
+    .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/build.ts');
+      print(await run(options), json);
+    });
+  bench
+    .command('search')
+    .description('from query text to hits over an index, and over HTTP under load beside its own BM25')
+    .requiredOption('--index <dir>', 'index folder')
+    .requiredOption('--queries <file>', 'queries.jsonl with a "text" a line')
+    .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
+    .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
+    .option('--clients <n,n,…>', 'ask a server over HTTP with so many clients at once', clientCounts)
+    .option(
+      '--seconds <n>',
+      'how long each system is asked at each number of clients',
+      wholeNumber(1, 600),
+      6,
+    )
+    .option('--peers', 'also measure MiniSearch (npm install --no-save minisearch)')
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/search.ts');
+      print(await run(options), json);
+    });
+  bench
+    .command('merge')
+    .description('searches with and without a merge in the background')
+    .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
+    .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await import('../../bench/merge.ts');
       print(await run(options), json);
     });
   bench
@@ -36,6 +77,11 @@ export function registerBench(program: Command): void {
       const { run } = await import('../../bench/encode.ts');
       print(await run(options), json);
     });
+}
+
+/** Parser of `10,20,40`. */
+function clientCounts(text: string): number[] {
+  return text.split(',').map(wholeNumber(1, 1000));
 }
 
 interface Report {

@@ -31,6 +31,7 @@ interface EvalCliOptions extends EncoderCliOptions {
   readonly writeRuns?: string;
   readonly compare?: string;
   readonly tolerance?: number;
+  readonly latencyFactor?: number;
 }
 
 function systems(text: string): readonly string[] {
@@ -46,6 +47,12 @@ function share(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  return value;
+}
+
+function factor(text: string): number {
+  const value = Number(text);
+  if (!(value >= 1)) throw new InvalidArgumentError('Expected a number of at least 1.');
   return value;
 }
 
@@ -80,7 +87,12 @@ export function registerEval(program: Command): void {
     .option('--csv <file>', 'write the tables as CSV')
     .option('--write-runs <dir>', 'write TREC run files')
     .option('--compare <file>', 'compare with a stored report; exit code 1 past the tolerance')
-    .option('--tolerance <x>', 'how far a measure may fall (default: 0.002)', share);
+    .option('--tolerance <x>', 'how far a measure may fall (default: 0.002)', share)
+    .option(
+      '--latency-factor <x>',
+      'how many times slower the median may get (default: not compared)',
+      factor,
+    );
   addEncoderOptions(command).action((paths: readonly string[], options: EvalCliOptions) =>
     run(paths, options, (option) => command.getOptionValueSource(option) === 'cli'),
   );
@@ -122,7 +134,11 @@ async function run(
     command: commandLine(options),
   });
   if (stored) {
-    const regressions = findRegressions(stored, report, defined({ tolerance: options.tolerance }));
+    const regressions = findRegressions(
+      stored,
+      report,
+      defined({ tolerance: options.tolerance, latencyFactor: options.latencyFactor }),
+    );
     if (regressions.length > 0) {
       console.error(formatRegressions(regressions));
       process.exitCode = 1;

@@ -21,11 +21,12 @@ async function run(query: string, id: string, options: { index: string; json?: b
       console.log(JSON.stringify(explained));
       return;
     }
-    const { id: explainedId, score, rank, tokens } = explained;
+    const { id: explainedId, score, rank, tenthScore, tokens } = explained;
+    const short = tenthScore === undefined ? 0 : tenthScore - score;
     console.log(
       rank === undefined
         ? `${explainedId} shares no token with the query`
-        : `${explainedId}: score ${score.toFixed(2)}, rank ${rank}`,
+        : `${explainedId}: score ${score.toFixed(2)}, rank ${rank}${rank > 10 ? `, ${short.toFixed(2)} short of the tenth hit` : ''}`,
     );
     console.log(renderExplanation(tokens));
   } finally {

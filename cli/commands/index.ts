@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
 import { type CorpusFormat, openCorpus } from '../../corpus/open-corpus.ts';
-import type { WinnowError } from '../../errors.ts';
+import { WinnowError } from '../../errors.ts';
 import type { FilterField } from '../../indexer/types.ts';
-import { openIndex } from '../../query/search-engine.ts';
+import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
 import { ingest } from '../ingest.ts';
 import { addEncoderOptions, defined, type EncoderCliOptions, filterField, wholeNumber } from '../options.ts';
 import { duration, Progress } from '../progress.ts';
@@ -102,6 +102,7 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
       stopped: () => stopped,
     });
     progress.done();
+    await waitForMerges(engine, progress);
     const { documents } = engine.stats();
     const seconds = (performance.now() - started) / 1000;
     const rate =
@@ -126,5 +127,15 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
   } finally {
     process.off('SIGINT', interrupt);
     await engine.close();
+  }
+}
+
+/** The documents are on disk; a merge that fails only leaves searches somewhat slower. */
+async function waitForMerges(engine: SearchEngine, progress: Progress): Promise<void> {
+  try {
+    await engine.store.merged();
+  } catch (error) {
+    if (!(error instanceof WinnowError)) throw error;
+    progress.print(pc.yellow(`the documents are indexed, but merging failed: ${error}`));
   }
 }

@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander';
+import type { FieldSort } from '../../query/fields.ts';
 import type { Filter } from '../../query/filter.ts';
 import { openIndex } from '../../query/search-engine.ts';
-import type { SearchMode } from '../../query/searcher.ts';
-import { defined, jsonFilter, wholeNumber } from '../options.ts';
-import { renderHit } from '../render.ts';
+import type { ScanOptions, SearchMode } from '../../query/searcher.ts';
+import { defined, fieldSort, jsonFilter, number, repeated, wholeNumber } from '../options.ts';
+import { renderFacet, renderHit } from '../render.ts';
 
-interface SearchCliOptions {
+interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
   readonly index: string;
   readonly k: number;
   readonly offset?: number;
@@ -13,6 +14,10 @@ interface SearchCliOptions {
   readonly filter?: Filter;
   readonly group?: boolean;
   readonly json?: boolean;
+  readonly sort?: FieldSort;
+  readonly facet?: readonly string[];
+  /** Milliseconds. */
+  readonly budget?: number;
 }
 
 export const modeOption = (): Option =>
@@ -29,17 +34,39 @@ export function registerSearch(program: Command): void {
     .addOption(modeOption())
     .option('--filter <json>', 'only documents that match, e.g. \'{"year":{"gte":2020}}\'', jsonFilter)
     .option('--group', 'only the best passage of each document')
+    .option('--sort <field[:desc]>', 'order the best 1,000 hits by a declared field', fieldSort)
+    .option('--facet <field>', 'count the values of a declared field among them; repeat for more', repeated)
+    .addOption(
+      new Option('--scan <how>', 'every posting, or only blocks that can hold a hit').choices([
+        'auto',
+        'exact',
+        'pruned',
+      ]),
+    )
+    .option('--alpha <share>', 'pruned search: below 1 faster and approximate', number(0, 1))
+    .option('--budget <ms>', 'pruned search: answer with the best found after this time', number(0, 1e6))
     .option('--json', 'print one JSON object')
     .action(run);
 }
 
 async function run(words: string[], options: SearchCliOptions): Promise<void> {
-  const { k, offset, mode, filter, group } = options;
+  const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet } = options;
   const engine = openIndex(options.index, { readOnly: true });
   try {
     const result = engine.search(words.join(' '), {
       explain: true,
-      ...defined({ k, offset, mode, filter, groupByParent: group }),
+      ...defined({
+        k,
+        offset,
+        mode,
+        filter,
+        groupByParent: group,
+        scan,
+        alpha,
+        budgetMs: budget,
+        sort,
+        facets: facet,
+      }),
     });
     if (options.json) {
       console.log(JSON.stringify(result));
@@ -48,10 +75,12 @@ async function run(words: string[], options: SearchCliOptions): Promise<void> {
     result.hits.forEach((hit, i) => {
       console.log(renderHit(hit, (offset ?? 0) + i + 1));
     });
+    for (const [field, counts] of Object.entries(result.facets ?? {}))
+      console.log(renderFacet(field, counts));
     console.log(
       result.hits.length === 0
         ? 'no hits'
-        : `${result.hits.length} hits in ${(result.tookUs / 1000).toFixed(2)} ms`,
+        : `${result.hits.length} hits in ${(result.tookUs / 1000).toFixed(2)} ms${result.complete ? '' : ', cut short by the time budget'}`,
     );
   } finally {
     await engine.close();

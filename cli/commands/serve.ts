@@ -10,6 +10,7 @@ interface ServeCliOptions extends EncoderCliOptions {
   readonly port: number;
   readonly host: string;
   readonly log?: boolean;
+  readonly snapshots?: string;
 }
 
 export function registerServe(program: Command): void {
@@ -23,6 +24,7 @@ export function registerServe(program: Command): void {
         .choices(['127.0.0.1', '::1', 'localhost'])
         .default('127.0.0.1'),
     )
+    .option('--snapshots <dir>', 'folder that POST /snapshots writes copies of the index into')
     .option('--log', 'write a log line for each request');
   addEncoderOptions(command).action(run);
 }
@@ -32,12 +34,13 @@ async function run({
   port,
   host,
   log = false,
+  snapshots,
   model,
   backend,
   threads,
 }: ServeCliOptions): Promise<void> {
   const engine = openIndex(index, { create: true, ...defined({ model, backend, threads }) });
-  const app = await createServer(engine, { logger: log });
+  const app = await createServer(engine, { logger: log, ...defined({ snapshots }) });
   closeWithGrace({ delay: 10_000 }, async () => {
     await app.close();
     await engine.close();

@@ -26,7 +26,8 @@ async function run(options: { index: string; verify?: boolean; json?: boolean })
     console.log(
       `documents   ${number(stats.documents)} from ${number(stats.sources)} sources, ${number(stats.deleted)} deleted`,
     );
-    console.log(`segments    ${stats.segments}, generation ${stats.generation}`);
+    const merging = stats.merging > 0 ? `, ${stats.merging} being merged` : '';
+    console.log(`segments    ${stats.segments}${merging}, generation ${stats.generation}`);
     console.log(`postings    ${number(stats.postings)}`);
     for (const [name, size] of Object.entries(bytes))
       console.log(`  ${name.padEnd(10)}${number(size)} bytes`);

@@ -57,6 +57,13 @@ struct kernels {
   uint32_t (*search_exact)(const struct posting_lists *lists, const uint32_t *query, const uint32_t *weights, uint32_t n,
                            uint32_t *cursors, uint32_t *scores, const uint8_t *accept, const uint32_t *ranks,
                            struct hit *heap, uint32_t k, uint32_t threshold);
+  uint32_t (*search_pruned)(const struct posting_lists *lists, const struct block_maxima *maxima, const uint32_t *query,
+                            const uint32_t *weights, uint32_t n, struct cursor *cursors, uint32_t *bounds, uint64_t *order,
+                            uint32_t *scores, const uint8_t *accept, const uint32_t *ranks, struct hit *heap, uint32_t k,
+                            uint32_t threshold, struct pruning *pruning);
+  uint32_t (*search_lexical)(const struct posting_lists *lists, const uint32_t *query, const double *idf, uint32_t n,
+                             const double *norms, uint32_t *cursors, double *scores, const uint8_t *accept,
+                             const uint32_t *ranks, struct lexical_hit *heap, uint32_t k, double threshold);
 };
 
 // The table of the instruction set that module.c chose.

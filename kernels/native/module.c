@@ -228,8 +228,14 @@ struct function {
   napi_callback callback;
 };
 napi_value search_exact_call(napi_env env, napi_callback_info info); // search.c
+napi_value search_pruned_call(napi_env env, napi_callback_info info);
+napi_value search_lexical_call(napi_env env, napi_callback_info info);
 static const struct function FUNCTIONS[] = {
-    {"searchExact", search_exact_call}, {"misalignment", misalignment}, {NULL, NULL}};
+    {"searchExact", search_exact_call},
+    {"searchPruned", search_pruned_call},
+    {"searchLexical", search_lexical_call},
+    {"misalignment", misalignment},
+    {NULL, NULL}};
 
 NAPI_MODULE_INIT() {
   napi_value value;

@@ -114,6 +114,22 @@ test('a run that fell behind the stored report ends with 1 and names the row', a
   assert.match(worse.stdout, /^tiny\s+other/m, 'the table is printed all the same');
   assert.is((await evaluate(...parameters, '--compare', report, '--tolerance', '0.4')).code, 0);
 
+  // A stored median that no machine can keep to.
+  const stored = JSON.parse(readFileSync(report, 'utf8'));
+  for (const row of stored.rows) if (row.latencyUs) row.latencyUs.p50 = 1e-6;
+  writeFileSync(report, JSON.stringify(stored));
+  const slower = await evaluate(
+    ...parameters,
+    '--tolerance',
+    '1',
+    '--compare',
+    report,
+    '--latency-factor',
+    '2',
+  );
+  assert.is(slower.code, 1);
+  assert.match(slower.stderr, /^tiny bm25: latencyUs\.p50 /m);
+
   const gone = await evaluate(set, '--system', 'bm25', '--compare', report);
   assert.is(gone.code, 1);
   assert.match(gone.stderr, /^tiny other: now missing, ndcg@10 was 1, .*map was 1$/m);

@@ -9,10 +9,22 @@ export interface CliResult {
 }
 
 /** Starts the command line from source, without colours. */
-export function startCli(...parameters: string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', join(packageRoot, 'cli/main.ts'), ...parameters], {
+export const startCli = (...parameters: string[]): ChildProcess => startScript('cli/main.ts', ...parameters);
+
+/** Starts a TypeScript file of this repository in a process of its own. */
+export function startScript(file: string, ...parameters: string[]): ChildProcess {
+  return startScriptWith({}, file, ...parameters);
+}
+
+/** As {@link startScript}, with environment variables. */
+export function startScriptWith(
+  environment: Readonly<Record<string, string>>,
+  file: string,
+  ...parameters: string[]
+): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', join(packageRoot, file), ...parameters], {
     cwd: packageRoot,
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomSource } from '../../bench/vectors.ts';
+import { buildBlockMaxima, openBlockMaxima } from '../../indexer/block-maxima.ts';
 import { buildPostingLists, openPostingLists } from '../../indexer/posting-lists.ts';
 import { availableKernels } from '../../kernels/index.ts';
-import { postingSearch } from '../../kernels/posting-search.ts';
+import { lexicalSearch, postingSearch } from '../../kernels/posting-search.ts';
+import { bm25Scan } from '../../query/bm25.ts';
 import { exactScan, WINDOW_DOCS } from '../../query/exact-scan.ts';
 import { TopK } from '../../query/top-k.ts';
 import { check } from '../helpers/property.ts';
@@ -39,6 +41,44 @@ function collection(numDocs: number, seed: number, distinctValues: number) {
   }
   const accept = Uint8Array.from({ length: Math.ceil(numDocs / 8) }, () => Math.floor(random() * 256));
   return { impacts, ranks, accept };
+}
+
+function comparePruned(
+  numDocs: number,
+  seed: number,
+  distinctValues: number,
+  query: readonly (readonly [number, number])[],
+  filtered: boolean,
+  k: number,
+  alpha: number,
+): void {
+  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues);
+  const maxima = openBlockMaxima(buildBlockMaxima(impacts).bytes, impacts, 'test');
+  for (let list = 0; list < NUM_LISTS; list++) maxima.verify(list);
+  const accepted = filtered ? accept : undefined;
+  const numbers = Uint32Array.from([...query.map(([list]) => list), ...query.map(([, weight]) => weight)]);
+  const lists = query.map(([list, weight]) => ({ list, weight }));
+  const every = new TopK(numDocs);
+  exactScan({ impacts, ranks }, lists, accepted, every, new Uint32Array(WINDOW_DOCS));
+  const all = every.sorted();
+  const wanted = Math.min(k, all.count);
+  const scoreOf = new Map((all.docIds as number[]).map((docId, i) => [docId, all.scores[i]!]));
+  const answers = backends.map((backend) => {
+    const search = postingSearch({ ...impacts.block, ranks, maxima: maxima.block }, backend)!;
+    const { count, docIds, scores, complete } = search(numbers, accepted, k, 0, { alpha });
+    assert.is(complete, true);
+    assert.is(count, wanted);
+    docIds.forEach((docId, i) => {
+      assert.is(scores[i], scoreOf.get(docId), `${backend}: the score of a hit is its exact score`);
+    });
+    const worst = scores[count - 1] ?? 0;
+    const found = new Set(docIds);
+    const missed = (all.docIds as number[]).find((docId) => !found.has(docId));
+    if (missed !== undefined && alpha < 1) assert.ok(scoreOf.get(missed)! * alpha <= worst);
+    if (alpha === 1) assert.equal([...docIds], (all.docIds as number[]).slice(0, k), `${backend}: documents`);
+    return [...docIds];
+  });
+  for (const other of answers.slice(1)) assert.equal(other, answers[0], 'all backends prune alike');
 }
 
 const sizes = fc.oneof(
@@ -96,6 +136,92 @@ test(`${backends.join(' and ') || 'no kernel'} give the TypeScript scan's hits i
   );
 });
 
+test('pruned search at alpha 1 gives the same hits, and below it misses nothing better than the worst hit / alpha', async () => {
+  await check(
+    fc.property(
+      fc.constantFrom(1, 64, 1023, 1025, 9000, 30_000),
+      fc.nat(),
+      fc.constantFrom(1, 3, 255),
+      fc.uniqueArray(fc.tuple(fc.nat(NUM_LISTS - 1), fc.constantFrom(1, 700, 32_767)), {
+        minLength: 1,
+        maxLength: NUM_LISTS,
+        selector: ([list]) => list,
+      }),
+      fc.boolean(),
+      fc.constantFrom(1, 2, 10, 101),
+      fc.constantFrom(1, 0.9, 0.5),
+      comparePruned,
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('native BM25 gives the TypeScript scan’s hits in every bit', async () => {
+  await check(
+    fc.property(
+      sizes,
+      fc.nat(),
+      fc.uniqueArray(fc.nat(NUM_LISTS - 1), { minLength: 1 }),
+      fc.boolean(),
+      fc.constantFrom(1, 10, 101),
+      (numDocs, seed, numbers, filtered, k) => {
+        const { impacts, ranks, accept } = collection(numDocs, seed, 5);
+        const search = lexicalSearch({ ...impacts.block, ranks });
+        if (!search) return; // another backend is in use: the scan is what runs
+        const random = randomSource(seed);
+        // Few distinct lengths make many ties.
+        const norms = Float64Array.from({ length: numDocs }, () => 0.54 + Math.floor(random() * 4) / 7);
+        const lists = numbers.map((list) => ({ list, idf: 0.1 + random() * 9 }));
+        const accepted = filtered ? accept : undefined;
+        const top = new TopK(Math.min(k, numDocs));
+        bm25Scan({ lexical: impacts, ranks }, lists, norms, accepted, top);
+        const expected = top.sorted();
+        const idf = Float64Array.from(lists, ({ idf }) => idf);
+        const worst = expected.count === k ? expected.scores[k - 1]! : 0;
+        for (const threshold of [0, worst]) {
+          const { count, docIds, scores } = search(
+            Uint32Array.from(numbers),
+            idf,
+            norms,
+            accepted,
+            k,
+            threshold,
+          );
+          assert.is(count, expected.count);
+          assert.equal([...docIds], [...(expected.docIds as number[])]);
+          assert.equal([...scores], [...(expected.scores as number[])]);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('pruned search looks at few blocks, and says so when its time is up', () => {
+  const numDocs = 140_001;
+  // One list whose large impacts lie in a few neighbouring documents: the other blocks cannot hold a hit.
+  const rows = {
+    offsets: Uint32Array.from({ length: numDocs + 1 }, (_, i) => Math.floor(i / 12)),
+    lists: new Uint32Array(Math.floor(numDocs / 12)),
+    values: Uint8Array.from({ length: Math.floor(numDocs / 12) }, (_, i) =>
+      i >= 9000 && i < 9010 ? 200 : 1 + (i % 5),
+    ),
+  };
+  const impacts = openPostingLists(buildPostingLists(rows, 1).bytes, 'test');
+  const maxima = openBlockMaxima(buildBlockMaxima(impacts).bytes, impacts, 'test');
+  const ranks = Uint32Array.from({ length: numDocs }, (_, i) => i);
+  for (const backend of backends) {
+    const search = postingSearch({ ...impacts.block, ranks, maxima: maxima.block }, backend)!;
+    const found = search(Uint32Array.of(0, 7), undefined, 10, 0, { alpha: 1 });
+    assert.equal([...found.scores], Array(10).fill(1400));
+    assert.ok(found.blocksScored! <= 16, `${found.blocksScored} blocks scored`);
+    assert.is(found.complete, true);
+    const late = search(Uint32Array.of(0, 7), undefined, 10, 0, { alpha: 1, budgetUs: 1e-6 });
+    assert.is(late.complete, false);
+    assert.is(late.count, 0);
+  }
+});
+
 test('documents past the first chunk of 65,536 are found as well', () => {
   compare(
     140_001,
@@ -126,12 +252,16 @@ test('documents past the first chunk of 65,536 are found as well', () => {
 test('arrays that do not fit their bytes are refused before a kernel runs', () => {
   const { impacts, ranks } = collection(300, 1, 255);
   const { block } = impacts;
+  const { block: maxima } = openBlockMaxima(buildBlockMaxima(impacts).bytes, impacts, 'test');
   for (const broken of [
     { ...block, numDocs: 70_000, ranks },
     { ...block, ranks: ranks.subarray(0, 299) },
     { ...block, ranks, columnStride: 128 },
     { ...block, ranks, offsets: { ...block.offsets, values: block.bytes.length } },
     { ...block, ranks, offsets: { ...block.offsets, columns: block.bytes.length } },
+    { ...block, ranks, maxima: { ...maxima, superStride: 0 } },
+    { ...block, ranks, maxima: { ...maxima, bytes: maxima.bytes.subarray(0, -64) } },
+    { ...block, ranks, maxima: { ...maxima, offsets: { ...maxima.offsets, entries: maxima.bytes.length } } },
   ]) {
     assert.throws(
       () => postingSearch(broken, 'wasm'),

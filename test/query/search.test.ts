@@ -180,11 +180,65 @@ test('filters keep exactly the matching documents, whichever way they are scored
         10,
       ).map(([id]) => id);
       assert.equal(
-        searcher.rankVector(query, 10, filter).map(({ id }) => id),
+        searcher.rankVector(query, 10, { filter }).map(({ id }) => id),
         expected,
       );
       await store.close();
     }),
+  );
+});
+
+test('facets count each value over the hits, and sorting orders the hits by a field, missing values last', async () => {
+  await check(
+    fc.asyncProperty(
+      corpus,
+      queryTerms,
+      fc.constantFrom('asc' as const, 'desc' as const),
+      async (docs, terms, order) => {
+        const store = indexed(docs, 25);
+        const searcher = new Searcher(store, encoder);
+        const text = terms.map(([termId]) => `t${termId}`).join(' ');
+        const byId = new Map(docs.map((doc) => [doc.id, doc]));
+        const valuesOf = (id: string, field: string): (string | number)[] => {
+          const raw = byId.get(id)!.metadata[field];
+          return (raw === undefined ? [] : Array.isArray(raw) ? raw : [raw]) as (string | number)[];
+        };
+        const plain = searcher.search(text, { k: 100 }).hits.map(({ id }) => id);
+        const { facets, hits } = searcher.search(text, {
+          k: 100,
+          facets: ['lang', 'open'],
+          sort: { field: 'year', order },
+        });
+        for (const field of ['lang', 'open']) {
+          const expected = new Map<unknown, number>();
+          for (const id of plain)
+            for (const value of new Set(valuesOf(id, field)))
+              expected.set(value, (expected.get(value) ?? 0) + 1);
+          assert.equal(new Map(facets![field]!.map(({ value, count }) => [value, count])), expected);
+        }
+        const key = (id: string) =>
+          (valuesOf(id, 'year')[0] as number | undefined) ?? Number.POSITIVE_INFINITY;
+        const sign = order === 'asc' ? 1 : -1;
+        const signed = (id: string) => (key(id) === Number.POSITIVE_INFINITY ? key(id) : sign * key(id));
+        const stable = [...plain].sort((a, b) =>
+          signed(a) < signed(b) ? -1 : signed(a) > signed(b) ? 1 : 0,
+        );
+        assert.equal(
+          hits.map(({ id }) => id),
+          stable,
+        );
+        // Only the best two are looked at; the better of them by field comes first.
+        const two = searcher.search(text, {
+          k: 100,
+          among: 2,
+          sort: { field: 'year', order },
+          facets: ['lang'],
+        });
+        assert.equal(two.hits.map(({ id }) => id).sort(), plain.slice(0, 2).sort());
+        await store.close();
+      },
+    ),
+    { numRuns: 40 },
   );
 });
 
@@ -199,6 +253,16 @@ test('a filter on an undeclared field names it', async () => {
     () => searcher.search('t1', { filter: { year: { near: 3 } } as Filter }),
     (e: { code: string }) => e.code === 'WINNOW_BAD_ARGUMENT',
   );
+  for (const [place, options] of [
+    ['sort.field', { sort: { field: 'colour' } }],
+    ['facets', { facets: ['colour'] }],
+  ] as const) {
+    assert.throws(
+      () => searcher.search('t1', options),
+      (e: { code: string; place: string; hint: string }) =>
+        e.code === 'WINNOW_FILTER_FIELD' && e.place === place && e.hint.includes('year'),
+    );
+  }
   await store.close();
 });
 

@@ -1,6 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { restoreSnapshot } from '../../indexer/snapshot.ts';
 import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
 import { createServer } from '../../server/server.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
@@ -9,6 +12,7 @@ const test = suite('HTTP API');
 let engine: SearchEngine;
 let app: FastifyInstance;
 let base: string;
+let snapshots: string;
 
 test.before(async () => {
   engine = openIndex(tempFolder(), {
@@ -16,7 +20,8 @@ test.before(async () => {
     threads: 0,
     filterFields: [{ name: 'year', type: 'number' }],
   });
-  app = await createServer(engine);
+  snapshots = join(tempFolder(), 'snapshots');
+  app = await createServer(engine, { snapshots });
   base = await app.listen({ port: 0, host: '127.0.0.1' });
 });
 
@@ -57,6 +62,27 @@ test('documents come in as NDJSON, are found, fetched and deleted', async () => 
   const [hit] = found.body.hits as { id: string; explanation: { token: string; origin: string }[] }[];
   assert.is(hit!.id, 'sky');
   assert.is(hit!.explanation.find(({ token }) => token === 'blue')!.origin, 'text');
+  const explained = await call('POST', '/explain', { query: 'driving cars', id: 'car' });
+  assert.is(explained.body.rank, 1);
+  assert.is((await call('POST', '/explain', { query: 'driving cars', id: 'none' })).status, 404);
+  const counted = await call('POST', '/search', {
+    query: 'sky automobile',
+    facets: ['year'],
+    sort: { field: 'year', order: 'desc' },
+  });
+  assert.equal(
+    (counted.body.hits as { id: string }[]).map(({ id }) => id),
+    ['car', 'sky'],
+  );
+  assert.equal(counted.body.facets, {
+    year: [
+      { value: 1871, count: 1 },
+      { value: 1886, count: 1 },
+    ],
+  });
+  const undeclared = await call('POST', '/search', { query: 'sky', facets: ['colour'] });
+  assert.is(undeclared.status, 400);
+  assert.is(undeclared.body.code, 'WINNOW_FILTER_FIELD');
   const filtered = await call('POST', '/search', { query: 'sky engine', filter: { year: { gt: 1880 } } });
   assert.equal(
     (filtered.body.hits as { id: string }[]).map(({ id }) => id),
@@ -154,7 +180,39 @@ test('additions that come at once are all indexed, and searches go on between th
 
 test('the OpenAPI description lists the routes', async () => {
   const { body } = await call('GET', '/openapi.json');
-  assert.equal(Object.keys(body.paths as object), ['/search', '/documents', '/documents/{id}', '/health']);
+  assert.equal(Object.keys(body.paths as object), [
+    '/search',
+    '/explain',
+    '/documents',
+    '/documents/{id}',
+    '/snapshots',
+    '/health',
+  ]);
+});
+
+test('snapshots go into the folder that the server was started with, and into no other', async () => {
+  await post([{ id: 'kept', text: 'A page that a snapshot keeps.' }]);
+  const taken = await call('POST', '/snapshots', { path: '/tmp/elsewhere', name: '../elsewhere' });
+  assert.is(taken.status, 200);
+  const name = String(taken.body.name);
+  assert.equal(readdirSync(snapshots), [name]);
+  const listed = (await call('GET', '/snapshots')).body.snapshots as { name: string; documents: number }[];
+  assert.equal(
+    listed.map((snapshot) => snapshot.name),
+    [name],
+  );
+  const restored = tempFolder();
+  await restoreSnapshot(join(snapshots, name), restored);
+  const copy = openIndex(restored, { readOnly: true });
+  assert.is(copy.get('kept')?.text, 'A page that a snapshot keeps.');
+  assert.is(copy.stats().documents, listed[0]!.documents);
+  await copy.close();
+
+  const bare = await createServer(engine);
+  const refused = await bare.inject({ method: 'POST', url: '/snapshots' });
+  assert.is(refused.statusCode, 404);
+  assert.is(refused.json().code, 'WINNOW_NOT_FOUND');
+  await bare.close();
 });
 
 test.run();

@@ -8,6 +8,7 @@
 #include "sparse-blocks.h"
 #include "sparse-n16.h"
 #ifndef __wasm__
+#include "lexical-search.h"
 #include "posting-search.h" // WebAssembly has it in a module of its own: wasm/search.c
 
 #include "../kernels.h"
@@ -18,6 +19,6 @@ const struct kernels JOIN(kernels, VARIANT) = {
     ENTRY(collect_above), ENTRY(gemm_f32),        ENTRY(attention),     ENTRY(gemm_n16),
     ENTRY(gemm_block4),   ENTRY(gemm_block4_f32), ENTRY(head_backward), ENTRY(head_argmax_int8),
     ENTRY(head_argmax_f32), ENTRY(score_pairs_int8), ENTRY(gemv_thresholded),
-    ENTRY(search_exact),
+    ENTRY(search_exact),  ENTRY(search_pruned),  ENTRY(search_lexical),
 };
 #endif

@@ -74,6 +74,7 @@ enum {
   BLOCK = 64, // documents per step of the dense pass and the scan; windows and columns are padded to it
   WINDOW = 8192,      // documents scored at a time: 32 KB of u32 accumulators stay in the first-level cache
   NOT_DENSE = 0xffff, // as in indexer/posting-lists.ts
+  FEW = 8,            // accepted documents of a block that are looked at one by one
   MAX_DENSE = 256,    // dense lists of one query that share a pass; more take further passes
 };
 
@@ -194,8 +195,20 @@ INLINE void score_sparse(uint32_t *scores, const uint16_t *ids, const uint8_t *v
   for (; p < to; p++) scores[(ids[p] - base) & (WINDOW - 1)] += weight * values[p];
 }
 
-INLINE int accepted(const uint8_t *accept, uint32_t doc) {
-  return accept == NULL || ((accept[doc >> 3] >> (doc & 7)) & 1);
+// Bits of the BLOCK documents from start (a multiple of 8) on that may be hits.
+INLINE uint64_t accepted_bits(const uint8_t *accept, uint32_t start, uint32_t count) {
+  if (accept == NULL) return count < BLOCK ? (1ull << count) - 1 : ~0ull;
+  uint64_t bits = 0;
+  for (uint32_t byte = 0; byte < BLOCK / 8 && 8 * byte < count; byte++) bits |= (uint64_t)accept[start / 8 + byte] << (8 * byte);
+  return count < BLOCK ? bits & ((1ull << count) - 1) : bits;
+}
+
+// Whether any of the documents start .. start + count - 1 may be a hit.
+INLINE int any_accepted(const uint8_t *accept, uint32_t start, uint32_t count) {
+  if (accept == NULL) return 1;
+  uint8_t any = 0;
+  for (uint32_t byte = start / 8; byte < (start + count + 7) / 8; byte++) any |= accept[byte];
+  return any != 0;
 }
 
 // Offers the documents start .. start + count - 1 whose score exceeds top->below. Whole blocks are tested at once: after the
@@ -203,19 +216,41 @@ INLINE int accepted(const uint8_t *accept, uint32_t doc) {
 INLINE void collect(struct top *top, const uint32_t *scores, uint32_t start, uint32_t count, const uint8_t *accept,
                     const uint32_t *ranks) {
   for (uint32_t i = 0; i < count; i += BLOCK) {
+    uint64_t wanted = ~0ull;
+    if (accept != NULL) {
+      wanted = accepted_bits(accept, start + i, count - i);
+      // Few documents are looked at one by one: a filter keeps the threshold low, so that most blocks hold a candidate.
+      if (__builtin_popcountll(wanted) <= FEW) {
+        for (; wanted; wanted &= wanted - 1) {
+          const uint32_t at = i + (uint32_t)__builtin_ctzll(wanted);
+          if (scores[at] > top->below) offer(top, scores[at], ranks[start + at], start + at);
+        }
+        continue;
+      }
+    }
     const vs below = vs_set(top->below);
     vs any = vs_greater(vs_load(scores + i), below);
     for (uint32_t j = SCORES; j < BLOCK; j += SCORES) any = vs_or(any, vs_greater(vs_load(scores + i + j), below));
     if (vs_mask(any) == 0) continue;
     for (uint32_t j = 0; j < BLOCK; j += SCORES) {
-      unsigned mask = vs_mask(vs_greater(vs_load(scores + i + j), vs_set(top->below)));
+      unsigned mask = vs_mask(vs_greater(vs_load(scores + i + j), vs_set(top->below))) & (unsigned)(wanted >> j);
       for (; mask; mask &= mask - 1) {
         const uint32_t at = i + j + (uint32_t)__builtin_ctz(mask);
-        if (at < count && scores[at] > top->below && accepted(accept, start + at))
-          offer(top, scores[at], ranks[start + at], start + at);
+        if (at < count && scores[at] > top->below) offer(top, scores[at], ranks[start + at], start + at);
       }
     }
   }
+}
+
+// Puts the kept hits in order, best first (heap sort: the worst goes to the end, and so on).
+INLINE uint32_t sort_hits(struct top *top) {
+  struct hit *heap = top->heap;
+  for (uint32_t size = top->size; size > 1; size--) {
+    const struct hit last = heap[size - 1];
+    heap[size - 1] = heap[0];
+    sift_down(heap, size - 1, 0, last);
+  }
+  return top->size;
 }
 
 // Exact top-k of the documents that share a term with the query.
@@ -234,10 +269,18 @@ uint32_t KERNEL(search_exact)(const struct posting_lists *p, const uint32_t *lis
   const uint8_t *columns[MAX_DENSE];
   uint32_t dense_weights[MAX_DENSE];
   if (k == 0) return 0;
+  int passed_over = 0; // whether the cursors stand before the window, because no document of the one before it was wanted
   for (uint32_t start = 0; start < p->num_docs; start += WINDOW) {
     const uint32_t count = p->num_docs - start < WINDOW ? p->num_docs - start : WINDOW;
     const uint32_t padded = (count + BLOCK - 1) & ~(uint32_t)(BLOCK - 1);
     const uint32_t chunk = start >> 16, base = start & 0xffff;
+    if (base == 0) passed_over = 0;
+    if (!any_accepted(accept, start, count)) {
+      if (base == 0)
+        for (uint32_t i = 0; i < n; i++) cursors[i] = p->starts[(uint64_t)lists[i] * p->num_chunks + chunk];
+      passed_over = 1;
+      continue;
+    }
     int filled = 0;
     uint32_t dense = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -256,19 +299,197 @@ uint32_t KERNEL(search_exact)(const struct posting_lists *p, const uint32_t *lis
     for (uint32_t i = 0; i < n; i++) {
       if (p->dense_slots[lists[i]] != NOT_DENSE) continue;
       const uint64_t cell = (uint64_t)lists[i] * p->num_chunks + chunk;
-      const uint32_t from = base == 0 ? p->starts[cell] : cursors[i];
+      uint32_t from = base == 0 ? p->starts[cell] : cursors[i];
+      if (passed_over) from = advance(p->local_ids, from, p->starts[cell + 1], base);
       const uint32_t to = advance(p->local_ids, from, p->starts[cell + 1], base + WINDOW);
       score_sparse(scores, p->local_ids, p->values, from, to, base, weights[i]);
       cursors[i] = to;
       touched |= to > from;
     }
+    passed_over = 0;
     if (touched) collect(&top, scores, start, count, accept, ranks);
   }
-  // Heap sort: the worst hit goes to the end, and so on.
-  for (uint32_t size = top.size; size > 1; size--) {
-    const struct hit last = heap[size - 1];
-    heap[size - 1] = heap[0];
-    sift_down(heap, size - 1, 0, last);
+  return sort_hits(&top);
+}
+
+enum {
+  SUPERBLOCK = 1024, // documents; BLOCKS blocks of BLOCK
+  BLOCKS = SUPERBLOCK / BLOCK,
+  NO_SUMMARY = 0xffff, // as in indexer/block-maxima.ts
+};
+
+// First of the ascending ids [low, high) that is not below id.
+INLINE uint32_t lower_bound(const uint16_t *ids, uint32_t low, uint32_t high, uint32_t id) {
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (ids[middle] < id) low = middle + 1;
+    else high = middle;
   }
-  return top.size;
+  return low;
+}
+
+// bounds[s] = sum over lists of weight * largest value in superblock s.
+INLINE void bound_superblocks(const struct posting_lists *p, const struct block_maxima *m, const uint32_t *lists,
+                              const uint32_t *weights, uint32_t n, uint32_t *bounds, uint32_t superblocks) {
+  for (uint32_t s = 0; s < superblocks; s++) bounds[s] = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t weight = weights[i];
+    const uint16_t column = p->dense_slots[lists[i]], slot = m->slots[lists[i]];
+    if (column != NOT_DENSE) {
+      const uint8_t *maxima = m->super_columns + column * m->super_stride;
+      for (uint32_t s = 0; s < superblocks; s++) bounds[s] += weight * maxima[s];
+    } else if (slot != NO_SUMMARY) {
+      for (uint32_t chunk = 0; chunk < p->num_chunks; chunk++) {
+        const uint32_t cell = slot * p->num_chunks + chunk;
+        uint32_t *of_chunk = bounds + chunk * 64;
+        uint32_t entry = m->first_entries[cell];
+        for (uint32_t half = 0; half < 2; half++)
+          for (uint32_t bits = m->present[2 * (uint64_t)cell + half]; bits; bits &= bits - 1)
+            of_chunk[32 * half + (uint32_t)__builtin_ctz(bits)] += weight * m->super_maxima[entry++];
+      }
+    } else {
+      for (uint32_t chunk = 0; chunk < p->num_chunks; chunk++) {
+        const uint64_t cell = (uint64_t)lists[i] * p->num_chunks + chunk;
+        uint32_t *of_chunk = bounds + chunk * 64;
+        for (uint32_t at = p->starts[cell], end = p->starts[cell + 1]; at < end;) {
+          const uint32_t superblock = p->local_ids[at] / SUPERBLOCK;
+          uint32_t largest = 0;
+          for (; at < end && p->local_ids[at] / SUPERBLOCK == superblock; at++)
+            if (p->values[at] > largest) largest = p->values[at];
+          of_chunk[superblock] += weight * largest;
+        }
+      }
+    }
+  }
+}
+
+// bounds[b] = sum over lists of weight * largest value in block b of a superblock; cursors are set to its postings.
+INLINE void bound_blocks(const struct posting_lists *p, const struct block_maxima *m, const uint32_t *lists,
+                         const uint32_t *weights, uint32_t n, uint32_t superblock, uint32_t *bounds,
+                         struct cursor *cursors) {
+  const uint32_t chunk = superblock / 64, place = superblock % 64;
+  for (uint32_t b = 0; b < BLOCKS; b++) bounds[b] = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t weight = weights[i];
+    const uint16_t column = p->dense_slots[lists[i]], slot = m->slots[lists[i]];
+    cursors[i].from = cursors[i].to = 0;
+    if (column != NOT_DENSE) {
+      const uint8_t *maxima = m->block_columns + column * m->block_stride + superblock * BLOCKS;
+      for (uint32_t b = 0; b < BLOCKS; b++) bounds[b] += weight * maxima[b];
+      continue;
+    }
+    const uint64_t list_cell = (uint64_t)lists[i] * p->num_chunks + chunk;
+    const uint32_t first = p->starts[list_cell], end = p->starts[list_cell + 1];
+    if (slot != NO_SUMMARY) {
+      const uint32_t cell = slot * p->num_chunks + chunk;
+      const uint64_t present = m->present[2 * (uint64_t)cell] | (uint64_t)m->present[2 * (uint64_t)cell + 1] << 32;
+      if (!(present >> place & 1)) continue;
+      const uint32_t entry = m->first_entries[cell] + (uint32_t)__builtin_popcountll(present & ((1ull << place) - 1));
+      const struct superblock_entry *e = m->entries + entry;
+      const uint8_t *maxima = m->block_maxima + e->first_maximum;
+      for (uint32_t bits = e->blocks; bits; bits &= bits - 1) bounds[__builtin_ctz(bits)] += weight * *maxima++;
+      cursors[i].from = first + e->first_posting;
+      cursors[i].to = entry + 1 < m->first_entries[cell + 1] ? first + e[1].first_posting : end;
+    } else {
+      uint32_t at = lower_bound(p->local_ids, first, end, place * SUPERBLOCK);
+      cursors[i].from = at;
+      while (at < end && p->local_ids[at] / SUPERBLOCK == place) {
+        const uint32_t block = p->local_ids[at] / BLOCK;
+        uint32_t largest = 0;
+        for (; at < end && p->local_ids[at] / BLOCK == block; at++)
+          if (p->values[at] > largest) largest = p->values[at];
+        bounds[block % BLOCKS] += weight * largest;
+      }
+      cursors[i].to = at;
+    }
+  }
+}
+
+INLINE void sift_down_bounds(uint64_t *order, uint32_t size, uint32_t at, uint64_t moving) {
+  for (;;) {
+    uint32_t child = 2 * at + 1;
+    if (child >= size) break;
+    if (child + 1 < size && order[child + 1] > order[child]) child++;
+    if (order[child] <= moving) break;
+    order[at] = order[child];
+    at = child;
+  }
+  order[at] = moving;
+}
+
+// Whether documents with this bound, discounted by alpha / 65,536, can exceed a score.
+INLINE int can_hold(uint32_t bound, uint64_t alpha, uint32_t below) { return bound * alpha > (uint64_t)below << 16; }
+
+// scores[BLOCK] of the documents from start on; cursors move past the block.
+INLINE void score_block(const struct posting_lists *p, const uint32_t *lists, const uint32_t *weights, uint32_t n,
+                        uint32_t start, struct cursor *cursors, uint32_t *scores) {
+  const uint8_t *columns[MAX_DENSE];
+  uint32_t dense_weights[MAX_DENSE];
+  uint32_t dense = 0;
+  int filled = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint16_t slot = p->dense_slots[lists[i]];
+    if (slot == NOT_DENSE) continue;
+    columns[dense] = p->columns + slot * p->column_stride + start;
+    dense_weights[dense++] = weights[i];
+    if (dense < MAX_DENSE) continue;
+    score_dense(scores, BLOCK, columns, dense_weights, dense, filled);
+    filled = 1;
+    dense = 0;
+  }
+  if (dense > 0 || !filled) score_dense(scores, BLOCK, columns, dense_weights, dense, filled);
+  const uint32_t base = start & 0xffff;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t at = cursors[i].from;
+    const uint32_t to = cursors[i].to;
+    while (at < to && p->local_ids[at] < base) at++;
+    for (; at < to && p->local_ids[at] < base + BLOCK; at++)
+      scores[(p->local_ids[at] - base) & (BLOCK - 1)] += weights[i] * p->values[at];
+    cursors[i].from = at;
+  }
+}
+
+// Top-k by block-max pruning: superblocks by falling bound, inside them the blocks whose bound exceeds the k-th best
+// score. Equal to search_exact while pruning->alpha is 65,536 and no deadline cuts it off; below that, a document that is
+// missed scores at most the worst hit's score * 65,536 / alpha.
+//   bounds  [superblocks] scratch;  order  [superblocks] scratch;  cursors  [n] scratch;  scores  [BLOCK] scratch
+uint32_t KERNEL(search_pruned)(const struct posting_lists *p, const struct block_maxima *m, const uint32_t *lists,
+                               const uint32_t *weights, uint32_t n, struct cursor *cursors, uint32_t *bounds, uint64_t *order,
+                               uint32_t *scores, const uint8_t *accept, const uint32_t *ranks, struct hit *heap, uint32_t k,
+                               uint32_t threshold, struct pruning *pruning) {
+  struct top top = {heap, k, 0, threshold > 0 ? threshold - 1 : 0};
+  const uint64_t alpha = pruning->alpha;
+  const uint32_t superblocks = (p->num_docs + SUPERBLOCK - 1) / SUPERBLOCK;
+  pruning->visited = 0;
+  pruning->complete = 1;
+  if (k == 0) return 0;
+  bound_superblocks(p, m, lists, weights, n, bounds, superblocks);
+
+  // A max-heap of bound << 32 | ~superblock: few of its members are ever taken out.
+  uint32_t size = 0;
+  for (uint32_t s = 0; s < superblocks; s++)
+    if (can_hold(bounds[s], alpha, top.below)) order[size++] = (uint64_t)bounds[s] << 32 | (uint32_t)~s;
+  for (uint32_t i = size / 2; i-- > 0;) sift_down_bounds(order, size, i, order[i]);
+  while (size > 0) {
+    const uint64_t best = order[0];
+    if (!can_hold((uint32_t)(best >> 32), alpha, top.below)) break;
+    if (pruning->deadline > 0 && pruning->clock() > pruning->deadline) {
+      pruning->complete = 0;
+      break;
+    }
+    if (--size > 0) sift_down_bounds(order, size, 0, order[size]);
+    const uint32_t superblock = ~(uint32_t)best;
+    uint32_t block_bounds[BLOCKS];
+    bound_blocks(p, m, lists, weights, n, superblock, block_bounds, cursors);
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+      const uint32_t start = superblock * SUPERBLOCK + b * BLOCK;
+      if (start >= p->num_docs) break;
+      const uint32_t count = p->num_docs - start < BLOCK ? p->num_docs - start : BLOCK;
+      if (!can_hold(block_bounds[b], alpha, top.below) || !any_accepted(accept, start, count)) continue;
+      pruning->visited++;
+      score_block(p, lists, weights, n, start, cursors, scores);
+      collect(&top, scores, start, count, accept, ranks);
+    }
+  }
+  return sort_hits(&top);
 }

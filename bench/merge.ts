@@ -1,0 +1,113 @@
+// What a merge costs the searches beside it: one thread searches without pause, with and without a merge in the
+// background. On a machine with as many busy cores as threads the two share a core, which the figures then show.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openModel } from '../encoder/model-file.ts';
+import { SPECIAL_IDS } from '../encoder/wordpiece.ts';
+import { IndexStore } from '../indexer/index-store.ts';
+import { impactQuery } from '../query/impact-query.ts';
+import { Searcher } from '../query/searcher.ts';
+import { sources } from './engine.ts';
+import { currentCommit, describeMachine } from './machine.ts';
+import { grow, readBenchVectors } from './vectors.ts';
+
+export interface MergeBenchOptions {
+  /** Folder that readBenchVectors reads. */
+  readonly vectors: string;
+  /** Documents of a grown collection; default: the collection as it is. */
+  readonly documents?: number;
+}
+
+export interface MergeBenchRow {
+  readonly state: string;
+  readonly seconds: number;
+  readonly searches: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+  readonly maxUs: number;
+}
+
+export interface MergeBenchReport {
+  readonly machine: string;
+  readonly commit: string;
+  readonly documents: number;
+  readonly rows: readonly MergeBenchRow[];
+}
+
+const SEGMENTS = 8;
+const QUIET_SECONDS = 3;
+/** Searches between two turns of the event loop, which the merge's answer and the next view of the index need. */
+const TURN = 50;
+
+export async function run(options: MergeBenchOptions): Promise<MergeBenchReport> {
+  const real = readBenchVectors(options.vectors);
+  const vectors = options.documents === undefined ? real : grow(real, options.documents, 1);
+  const documents = vectors.offsets.length - 1;
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-bench-'));
+  const model = openModel();
+  const store = IndexStore.openOrCreate(folder, {
+    modelName: model.name,
+    modelHash: model.hash,
+    impactScale: 3 / 255,
+    filterFields: [],
+  });
+  try {
+    const batch = Math.ceil(documents / SEGMENTS);
+    for (let from = 0; from < documents; from += batch)
+      store.upsert(sources(vectors, from, Math.min(from + batch, documents)));
+    const searcher = new Searcher(store, model.query);
+    const queries = vectors.queries.map(({ tokens }) => {
+      const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
+      return impactQuery(
+        terms,
+        terms.map((id) => model.query.idf[id]!),
+      );
+    });
+    let next = 0;
+    const search = () => searcher.rankVector(queries[next++ % queries.length]!, 10);
+    const measure = async (state: string, done: () => boolean): Promise<MergeBenchRow> => {
+      const micros: number[] = [];
+      const started = performance.now();
+      while (!done()) {
+        for (let i = 0; i < TURN; i++) {
+          const at = performance.now();
+          search();
+          micros.push((performance.now() - at) * 1000);
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const seconds = (performance.now() - started) / 1000;
+      micros.sort((a, b) => a - b);
+      const at = (share: number) => micros[Math.min(micros.length - 1, Math.floor(share * micros.length))]!;
+      return {
+        state,
+        seconds,
+        searches: micros.length,
+        p50Us: at(0.5),
+        p99Us: at(0.99),
+        p999Us: at(0.999),
+        maxUs: micros.at(-1)!,
+      };
+    };
+    const forSeconds = (seconds: number) => {
+      const end = performance.now() + seconds * 1000;
+      return () => performance.now() > end;
+    };
+    await measure('warm-up', forSeconds(1));
+    const rows = [await measure(`${SEGMENTS} segments, no merge`, forSeconds(QUIET_SECONDS))];
+    let merging = true;
+    store.mergeIfNeeded();
+    const merged = store.merged().finally(() => {
+      merging = false;
+    });
+    rows.push(await measure('while they are merged', () => !merging));
+    await merged;
+    rows.push(await measure(`${store.stats().segments} segment, no merge`, forSeconds(QUIET_SECONDS)));
+    return { machine: describeMachine(), commit: currentCommit(), documents, rows };
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

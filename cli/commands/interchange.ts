@@ -1,0 +1,98 @@
+import { type Command, Option } from 'commander';
+import pc from 'picocolors';
+import { openIndex } from '../../query/search-engine.ts';
+import {
+  exportVectors,
+  INTERCHANGE_FORMATS,
+  type InterchangeFormat,
+  importVectors,
+  SIDES,
+  type Side,
+} from '../interchange.ts';
+import { defined, number } from '../options.ts';
+
+interface InterchangeCliOptions {
+  readonly index: string;
+  readonly format: InterchangeFormat;
+  readonly side: Side;
+  readonly model?: string;
+  readonly maxWeight?: number;
+}
+
+/** Bad rows printed in full; the rest are only counted. */
+const SHOWN_BAD_ROWS = 20;
+
+const formatOption = (): Option =>
+  new Option('--format <name>', "Anserini's JSON vectors, or the Common Index File Format")
+    .choices(INTERCHANGE_FORMATS)
+    .default('json-vectors');
+const sideOption = (): Option =>
+  new Option('--side <name>', 'learned weights, or the words and frequencies that BM25 uses')
+    .choices(SIDES)
+    .default('impacts');
+
+export function registerInterchange(program: Command): void {
+  program
+    .command('import')
+    .description('index documents that another engine gives as term vectors')
+    .argument('<file>', 'what to read; .gz and .xz as well')
+    .requiredOption('--index <dir>', 'index folder; created when missing')
+    .addOption(formatOption())
+    .addOption(sideOption())
+    .option('--model <name>', 'model whose vocabulary the terms are from (default: winnow-mini)')
+    .option('--max-weight <w>', 'weight that becomes the largest impact, 255 (default: 255)', number(0, 1e9))
+    .action(runImport);
+  program
+    .command('export')
+    .description('write the documents of an index as term vectors for another engine')
+    .argument('<file>', 'what to write')
+    .requiredOption('--index <dir>', 'index folder')
+    .addOption(formatOption())
+    .addOption(sideOption())
+    .action(runExport);
+}
+
+async function runImport(
+  file: string,
+  { index, format, side, model, maxWeight }: InterchangeCliOptions,
+): Promise<void> {
+  const engine = openIndex(index, { create: true, ...defined({ model }) });
+  let bad = 0;
+  try {
+    const { documents, unknownTerms } = await importVectors(engine, file, {
+      format,
+      side,
+      ...defined({ maxWeight }),
+      onBadRow: (error) => {
+        if (bad++ < SHOWN_BAD_ROWS) console.error(pc.yellow(`skipped ${error}`));
+      },
+    });
+    console.log(`${documents.toLocaleString('en')} documents imported into ${index}`);
+    if (unknownTerms.size > 0) {
+      const some = [...unknownTerms.keys()].slice(0, 5).join(', ');
+      const postings = [...unknownTerms.values()].reduce((sum, count) => sum + count, 0);
+      console.error(
+        pc.yellow(
+          `${unknownTerms.size.toLocaleString('en')} terms are not in the vocabulary of ${engine.model.name} (${some}): ` +
+            `${postings.toLocaleString('en')} postings left out`,
+        ),
+      );
+    }
+    if (bad > 0) {
+      console.error(pc.yellow(`${bad.toLocaleString('en')} rows skipped`));
+      process.exitCode = 1;
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+async function runExport(file: string, { index, format, side }: InterchangeCliOptions): Promise<void> {
+  const engine = openIndex(index, { readOnly: true });
+  try {
+    const documents = await exportVectors(engine, file, format, side);
+    console.log(`${documents.toLocaleString('en')} documents written to ${file}`);
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,199 @@
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { WinnowError } from '../errors.ts';
+import { corrupt } from './format.ts';
+
+/*
+ * LMDB maps its file and follows page numbers and offsets unchecked: a damaged one would end the process with a signal.
+ * So its pages are looked at first. Layout of data format 2 of the LMDB that lmdb-js bundles (liblmdb/mdb.c), on a
+ * 64-bit little-endian machine.
+ */
+
+/** A page starts with: u64 own number, u64 transaction, u16 pad, u16 flags, u16 lower, u16 upper (or u32 pages). */
+const PAGE = { number: 0, flags: 18, lower: 20, upper: 22, pages: 20, header: 24 };
+const FLAG = { branch: 1, leaf: 2, overflow: 4 };
+/** Offsets in a meta page, of which pages 0 and 1 hold one each. */
+const META = {
+  magic: 24,
+  pageSize: 48,
+  freeTree: 48,
+  mainTree: 96,
+  lastPage: 144,
+  transaction: 152,
+  bytes: 160,
+};
+const MAGIC = 0xbeefc0de;
+/** A tree record: u32 pad, u16 flags, u16 depth, 4 x u64 counts, u64 root page. */
+const TREE = { depth: 6, leaves: 16, root: 40, bytes: 48 };
+const NO_ROOT = 0xffff_ffff_ffff_ffffn;
+/** A node: u16 low, u16 high, u16 flags, u16 key length, key, data. */
+const NODE = { flags: 4, keyLength: 6, data: 8 };
+const NODE_FLAG = { bigData: 1, tree: 2 };
+const MAX_DEPTH = 32;
+
+/** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
+const PER_DOCUMENT = new Set(['documents', 'ids', 'sources']);
+/** As long as they have no more leaves than this (some 10 ms), those are looked through too. */
+const FEW_LEAVES = 4096;
+/** Another process may commit while pages are read; only what is wrong in a file at rest is damage. */
+const ATTEMPTS = 20;
+
+/**
+ * Checks the structure of an index's LMDB file: meta pages, and of every tree the pages that lead to its data. The leaves
+ * of the databases that grow with the documents are left to LMDB when they are many, so that opening does not take longer with
+ * each document, unless the file is shorter than its meta page says (LMDB leaves out free pages at the end) or `deep` asks for
+ * all.
+ *
+ * @throws WinnowError WINNOW_INDEX_CORRUPT
+ */
+export function checkLmdbFile(file: string, { deep = false } = {}): void {
+  if (!existsSync(file)) return;
+  const descriptor = openSync(file, 'r');
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const { size } = fstatSync(descriptor);
+      if (size === 0) return; // LMDB starts a new file in it
+      const meta = newestMeta(file, descriptor);
+      try {
+        new StructureCheck(file, descriptor, size, meta, deep).run();
+        return;
+      } catch (error) {
+        if (!(error instanceof WinnowError)) throw error;
+        const changed = newestMeta(file, descriptor).compare(meta) !== 0;
+        if (!changed) throw error;
+        if (attempt === ATTEMPTS) return; // written to all the time, so its writer can read it
+      }
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function newestMeta(file: string, descriptor: number): Buffer {
+  const read = (page: number, pageSize: number): Buffer => {
+    const bytes = Buffer.alloc(META.bytes);
+    readSync(descriptor, bytes, 0, META.bytes, page * pageSize);
+    if (bytes.readUInt32LE(META.magic) !== MAGIC) throw corrupt(file, 'this is not an LMDB file');
+    return bytes;
+  };
+  const first = read(0, 0);
+  const pageSize = first.readUInt32LE(META.pageSize);
+  if (pageSize < 256 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0)
+    throw corrupt(file, `the file claims a page size of ${pageSize}`);
+  const second = read(1, pageSize);
+  if (second.readUInt32LE(META.pageSize) !== pageSize)
+    throw corrupt(file, 'its two meta pages differ in page size');
+  return first.readBigUInt64LE(META.transaction) > second.readBigUInt64LE(META.transaction) ? first : second;
+}
+
+class StructureCheck {
+  private readonly file: string;
+  private readonly descriptor: number;
+  private readonly meta: Buffer;
+  private readonly pageSize: number;
+  /** Pages with a number from here on do not exist. */
+  private readonly endPage: number;
+  private readonly deep: boolean;
+  private visited = 0;
+
+  constructor(file: string, descriptor: number, size: number, meta: Buffer, deep: boolean) {
+    this.file = file;
+    this.descriptor = descriptor;
+    this.meta = meta;
+    this.pageSize = meta.readUInt32LE(META.pageSize);
+    const claimed = Number(meta.readBigUInt64LE(META.lastPage)) + 1;
+    const pages = Math.floor(size / this.pageSize);
+    this.endPage = Math.min(claimed, pages);
+    this.deep = deep || pages < claimed;
+  }
+
+  run(): void {
+    this.tree(this.meta.subarray(META.freeTree, META.freeTree + TREE.bytes), 'free pages', true);
+    this.tree(this.meta.subarray(META.mainTree, META.mainTree + TREE.bytes), 'databases', true);
+  }
+
+  private tree(record: Buffer, name: string, leaves: boolean): void {
+    const root = record.readBigUInt64LE(TREE.root);
+    const depth = record.readUInt16LE(TREE.depth);
+    if (root === NO_ROOT) return;
+    if (depth === 0 || depth > MAX_DEPTH) throw this.damaged(name, `a depth of ${depth}`);
+    this.page(Number(root), depth, name, leaves);
+  }
+
+  /** @param depth 1 for a leaf */
+  private page(number: number, depth: number, name: string, leaves: boolean): void {
+    if (number < 2 || number >= this.endPage)
+      throw this.damaged(name, `page ${number} of ${this.endPage}: the file was cut short or damaged`);
+    if (depth === 1 && !leaves) return;
+    // A tree has no more pages than the file; a damaged one may run in circles.
+    if (++this.visited > this.endPage) throw this.damaged(name, 'pages that lead to themselves');
+    const page = this.read(number, this.pageSize);
+    const flags = page.readUInt16LE(PAGE.flags);
+    const wanted = depth === 1 ? FLAG.leaf : FLAG.branch;
+    if (Number(page.readBigUInt64LE(PAGE.number)) !== number || (flags & 0xff) !== wanted)
+      throw this.damaged(name, `page ${number} is not what it should be`);
+    const lower = page.readUInt16LE(PAGE.lower);
+    const upper = page.readUInt16LE(PAGE.upper);
+    const room = this.pageSize - PAGE.header;
+    if (lower % 2 !== 0 || lower > upper || upper > room)
+      throw this.damaged(name, `page ${number} has impossible bounds`);
+    for (let i = 0; i < lower / 2; i++) {
+      const at = page.readUInt16LE(PAGE.header + 2 * i);
+      if (at < upper || at + NODE.data > room)
+        throw this.damaged(name, `page ${number} points outside itself`);
+      this.node(page.subarray(PAGE.header + at), number, depth, name, leaves);
+    }
+  }
+
+  private node(node: Buffer, number: number, depth: number, name: string, leaves: boolean): void {
+    const low = node.readUInt32LE(0);
+    const flags = node.readUInt16LE(NODE.flags);
+    const keyLength = node.readUInt16LE(NODE.keyLength);
+    const outside = () => this.damaged(name, `page ${number} has an entry that leaves it`);
+    if (NODE.data + keyLength > node.length) throw outside();
+    if (depth > 1) {
+      this.page(low + flags * 2 ** 32, depth - 1, name, leaves);
+      return;
+    }
+    const data = node.subarray(NODE.data + keyLength);
+    if (flags & NODE_FLAG.bigData) {
+      if (data.length < 8) throw outside();
+      this.overflow(Number(data.readBigUInt64LE(0)), low, name);
+    } else if (data.length < low) {
+      throw outside();
+    } else if (flags & NODE_FLAG.tree) {
+      if (low !== TREE.bytes) throw outside();
+      const child = node.toString('utf8', NODE.data, NODE.data + keyLength).replaceAll('\u0000', '');
+      const few = low === TREE.bytes && data.readBigUInt64LE(TREE.leaves) <= FEW_LEAVES;
+      this.tree(data, child, this.deep || few || !PER_DOCUMENT.has(child));
+    }
+  }
+
+  /** A value of its own pages. */
+  private overflow(number: number, bytes: number, name: string): void {
+    const pages = Math.floor((PAGE.header - 1 + bytes) / this.pageSize) + 1;
+    if (number < 2 || number + pages > this.endPage)
+      throw this.damaged(
+        name,
+        `a value on page ${number} of ${this.endPage}: the file was cut short or damaged`,
+      );
+    const header = this.read(number, PAGE.header);
+    const isOverflow = (header.readUInt16LE(PAGE.flags) & FLAG.overflow) !== 0;
+    if (
+      !isOverflow ||
+      Number(header.readBigUInt64LE(PAGE.number)) !== number ||
+      header.readUInt32LE(PAGE.pages) < pages
+    )
+      throw this.damaged(name, `page ${number} is not the start of a value`);
+  }
+
+  private read(number: number, bytes: number): Buffer {
+    const page = Buffer.allocUnsafe(bytes);
+    const got = readSync(this.descriptor, page, 0, bytes, number * this.pageSize);
+    if (got < bytes) throw corrupt(this.file, `the file was cut short: page ${number} ends early`);
+    return page;
+  }
+
+  private damaged(name: string, what: string): WinnowError {
+    return corrupt(this.file, `the tree of "${name}" has ${what}`);
+  }
+}

@@ -1,0 +1,78 @@
+import type { PostingLists } from '../indexer/posting-lists.ts';
+import type { Segment } from '../indexer/segment.ts';
+import { type PostingSearch, type Pruning, postingSearch } from '../kernels/posting-search.ts';
+import type { Accept } from './accept.ts';
+import { exactScan, type QueryList } from './exact-scan.ts';
+import type { ImpactQuery } from './impact-query.ts';
+import { NO_DOCS, type RankedDocs, TopK } from './top-k.ts';
+
+/** Segments with at least this many documents are searched with pruning when the choice is left to the engine. */
+export const PRUNED_FROM_DOCS = 262_144;
+
+/** The lists of a segment that a query touches, each checked before its first use. */
+export function queryLists(segment: Segment, query: ImpactQuery): QueryList[] {
+  const found: QueryList[] = [];
+  query.termIds.forEach((termId, i) => {
+    const list = segment.listOfTerm(termId);
+    if (list < 0) return;
+    segment.impacts.verify(list);
+    found.push({ list, weight: query.weights[i]! });
+  });
+  return found;
+}
+
+/** The native or WebAssembly search of a segment, made when first needed; undefined where only TypeScript runs. */
+const kernels = new WeakMap<PostingLists, { search: PostingSearch | undefined }>();
+
+export interface SegmentHits extends RankedDocs {
+  /** False when the time budget ran out first. */
+  readonly complete: boolean;
+}
+
+/**
+ * Top-k of one segment by the fastest backend: exhaustive, equal to {@link exactScan} in every bit, unless `pruning` is
+ * given, the segment keeps block maxima and a kernel can use them.
+ *
+ * @param threshold a score that is known to be reached by k hits, here or in other segments; 0 when none is
+ * @param scores scratch of {@link exactScan}
+ */
+export function searchSegment(
+  segment: Segment,
+  lists: readonly QueryList[],
+  accept: Accept,
+  k: number,
+  threshold: number,
+  pruning: Pruning | undefined,
+  scores: Uint32Array,
+): SegmentHits {
+  if (lists.length === 0) return { ...NO_DOCS, complete: true };
+  const { impacts, maxima } = segment;
+  let kernel = kernels.get(impacts);
+  if (!kernel) {
+    const block = { ...impacts.block, ranks: segment.ranks };
+    kernel = { search: postingSearch(maxima ? { ...block, maxima: maxima.block } : block) };
+    kernels.set(impacts, kernel);
+  }
+  if (!kernel.search) {
+    const top = new TopK(Math.min(k, segment.numDocs));
+    exactScan(segment, lists, accept, top, scores);
+    return { ...top.sorted(), complete: true };
+  }
+  if (pruning && maxima) for (const { list } of lists) maxima.verify(list);
+  const query = new Uint32Array(2 * lists.length);
+  for (let i = 0; i < lists.length; i++) {
+    query[i] = lists[i]!.list;
+    query[lists.length + i] = lists[i]!.weight;
+  }
+  return kernel.search(query, accept, k, threshold, pruning);
+}
+
+/**
+ * A score that the k-th best document reaches for certain: of some list alone, k documents do. It spares the scan the many
+ * candidates of its first windows. Holds only while no document is filtered out.
+ */
+export function sureThreshold(impacts: PostingLists, lists: readonly QueryList[], k: number): number {
+  let threshold = 0;
+  for (const { list, weight } of lists) threshold = Math.max(threshold, weight * impacts.kthValue(list, k));
+  return threshold;
+}

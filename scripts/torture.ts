@@ -1,0 +1,57 @@
+// The long versions of the reliability tests (docs/reliability.md): npm run torture [-- NAME ...]
+// Names: kill, power, full, fuzz, readers. TORTURE_SEED=N repeats a run, TORTURE_ROUNDS=N sets its length.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readWhileWriting } from '../test/helpers/concurrency.ts';
+import { fuzz } from '../test/helpers/fuzz.ts';
+import { killWriters } from '../test/helpers/kills.ts';
+import { cutPower, faultsUnavailable, fillDisk } from '../test/helpers/storage-faults.ts';
+
+const seed = Number(process.env.TORTURE_SEED ?? Date.now() & 0xffffff);
+const rounds = (usual: number): number => Number(process.env.TORTURE_ROUNDS ?? usual);
+/** Steps of a history that is played under the shim. */
+const STEPS = 100;
+const CUTS_A_HISTORY = 250;
+
+type Torture = (folder: string) => Promise<object> | AsyncGenerator<object>;
+
+const tortures: Record<string, Torture> = {
+  kill: (folder) =>
+    killWriters(join(folder, 'index'), seed, rounds(1000), {
+      onKill: (kills) => {
+        if (kills % 100 === 0) console.log(`  ${kills} kills`);
+      },
+    }),
+  async *power(folder) {
+    for (let i = 0; i < rounds(8); i++) {
+      const merges = i % 2 === 0 ? 'small' : 'large';
+      yield await cutPower(join(folder, String(i)), seed + i, STEPS, CUTS_A_HISTORY, merges);
+    }
+  },
+  async *full(folder) {
+    for (const merges of ['small', 'large'] as const)
+      yield await fillDisk(join(folder, merges), seed, rounds(100), merges);
+  },
+  fuzz: (folder) => fuzz(folder, seed, rounds(5000)),
+  readers: (folder) => readWhileWriting(join(folder, 'index'), seed, 4, rounds(120)),
+};
+
+const wanted = process.argv.slice(2);
+for (const [name, torture] of Object.entries(tortures)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const reason = name === 'power' || name === 'full' ? faultsUnavailable() : undefined;
+  console.log(reason ? `${name} skipped: ${reason}` : `${name}, seed ${seed}`);
+  if (reason) continue;
+  const folder = mkdtempSync(join(tmpdir(), 'winnow-torture-'));
+  const started = performance.now();
+  try {
+    const result = torture(folder);
+    if (Symbol.asyncIterator in result)
+      for await (const report of result) console.log(`  ${JSON.stringify(report)}`);
+    else console.log(`  ${JSON.stringify(await result)}`);
+    console.log(`  ${Math.round((performance.now() - started) / 1000)} s`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

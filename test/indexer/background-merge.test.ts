@@ -1,0 +1,112 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { INLINE_MERGE_BYTES, IndexStore } from '../../indexer/index-store.ts';
+import { sealed } from '../../indexer/segment-builder.ts';
+import { openStorage, segmentKey } from '../../indexer/storage.ts';
+import { SETTINGS, source } from '../helpers/documents.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
+
+const test = suite('merges in the background');
+
+/** Eight segments of one tier, too large together for a merge in place. */
+function eightLargeSegments(folder: string): IndexStore {
+  const store = IndexStore.openOrCreate(folder, SETTINGS);
+  for (let batch = 0; batch < 8; batch++) {
+    store.upsert(
+      Array.from({ length: 800 }, (_, i) =>
+        source(
+          `d${batch}-${i}`,
+          new Map(Array.from({ length: 120 }, (_, j) => [(i * 7 + j * 31) % 5000, 1 + ((i + j) % 255)])),
+          { words: [`w${i % 50}`, 'all'], text: `text ${batch} ${i}` },
+        ),
+      ),
+    );
+  }
+  const bytes = store.generation().segments.reduce((sum, { segment }) => sum + segment.numBytes, 0);
+  assert.ok(bytes > INLINE_MERGE_BYTES, `${bytes} bytes would be merged in place`);
+  return store;
+}
+
+test('a large merge leaves the event loop free, and searches and writes see every document all the while', async () => {
+  const store = eightLargeSegments(tempFolder());
+  const started = performance.now();
+  store.mergeIfNeeded();
+  assert.ok(performance.now() - started < 1000, 'starting the merge took long');
+  assert.is(store.stats().segments, 8);
+  let done = false;
+  const merged = store.merged().then(() => {
+    done = true;
+  });
+  let deleted = 0;
+  let turns = 0;
+  while (!done) {
+    if (deleted < 40) assert.is(store.delete([`d${deleted % 8}-${deleted++}`]), 1);
+    assert.is(store.stats().documents, 6400 - deleted);
+    turns++;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await merged;
+  assert.ok(turns > 3, `only ${turns} turns of the event loop during the merge`);
+  const { segments, documents, merging } = store.stats();
+  assert.is(segments, 1);
+  assert.is(merging, 0);
+  assert.is(documents, 6400 - deleted);
+  store.verify();
+  for (let i = 0; i < deleted; i++) assert.is(store.get(`d${i % 8}-${i}`), undefined);
+  assert.is(store.get('d7-799')?.text, 'text 7 799');
+  await store.close();
+});
+
+test('closing breaks a merge off and leaves no part of it behind', async () => {
+  const folder = tempFolder();
+  const store = eightLargeSegments(folder);
+  store.mergeIfNeeded();
+  await store.close();
+  const storage = openStorage(folder, { create: false, readOnly: false });
+  const keys = [...storage.segments.getKeys()];
+  const numbers = new Set(keys.map((key) => Math.floor(key / 16)));
+  assert.is(numbers.size, 8, `parts of segments ${[...numbers]}`);
+  assert.equal([...storage.manifest.getKeys()], ['current']);
+  await storage.root.close();
+  const again = IndexStore.open(folder);
+  assert.is(again.stats().documents, 6400);
+  again.mergeIfNeeded();
+  await again.merged();
+  assert.is(again.stats().segments, 1);
+  await again.close();
+});
+
+test('segments of a running merge are left to it; what a killed process left of one is removed', async () => {
+  const folder = tempFolder();
+  await eightLargeSegments(folder).close();
+  const storage = openStorage(folder, { create: false, readOnly: false });
+  const recorded = (record: object) => Buffer.from(sealed(Buffer.from(JSON.stringify(record))));
+  const running = { output: 77, inputs: [1, 2, 3], owner: 'a', pid: process.ppid, startedAt: Date.now() };
+  const gone = { output: 78, inputs: [4, 5], owner: 'another process', pid: 2 ** 30, startedAt: Date.now() };
+  storage.root.transactionSync(() => {
+    storage.manifest.put('merge 77', recorded(running));
+    storage.manifest.put('merge 78', recorded(gone));
+    storage.segments.put(segmentKey(78, 3), Buffer.alloc(50_000));
+  });
+  const store = IndexStore.open(folder, { merges: 'inline' });
+  store.optimize();
+  assert.is(store.stats().segments, 4, 'segments 1, 2, 3 and the merged rest');
+  assert.is(store.stats().merging, 3);
+  await store.close();
+  assert.is(storage.segments.get(segmentKey(78, 3)), undefined);
+  assert.equal([...storage.manifest.getKeys()].sort(), ['current', 'merge 77']);
+  await storage.root.close();
+});
+
+test('without threads merges are done in place', async () => {
+  const folder = tempFolder();
+  await eightLargeSegments(folder).close();
+  const store = IndexStore.open(folder, { merges: 'inline' });
+  store.mergeIfNeeded();
+  assert.is(store.stats().segments, 1);
+  assert.is(store.stats().documents, 6400);
+  await store.merged();
+  await store.close();
+});
+
+test.run();

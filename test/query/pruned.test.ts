@@ -1,0 +1,85 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { randomSource } from '../../bench/vectors.ts';
+import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
+import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
+import { MAXIMA_MIN_DOCS } from '../../indexer/block-maxima.ts';
+import { IndexStore } from '../../indexer/index-store.ts';
+import { impactQuery } from '../../query/impact-query.ts';
+import { Searcher } from '../../query/searcher.ts';
+import { SETTINGS, source } from '../helpers/documents.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
+
+const test = suite('pruned search');
+
+const TERMS = 40;
+const encoder = new IdfQueryEncoder(
+  new WordPieceTokenizer(Array.from({ length: TERMS }, (_, id) => `t${id}`)),
+  new Float32Array(TERMS).fill(1),
+);
+
+/** Two segments large enough to keep block maxima and a small one, with deletions; ids in no order. */
+function largeIndex(seed: number): IndexStore {
+  const random = randomSource(seed);
+  const store = IndexStore.openOrCreate(tempFolder(), SETTINGS);
+  const batch = (size: number) =>
+    Array.from({ length: size }, () => {
+      const topic = Math.floor(random() * 8);
+      const impacts = new Map<number, number>();
+      for (let i = 0; i < 5; i++)
+        impacts.set((topic * 5 + Math.floor(random() ** 2 * 20)) % TERMS, 1 + Math.floor(random() * 200));
+      return source(`d${Math.floor(random() * 1e9)}`, impacts, { metadata: { year: 2000 + topic } });
+    });
+  for (const size of [MAXIMA_MIN_DOCS, MAXIMA_MIN_DOCS + 700, 300]) store.upsert(batch(size));
+  store.delete([...store.sourceIds()].filter((_, i) => i % 97 === 0));
+  return store;
+}
+
+test('finds what exhaustive search finds over several segments, deleted and filtered documents left out', async () => {
+  const seed = 20_261_124;
+  const store = largeIndex(seed);
+  const searcher = new Searcher(store, encoder);
+  const random = randomSource(seed + 1);
+  for (let round = 0; round < 60; round++) {
+    const terms = [...new Set(Array.from({ length: 1 + (round % 6) }, () => Math.floor(random() * TERMS)))];
+    const query = impactQuery(
+      terms,
+      terms.map(() => 0.1 + random() * 9),
+    );
+    const k = [1, 10, 100][round % 3]!;
+    const options = round % 4 === 0 ? { filter: { year: { gte: 2004 } } } : {};
+    const found = (scan: 'exact' | 'pruned') =>
+      searcher.rankVector(query, k, { ...options, scan }).map(({ id, score }) => [id, score]);
+    assert.equal(found('pruned'), found('exact'), `seed ${seed}, round ${round}`);
+  }
+  await store.close();
+});
+
+test('a budget that is too short gives an answer that says it is incomplete', async () => {
+  const store = largeIndex(7);
+  const searcher = new Searcher(store, encoder);
+  const query = 't1 t2 t3 t4';
+  assert.is(searcher.search(query, { scan: 'pruned' }).complete, true);
+  assert.is(searcher.search(query, { scan: 'pruned', budgetMs: 1e-6 }).complete, false);
+  assert.is(searcher.search(query, { scan: 'pruned', budgetMs: 10_000 }).complete, true);
+  await store.close();
+});
+
+test('settings out of range are refused by name', async () => {
+  const store = IndexStore.openOrCreate(tempFolder(), SETTINGS);
+  const searcher = new Searcher(store, encoder);
+  for (const [place, options] of [
+    ['alpha', { alpha: 0 }],
+    ['alpha', { alpha: 1.01 }],
+    ['budgetMs', { budgetMs: 0 }],
+    ['scan', { scan: 'fast' as 'exact' }],
+  ] as const) {
+    assert.throws(
+      () => searcher.search('t1', options),
+      (e: { code: string; place: string }) => e.code === 'WINNOW_BAD_ARGUMENT' && e.place === place,
+    );
+  }
+  await store.close();
+});
+
+test.run();
