@@ -32,8 +32,8 @@ const MAX_DEPTH = 32;
 
 /** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
 const PER_DOCUMENT = new Set(['documents', 'ids', 'sources']);
-/** As long as they have no more leaves than this (some 10 ms), those are looked through too. */
-const FEW_LEAVES = 4096;
+/** As long as they have no more leaves than this (some ms), those are looked through too. */
+const FEW_LEAVES = 512;
 /** Another process may commit while pages are read; only what is wrong in a file at rest is damage. */
 const ATTEMPTS = 20;
 
