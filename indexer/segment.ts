@@ -37,6 +37,7 @@ export class Segment {
   private readonly opened = new Map<PartKind, unknown>();
   /** Parts whose checksum was found right; a segment never changes, so once is enough. */
   private checked = new Set<PartKind>();
+  private byRank: Uint32Array | undefined;
   /** By part: which lists, or blocks of vectors, were checked. */
   private checkedLists = new Map<PartKind, Uint8Array>();
 
@@ -187,6 +188,28 @@ export class Segment {
     return this.documents.ids.get(docId);
   }
 
+  /** The document with this id, or -1. */
+  docIdOfId(id: string): number {
+    const { ids } = this.documents;
+    const byRank = this.docIdsByRank;
+    let low = 0;
+    let high = this.numDocs - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const docId = byRank[middle]!;
+      const own = ids.get(docId);
+      if (own === id) return docId;
+      if (own < id) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  private get docIdsByRank(): Uint32Array {
+    this.byRank ??= inverse(this.ranks);
+    return this.byRank;
+  }
+
   /** The document with this key, or -1. */
   docIdOf(docKey: number): number {
     const { keys, byKey } = this.documents;
@@ -284,6 +307,13 @@ export class Segment {
     }
     return open(bytes, place);
   }
+}
+
+/** `inverse(p)[p[i]] = i`. */
+export function inverse(permutation: Uint32Array): Uint32Array {
+  const result = new Uint32Array(permutation.length);
+  for (let i = 0; i < permutation.length; i++) result[permutation[i]!] = i;
+  return result;
 }
 
 /** Checks and strips the CRC-32 that every FlatBuffer is stored behind. */

@@ -1,7 +1,8 @@
 // Stands between a process and the disk (LD_PRELOAD, Linux). Only calls on a file named index.mdb are touched.
 //   FAULT_LOG=FILE    appends every write, every completed sync and every line on standard output, in order, to FILE
 //   FAULT_FULL=FILE   while FILE exists, writes of data pages fail with ENOSPC, also into pages that the file has already, as
-//                     on a file system that copies on write
+//                     on a file system that copies on write; with FAULT_FULL_SAID=1 the system says so instead: no space
+//                     is left, though what is under way still fits
 // Records of the log: u8 kind ('w' write, 'd' write through a descriptor that syncs by itself, 'D' that write has come back,
 // 's' sync has come back, 'o' output), u64 offset, u64 length, then the bytes written (kinds w, d, o).
 #define _GNU_SOURCE
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -42,10 +44,20 @@ static void record(char kind, uint64_t offset, const struct iovec *parts, int co
 
 static int is_full(int kind) {
   const char *flag = getenv("FAULT_FULL");
-  if (!flag || kind != DATA || access(flag, F_OK) != 0) return 0;
+  if (!flag || getenv("FAULT_FULL_SAID") || kind != DATA || access(flag, F_OK) != 0) return 0;
   errno = ENOSPC;
   return 1;
 }
+
+#define STATFS(name, type)                                              \
+  int name(const char *path, struct type *out) {                        \
+    int result = REAL(name)(path, out);                                 \
+    const char *flag = getenv("FAULT_FULL");                            \
+    if (flag && getenv("FAULT_FULL_SAID") && access(flag, F_OK) == 0) out->f_bavail = 0; \
+    return result;                                                      \
+  }
+STATFS(statfs, statfs)
+STATFS(statfs64, statfs64)
 
 static int note(int fd, const char *path, int flags) {
   size_t length = strlen(path);
