@@ -28,7 +28,8 @@ import { loadOnnxRuntime } from './onnxruntime.ts';
 // Products of a MiniLM-sized layer and the vocabulary head against onnxruntime-node on the same f32 inputs, one thread.
 // Times are the best of many runs on both sides: other load on the machine only ever adds. An int8 row includes the
 // quantisation of its activations on both sides. GOP/s count the dense operations (2 T K N) whatever the sparsity.
-// Fixed seeds; on a 3.5 GHz AVX-512 VNNI core expect 400 GOP/s for dense int8 and 115 for f32.
+// Fixed seeds; on a 3 GHz core expect 1,200 to 2,300 GOP/s for dense int8 with AMX, 550 to 650 with AVX-512 VNNI (WINNOW_CPU=vnni), and
+// 150 to 185 for f32. WINNOW_CPU limits this side only: onnxruntime always takes the best instructions that it knows.
 
 export interface KernelBenchOptions {
   /** Has no effect: the caller prints the report. */

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
 
 /** Version of everything that FORMAT.md describes; an index of another version is refused, never guessed at. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** Arrays inside a part start at multiples of this many bytes, so that SIMD loads and typed-array views are aligned. */
 export const ALIGNMENT = 64;

@@ -206,7 +206,7 @@ export interface RawKernels {
 }
 
 /** KERNELS_VERSION of native/kernels.h: raised with every change of a kernel's parameters. */
-export const RAW_KERNELS_VERSION = 2;
+export const RAW_KERNELS_VERSION = 3;
 
 /** Names of all raw kernels: a backend that lacks one is refused when it is loaded, not when it is called. */
 export const RAW_KERNEL_NAMES = [

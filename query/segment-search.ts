@@ -7,7 +7,7 @@ import type { ImpactQuery } from './impact-query.ts';
 import { NO_DOCS, type RankedDocs, TopK } from './top-k.ts';
 
 /** Segments with at least this many documents are searched with pruning when the choice is left to the engine. */
-export const PRUNED_FROM_DOCS = 131_072;
+export const PRUNED_FROM_DOCS = 262_144;
 
 /** The lists of a segment that a query touches, each checked before its first use. */
 export function queryLists(segment: Segment, query: ImpactQuery): QueryList[] {

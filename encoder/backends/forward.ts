@@ -14,8 +14,8 @@ export interface ForwardOptions {
   /** Worker threads, 0..64; default: the cores, at most 8. 0 computes on the calling thread. */
   readonly threads?: number | undefined;
   /**
-   * Tokens of a batch, at least the model's window (512); default 1024. Each thread holds some 15 KB a token of
-   * activations (hidden size 384); larger batches are not faster.
+   * Tokens of a batch, at least the model's window (512); default 1024. Each thread holds some 4 KB a token of
+   * activations (hidden size 384) beside 12 MB; larger batches are not faster.
    */
   readonly maxBatchTokens?: number | undefined;
 }

@@ -7,7 +7,7 @@
 #include "posting-lists.h"
 
 // Raised with every change of a kernel's parameters: the loader refuses a module that was built before it.
-#define KERNELS_VERSION 2
+#define KERNELS_VERSION 3
 
 struct kernels {
   void (*gemm_int8)(const uint8_t *x, const float *x_scale, const float *x_min, const int8_t *w, const float *w_scale,

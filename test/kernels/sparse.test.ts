@@ -29,7 +29,10 @@ const test = suite('kernels: sparse products');
 
 const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 70 }),
-  inputs: fc.integer({ min: 1, max: 150 }),
+  inputs: fc.oneof(
+    { weight: 9, arbitrary: fc.integer({ min: 1, max: 150 }) },
+    fc.integer({ min: 1000, max: 1200 }),
+  ),
   outputs: fc.integer({ min: 1, max: 50 }),
   seed: fc.nat(),
 });

@@ -69,12 +69,16 @@ struct amx_block4 {
 // Two panels as a dense part of the matrix: a block is one 32-bit element of it.
 INLINE const int8_t *amx_block4_panels(void *weights, int32_t n, int8_t *buffer) {
   struct amx_block4 *own = weights;
+  const int8_t *block = own->blocks;
+  const uint16_t *input = own->inputs;
   memset(buffer, 0, 32 * (size_t)own->stride);
-  for (int32_t output = n; output < own->N && output < n + AMX_COLUMNS; output++) {
-    int8_t *column = buffer + (size_t)(output - n) / 16 * 16 * own->stride + output % 16 * 4;
-    for (int32_t i = own->counts[output]; i > 0; i--, own->blocks += 4, own->inputs++)
-      memcpy(column + 64 * (size_t)*own->inputs, own->blocks, 4);
+  int columns = own->N - n < AMX_COLUMNS ? own->N - n : AMX_COLUMNS;
+  for (int c = 0; c < columns; c++) {
+    int8_t *column = buffer + (size_t)(c / 16) * 16 * own->stride + c % 16 * 4;
+    for (int32_t i = own->counts[n + c]; i > 0; i--, block += 4, input++) memcpy(column + 64 * (size_t)*input, block, 4);
   }
+  own->blocks = block;
+  own->inputs = input;
   return buffer;
 }
 #endif

@@ -9,7 +9,7 @@
 #define AMX_COLUMNS 32
 #define AMX_DEPTH 64
 // Fewer rows leave the tiles too empty: the vector unit is then as fast.
-#define AMX_FEWEST_ROWS 4
+#define AMX_FEWEST_ROWS 6
 // Sparse weights are first unpacked, which as many rows must pay for; panels at a time go into a buffer on the stack that
 // holds this many inputs.
 #define AMX_FEWEST_ROWS_UNPACKED 24
@@ -64,22 +64,27 @@ INLINE void amx_last_inputs(const int8_t *b, size_t stride, int8_t *last) {
     } \
   } while (0)
 
-// acc[rows][32] = a x two panels at b; rows as configured, those of the second tiles only if `both`. Each step asks for
-// `lines` more cache lines from `ahead` on.
-INLINE void tile_amx(const uint8_t *a, size_t lda, int both, const int8_t *b, size_t stride, const int8_t *last,
-                     int32_t *acc, const int8_t *ahead, int lines) {
-  _tile_zero(0);
-  _tile_zero(1);
-  if (both) {
+// acc[rows][32] (+)= a x two panels at b over the inputs from `begin` to `end`; it starts from 0 where begin is 0. Rows as
+// configured, those of the second tiles only if `both`. Each step asks for `lines` more cache lines from `ahead` on.
+INLINE void tile_amx(const uint8_t *a, size_t lda, int both, const int8_t *b, size_t stride, size_t begin, size_t end,
+                     const int8_t *last, int32_t *acc, const int8_t *ahead, int lines) {
+  if (begin == 0) {
+    _tile_zero(0);
+    _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
+  } else {
+    _tile_loadd(0, acc, 4 * AMX_COLUMNS);
+    _tile_loadd(1, acc + 16, 4 * AMX_COLUMNS);
+    _tile_loadd(2, acc + 16 * AMX_COLUMNS, 4 * AMX_COLUMNS);
+    _tile_loadd(3, acc + 16 * AMX_COLUMNS + 16, 4 * AMX_COLUMNS);
   }
-  size_t k = 0;
-  for (; k + AMX_DEPTH <= stride; k += AMX_DEPTH) {
+  size_t k = begin;
+  for (; k + AMX_DEPTH <= end; k += AMX_DEPTH) {
     for (int i = 0; i < lines; i++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
     AMX_STEP(both, a + k, lda, b + 16 * k, b + 16 * (k + stride));
   }
-  if (k < stride) AMX_STEP(both, a + stride - AMX_DEPTH, lda, last, last + 1024);
+  if (k < end) AMX_STEP(both, a + stride - AMX_DEPTH, lda, last, last + 1024);
   _tile_stored(0, acc, 4 * AMX_COLUMNS);
   _tile_stored(1, acc + 16, 4 * AMX_COLUMNS);
   if (both) {
@@ -93,29 +98,44 @@ typedef const int8_t *(*amx_panels)(void *weights, int32_t n, int8_t *buffer);
 // Takes acc[rows][32], the sums of x rows t .. t + rows - 1 and outputs n .. n + 31.
 typedef void (*amx_sink)(void *to, const int32_t *acc, int32_t t, int rows, int32_t n);
 
+// Inputs that rows meet at once: their part of two panels, 32 KiB, then stays in the first-level cache over some row blocks.
+#define AMX_MOST_INPUTS 1024
+#define AMX_BLOCKS 4
+
 // Calls `sink` for every row and output once, rows rising within 32 outputs. `buffer` is handed to `panels`.
 INLINE void amx_product(const uint8_t *x, int32_t T, int32_t stride, int32_t N, amx_panels panels, void *weights,
                         int8_t *buffer, amx_sink sink, void *to) {
-  int32_t acc[AMX_ROWS * AMX_COLUMNS] __attribute__((aligned(64)));
+  int32_t acc[AMX_BLOCKS][AMX_ROWS * AMX_COLUMNS] __attribute__((aligned(64)));
   int8_t last[2048] __attribute__((aligned(64)));
-  int first = T < 16 ? T : 16, second = T < 32 ? T - first : 16;
+  size_t inputs = (size_t)stride, parts = (inputs + AMX_MOST_INPUTS - 1) / AMX_MOST_INPUTS;
+  size_t part = (inputs / parts + AMX_DEPTH - 1) / AMX_DEPTH * AMX_DEPTH;
+  int first = T < 16 ? T : 16, second = T < 32 ? T - first : 16, group = parts > 1 ? AMX_BLOCKS : 1;
   amx_configure(first, second);
-  // While the rows meet two panels, the next two come from the shared cache or memory: 2 KiB for each 64 inputs.
-  int blocks = (T + AMX_ROWS - 1) / AMX_ROWS, lines = (32 + blocks - 1) / blocks;
+  // While the rows meet two panels, the next two are asked for: 2 KiB for each 64 inputs, of which few rows have no time to
+  // ask for more than a quarter. Worth 5 % of encoding, where the weights of a layer come from the shared cache.
+  int blocks = (T + AMX_ROWS - 1) / AMX_ROWS, lines = blocks < 4 ? 8 : (32 + blocks - 1) / blocks;
   for (int32_t n = 0; n < N; n += AMX_COLUMNS) {
     const int8_t *b = panels(weights, n, buffer);
-    if (stride % AMX_DEPTH) amx_last_inputs(b, (size_t)stride, last);
-    const int8_t *ahead = b + 32 * (size_t)stride;
-    for (int32_t t = 0; t < T;) {
-      int both = T - t > 16, rows = both ? first + second : first;
-      // The last tiles begin early enough to be full: rows that were done before are computed again and skipped.
-      int32_t begin = T - t < rows ? T - rows : t;
-      const uint8_t *a = x + (size_t)begin * stride;
-      if (both) tile_amx(a, (size_t)stride, 1, b, (size_t)stride, last, acc, ahead, lines);
-      else tile_amx(a, (size_t)stride, 0, b, (size_t)stride, last, acc, ahead, lines);
-      ahead += 64 * (size_t)lines * ((size_t)stride / AMX_DEPTH);
-      sink(to, acc + (t - begin) * AMX_COLUMNS, t, rows - (t - begin), n);
-      t = begin + rows;
+    if (inputs % AMX_DEPTH) amx_last_inputs(b, inputs, last);
+    const int8_t *ahead = b + 32 * inputs;
+    for (int32_t from = 0; from < T; from += group * AMX_ROWS) {
+      for (size_t begin = 0; begin < inputs; begin += part) {
+        size_t end = begin + part < inputs ? begin + part : inputs;
+        for (int i = 0; i < group && from + i * AMX_ROWS < T; i++) {
+          int32_t t = from + i * AMX_ROWS;
+          int both = T - t > 16, rows = both ? first + second : first;
+          // The last tiles begin early enough to be full: rows that were done before are computed again and skipped.
+          const uint8_t *a = x + (size_t)(T - t < rows ? T - rows : t) * inputs;
+          if (both) tile_amx(a, inputs, 1, b, inputs, begin, end, last, acc[i], ahead, lines);
+          else tile_amx(a, inputs, 0, b, inputs, begin, end, last, acc[i], ahead, lines);
+          ahead += 64 * (size_t)lines * ((end - begin) / AMX_DEPTH);
+        }
+      }
+      for (int i = 0; i < group && from + i * AMX_ROWS < T; i++) {
+        int32_t t = from + i * AMX_ROWS;
+        int rows = T - t > 16 ? first + second : first, again = T - t < rows ? rows - (T - t) : 0;
+        sink(to, acc[i] + again * AMX_COLUMNS, t, rows - again, n);
+      }
     }
   }
   _tile_release();
