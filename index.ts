@@ -19,6 +19,14 @@ export { type Model, openModel } from './encoder/model-file.ts';
 export type { DocumentEncoder, EncoderBackend, SparseVector } from './encoder/types.ts';
 export { ERROR_CODES, type ErrorCode, WinnowError } from './errors.ts';
 export type { UpsertResult } from './indexer/index-store.ts';
+export {
+  type CompactReport,
+  compactIndex,
+  type RestoreOptions,
+  restoreSnapshot,
+  type SnapshotInfo,
+  takeSnapshot,
+} from './indexer/snapshot.ts';
 export type { FilterField, IndexStats, SourceDocument } from './indexer/types.ts';
 export type { TokenExplanation } from './query/explain.ts';
 export type { FacetCount, FieldSort } from './query/fields.ts';

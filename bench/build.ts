@@ -42,6 +42,7 @@ export interface BuildBenchReport {
 const BATCH = 57_600;
 /** The first round of the segment step also warms up the just-in-time compiler. */
 const ROUNDS = 3;
+const OPENINGS = 9;
 const SETTINGS = { modelName: 'bench', modelHash: 'bench', impactScale: 3 / 255, filterFields: [] };
 
 export async function run(options: BuildBenchOptions): Promise<BuildBenchReport> {
@@ -86,6 +87,18 @@ export async function run(options: BuildBenchOptions): Promise<BuildBenchReport>
       fileSize(folder),
     );
     await store.close();
+    const opened: Spent[] = [];
+    for (let i = 0; i < OPENINGS; i++) {
+      let again: IndexStore | undefined;
+      opened.push(
+        timed(() => {
+          again = IndexStore.open(folder, { readOnly: true });
+        }),
+      );
+      await again?.close();
+    }
+    opened.sort((a, b) => a.seconds - b.seconds);
+    row(`open, median of ${OPENINGS}`, opened[OPENINGS >> 1]!, fileSize(folder));
   });
   const forward = { offsets: vectors.offsets, lists: vectors.termIds, values: vectors.impacts };
   let order = new Uint32Array(0);

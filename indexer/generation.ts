@@ -14,6 +14,9 @@ export interface SegmentView {
   readonly numLive: number;
 }
 
+const isAlive = ({ live }: Pick<SegmentView, 'live'>, docId: number): boolean =>
+  docId >= 0 && (live === undefined || ((live[docId >> 3]! >> (docId & 7)) & 1) === 1);
+
 /**
  * A consistent view of the index. It holds a read transaction, so that large parts can be views of the memory map;
  * {@link release} it when no search uses it any more, or LMDB cannot reuse pages and the file grows.
@@ -73,7 +76,11 @@ export class Generation {
   }
 
   private keyOf(id: string): number | undefined {
-    return guard(this.storage.path, () => this.storage.ids.get(id, { transaction: this.transaction }));
+    const key = guard(this.storage.path, () => this.storage.ids.get(id, { transaction: this.transaction }));
+    // LMDB has no checksums: with a damaged key it says that there is no such id, the segments know better.
+    if (key === undefined && this.segments.some((view) => isAlive(view, view.segment.docIdOfId(id))))
+      throw corrupt(`${this.storage.path}, database ids`, `"${id}" is in a segment but not here`);
+    return key;
   }
 
   /** Records of the documents that a source became, in order; empty when there is no such source. */
@@ -138,7 +145,7 @@ export class Generation {
     const { path } = this.storage;
     for (const { segment, live } of this.segments) {
       for (let docId = 0; docId < segment.numDocs; docId++) {
-        if (live && ((live[docId >> 3]! >> (docId & 7)) & 1) === 0) continue;
+        if (!isAlive({ live }, docId)) continue;
         const id = segment.id(docId);
         const docKey = segment.docKeys[docId]!;
         if (this.keyOf(id) !== docKey)

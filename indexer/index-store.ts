@@ -27,6 +27,7 @@ import {
   INDEX_FILE,
   openStorage,
   putRecord,
+  requireSpace,
   type Storage,
   type StoredRecord,
   type StoredSource,
@@ -52,6 +53,9 @@ export const REORDER_FROM = 65_536;
 
 /** Merges of at most so many bytes take some 20 ms, less than starting a thread, and are done in place. */
 export const INLINE_MERGE_BYTES = 4 * 1024 * 1024;
+
+/** A transaction asks for room on the disk each time it has grown by so much. */
+const SPACE_CHECK_BYTES = 4 * 1024 * 1024;
 
 /** With more segments than this a write waits for its merges: each segment makes searches dearer. */
 const MAX_WAITING_SEGMENTS = 128;
@@ -92,6 +96,9 @@ export class IndexStore {
 
   private readonly reorderFrom: number;
   private readonly inlineMergeBytes: number;
+  /** Bytes that the transaction under way is going to write, and up to how many the disk was asked for room. */
+  private planned = 0;
+  private roomChecked = 0;
   /** Copies under way; LMDB must not be closed under them. */
   private readonly copying = new Set<Promise<void>>();
   private readonly background: BackgroundMerge | undefined;
@@ -255,6 +262,7 @@ export class IndexStore {
         const keys: number[] = [];
         for (const item of source.documents) {
           putRecord(this.storage, docKey, item.document);
+          this.plan(item.document.text.length + item.document.title.length);
           this.storage.ids.put(item.document.id, docKey);
           documents.push({ docKey, item });
           keys.push(docKey++);
@@ -528,7 +536,9 @@ export class IndexStore {
       const merged = new SegmentMerge(generation, numbers, this.reorderFrom, checkpoint);
       const header = merged.build((kind, bytes) => {
         checkpoint();
-        guard(this.path, () => this.storage.root.transactionSync(() => this.putPart(output, kind, bytes)));
+        this.transact(() => {
+          this.putPart(output, kind, bytes);
+        });
       });
       checkpoint();
       this.write((manifest, deletions) => {
@@ -584,20 +594,18 @@ export class IndexStore {
         place: this.path,
       });
     }
-    const result = guard(this.path, () =>
-      this.storage.root.transactionSync(() => {
-        const stored = this.storage.manifest.get('current');
-        const manifest = decodeManifest(stored ?? Buffer.alloc(0), this.path);
-        const deletions = new Set<number>();
-        const [next, value] = change(manifest, deletions);
-        const segments = this.applyDeletions(next.segments, deletions);
-        this.storage.manifest.put(
-          'current',
-          asBuffer(encodeManifest({ ...next, segments, generation: manifest.generation + 1 })),
-        );
-        return value;
-      }),
-    );
+    const result = this.transact(() => {
+      const stored = this.storage.manifest.get('current');
+      const manifest = decodeManifest(stored ?? Buffer.alloc(0), this.path);
+      const deletions = new Set<number>();
+      const [next, value] = change(manifest, deletions);
+      const segments = this.applyDeletions(next.segments, deletions);
+      this.storage.manifest.put(
+        'current',
+        asBuffer(encodeManifest({ ...next, segments, generation: manifest.generation + 1 })),
+      );
+      return value;
+    });
     this.swap();
     return result;
   }
@@ -653,7 +661,26 @@ export class IndexStore {
   }
 
   private putPart(number: number, kind: number, bytes: Uint8Array): void {
+    this.plan(bytes.length);
     this.storage.segments.put(segmentKey(number, kind), asBuffer(bytes));
+  }
+
+  /** Counts what a transaction is going to write; refuses it when the disk has no room. */
+  private plan(bytes: number): void {
+    this.planned += bytes;
+    if (this.planned < this.roomChecked) return;
+    requireSpace(this.path, this.planned);
+    this.roomChecked = this.planned + SPACE_CHECK_BYTES;
+  }
+
+  /** Runs a write transaction. */
+  private transact<T>(action: () => T): T {
+    this.planned = 0;
+    this.roomChecked = 0;
+    return guard(this.path, () => {
+      this.plan(0);
+      return this.storage.root.transactionSync(action);
+    });
   }
 
   private dropSegment(number: number): void {

@@ -9,7 +9,7 @@ import { corrupt } from './format.ts';
  */
 
 /** A page starts with: u64 own number, u64 transaction, u16 pad, u16 flags, u16 lower, u16 upper (or u32 pages). */
-const PAGE = { number: 0, flags: 18, lower: 20, upper: 22, pages: 20, header: 24 };
+const PAGE = { number: 0, transaction: 8, flags: 18, lower: 20, upper: 22, pages: 20, header: 24 };
 const FLAG = { branch: 1, leaf: 2, overflow: 4 };
 /** Offsets in a meta page, of which pages 0 and 1 hold one each. */
 const META = {
@@ -32,8 +32,8 @@ const MAX_DEPTH = 32;
 
 /** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
 const PER_DOCUMENT = new Set(['documents', 'ids', 'sources']);
-/** As long as they have no more leaves than this (some 10 ms), those are looked through too. */
-const FEW_LEAVES = 4096;
+/** As long as they have no more leaves than this (some ms), those are looked through too. */
+const FEW_LEAVES = 512;
 /** Another process may commit while pages are read; only what is wrong in a file at rest is damage. */
 const ATTEMPTS = 20;
 
@@ -129,7 +129,7 @@ class StructureCheck {
     const page = this.read(number, this.pageSize);
     const flags = page.readUInt16LE(PAGE.flags);
     const wanted = depth === 1 ? FLAG.leaf : FLAG.branch;
-    if (Number(page.readBigUInt64LE(PAGE.number)) !== number || (flags & 0xff) !== wanted)
+    if (!this.isWritten(page, number) || flags !== wanted)
       throw this.damaged(name, `page ${number} is not what it should be`);
     const lower = page.readUInt16LE(PAGE.lower);
     const upper = page.readUInt16LE(PAGE.upper);
@@ -178,12 +178,17 @@ class StructureCheck {
       );
     const header = this.read(number, PAGE.header);
     const isOverflow = (header.readUInt16LE(PAGE.flags) & FLAG.overflow) !== 0;
-    if (
-      !isOverflow ||
-      Number(header.readBigUInt64LE(PAGE.number)) !== number ||
-      header.readUInt32LE(PAGE.pages) < pages
-    )
+    if (!isOverflow || !this.isWritten(header, number) || header.readUInt32LE(PAGE.pages) < pages)
       throw this.damaged(name, `page ${number} is not the start of a value`);
+  }
+
+  /** LMDB takes a page with a later transaction than the file's for one that it may write into. */
+  private isWritten(page: Buffer, number: number): boolean {
+    const transaction = this.meta.readBigUInt64LE(META.transaction);
+    return (
+      page.readBigUInt64LE(PAGE.number) === BigInt(number) &&
+      page.readBigUInt64LE(PAGE.transaction) <= transaction
+    );
   }
 
   private read(number: number, bytes: number): Buffer {

@@ -4,7 +4,7 @@ import type { Generation } from './generation.ts';
 import { mergeLists, usedLists } from './merge-lists.ts';
 import { DROPPED, MergeQueue, mergeStrings } from './merge-strings.ts';
 import { reorderDocuments } from './reorder.ts';
-import type { Segment } from './segment.ts';
+import { inverse, type Segment } from './segment.ts';
 import {
   allocateForward,
   buildSegment,
@@ -202,11 +202,7 @@ function mergeRanks(
   docIds: readonly Uint32Array[],
   numDocs: number,
 ): Uint32Array {
-  const byRank = segments.map(({ ranks, numDocs }) => {
-    const order = new Uint32Array(numDocs);
-    for (let docId = 0; docId < numDocs; docId++) order[ranks[docId]!] = docId;
-    return order;
-  });
+  const byRank = segments.map(({ ranks }) => inverse(ranks));
   const cursors = segments.map((_, input) => nextKept(input, 0));
   const heads = segments.map((_, input) => idAt(input));
   const queue = new MergeQueue((a, b) => (heads[a]! < heads[b]! ? -1 : 1));

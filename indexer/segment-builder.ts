@@ -18,7 +18,7 @@ export interface SegmentContent {
   /** Number of words of each document. */
   readonly lengths: Uint32Array;
   /** Vectors, as rows of (termId ascending, impact 1..255) inside the part that will be stored. */
-  readonly forward: { readonly bytes: Uint8Array; readonly rows: Rows };
+  readonly forward: ForwardDraft;
   /** Makes the posting lists of words (value = term frequency clamped to 255), list i for word i. */
   readonly lexical: () => BuiltLists;
   /** Distinct words of the segment in byte order. */
@@ -27,17 +27,37 @@ export interface SegmentContent {
   readonly fields: readonly Uint8Array[];
 }
 
+/** Vectors that share a checksum: the first hit of a search reads a block, not the part. */
+export const FORWARD_BLOCK = 1024;
+
 /** An empty Forward part of known size; fill in `rows` (FORMAT.md, kind 3). */
-export function allocateForward(
-  numDocs: number,
-  numPostings: number,
-): { bytes: Uint8Array; rows: Rows & { lists: Uint16Array } } {
-  const { packed, views } = allocateSections([4 * (numDocs + 1), 2 * numPostings, numPostings]);
-  const [offsets, lists, values] = views as [Uint8Array, Uint8Array, Uint8Array];
+export function allocateForward(numDocs: number, numPostings: number): ForwardDraft {
+  const blocks = Math.ceil(numDocs / FORWARD_BLOCK);
+  const { packed, views } = allocateSections([4 * (numDocs + 1), 4 * blocks, 2 * numPostings, numPostings]);
+  const [offsets, checksums, lists, values] = views as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   return {
     bytes: packed,
     rows: { offsets: viewU32(offsets, 0, numDocs + 1), lists: viewU16(lists, 0, numPostings), values },
+    checksums: viewU32(checksums, 0, blocks),
+    directoryBytes: lists.byteOffset,
   };
+}
+
+/** The Forward part of a segment under construction. */
+export interface ForwardDraft {
+  readonly bytes: Uint8Array;
+  /** Views into `bytes`. */
+  readonly rows: Rows & { readonly lists: Uint16Array };
+  /** One a block, made by {@link buildSegment}. */
+  readonly checksums: Uint32Array;
+  readonly directoryBytes: number;
+}
+
+/** Checksum of the vectors of block `block`. */
+export function forwardChecksum({ offsets, lists, values }: Rows, block: number): number {
+  const from = offsets[block * FORWARD_BLOCK]!;
+  const to = offsets[Math.min(offsets.length - 1, (block + 1) * FORWARD_BLOCK)]!;
+  return (checksum(bytesOf(lists.subarray(from, to))) ^ checksum(values.subarray(from, to))) >>> 0;
 }
 
 /** Makes the header of a segment under the number that it was given. */
@@ -71,7 +91,9 @@ export function buildSegment(
     lists(PartKind.Maxima, buildBlockMaxima(openPostingLists(impacts.bytes, 'new segment, part Impacts')));
   lists(PartKind.Impacts, impacts);
   lists(PartKind.Lexical, content.lexical());
-  whole(PartKind.Forward, content.forward.bytes);
+  const { checksums } = content.forward;
+  for (let block = 0; block < checksums.length; block++) checksums[block] = forwardChecksum(rows, block);
+  lists(PartKind.Forward, content.forward);
   whole(
     PartKind.Documents,
     packSections([

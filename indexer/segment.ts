@@ -5,6 +5,7 @@ import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COP
 import { SegmentHeader } from './generated/segment-header.ts';
 import { openPostingLists, type PostingLists, type Rows } from './posting-lists.ts';
 import { unpackSections } from './sections.ts';
+import { FORWARD_BLOCK, forwardChecksum } from './segment-builder.ts';
 import { StringTable } from './string-table.ts';
 import type { FilterField, ImpactVector } from './types.ts';
 
@@ -36,7 +37,8 @@ export class Segment {
   private readonly opened = new Map<PartKind, unknown>();
   /** Parts whose checksum was found right; a segment never changes, so once is enough. */
   private checked = new Set<PartKind>();
-  /** By posting part: which lists were checked. */
+  private byRank: Uint32Array | undefined;
+  /** By part: which lists, or blocks of vectors, were checked. */
   private checkedLists = new Map<PartKind, Uint8Array>();
 
   /** @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_VERSION */
@@ -120,16 +122,34 @@ export class Segment {
     });
   }
 
-  /** Vectors of all documents, as rows of (termId ascending, impact); views. */
+  /** Vectors of all documents, as rows of (termId ascending, impact); views. Checks all of them the first time. */
   get forward(): Rows {
+    const { rows, checkedBlocks } = this.vectors;
+    for (let block = 0; block < checkedBlocks.length; block++) this.checkVectors(block);
+    return rows;
+  }
+
+  private get vectors() {
     return this.once(PartKind.Forward, (bytes, place) => {
-      const [offsets, terms, values] = unpackSections(bytes, place);
-      return {
+      const [offsets, checksums, terms, values] = unpackSections(bytes, place);
+      const numBlocks = Math.ceil(this.numDocs / FORWARD_BLOCK);
+      const checkedBlocks = this.checkedLists.get(PartKind.Forward) ?? new Uint8Array(numBlocks);
+      this.checkedLists.set(PartKind.Forward, checkedBlocks);
+      const rows: Rows & { lists: Uint16Array } = {
         offsets: viewU32(offsets!, 0, this.numDocs + 1),
         lists: viewU16(terms!, 0, terms!.length / 2),
         values: values!,
       };
+      return { rows, checksums: viewU32(checksums!, 0, numBlocks), checkedBlocks };
     });
+  }
+
+  private checkVectors(block: number): void {
+    const { rows, checksums, checkedBlocks } = this.vectors;
+    if (checkedBlocks[block]) return;
+    if (forwardChecksum(rows, block) !== checksums[block])
+      throw corrupt(`${this.place}, part Forward, block ${block}`, 'checksum mismatch in the vectors');
+    checkedBlocks[block] = 1;
   }
 
   private get documents() {
@@ -168,6 +188,28 @@ export class Segment {
     return this.documents.ids.get(docId);
   }
 
+  /** The document with this id, or -1. */
+  docIdOfId(id: string): number {
+    const { ids } = this.documents;
+    const byRank = this.docIdsByRank;
+    let low = 0;
+    let high = this.numDocs - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const docId = byRank[middle]!;
+      const own = ids.get(docId);
+      if (own === id) return docId;
+      if (own < id) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  private get docIdsByRank(): Uint32Array {
+    this.byRank ??= inverse(this.ranks);
+    return this.byRank;
+  }
+
   /** The document with this key, or -1. */
   docIdOf(docKey: number): number {
     const { keys, byKey } = this.documents;
@@ -185,10 +227,11 @@ export class Segment {
 
   /** Forward vector of a document (views). */
   vector(docId: number): ImpactVector {
-    const { offsets, lists, values } = this.forward;
+    this.checkVectors(Math.floor(docId / FORWARD_BLOCK));
+    const { offsets, lists, values } = this.vectors.rows;
     const from = offsets[docId]!;
     const to = offsets[docId + 1]!;
-    return { termIds: (lists as Uint16Array).subarray(from, to), impacts: values.subarray(from, to) };
+    return { termIds: lists.subarray(from, to), impacts: values.subarray(from, to) };
   }
 
   /** Column of a declared filter field. */
@@ -264,6 +307,13 @@ export class Segment {
     }
     return open(bytes, place);
   }
+}
+
+/** `inverse(p)[p[i]] = i`. */
+export function inverse(permutation: Uint32Array): Uint32Array {
+  const result = new Uint32Array(permutation.length);
+  for (let i = 0; i < permutation.length; i++) result[permutation[i]!] = i;
+  return result;
 }
 
 /** Checks and strips the CRC-32 that every FlatBuffer is stored behind. */

@@ -10,7 +10,6 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -20,7 +19,7 @@ import { WinnowError } from '../errors.ts';
 import { FORMAT_VERSION } from './format.ts';
 import { IndexStore } from './index-store.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
-import { INDEX_FILE, storageError } from './storage.ts';
+import { INDEX_FILE, requireSpace, storageError } from './storage.ts';
 
 /** Beside the copy of the index file in a snapshot's folder; written last, so a folder without it is no snapshot. */
 export const SNAPSHOT_FILE = 'snapshot.json';
@@ -36,8 +35,6 @@ export interface SnapshotInfo {
   readonly sha256: string;
 }
 
-/** Free space asked for beyond the bytes that are going to be written. */
-const SPARE_BYTES = 16 * 1024 * 1024;
 const PARTIAL = '.partial';
 
 /**
@@ -222,17 +219,6 @@ async function replaceIndexFile(folder: string, file: string): Promise<void> {
     rmSync(join(folder, `${INDEX_FILE}-lock`), { force: true });
   }
   syncFolder(folder);
-}
-
-/** @throws WinnowError WINNOW_STORAGE when a file of this size would not fit */
-function requireSpace(folder: string, bytes: number): void {
-  const { bavail, bsize } = statfsSync(folder);
-  const free = bavail * bsize;
-  if (free >= bytes + SPARE_BYTES) return;
-  throw new WinnowError('WINNOW_STORAGE', `${bytes} bytes are to be written, ${free} are free`, {
-    place: folder,
-    hint: 'free space, or name a folder on another disk; nothing was changed',
-  });
 }
 
 async function sha256(file: string): Promise<string> {

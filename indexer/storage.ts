@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
@@ -133,6 +133,26 @@ export function openStorage(
       throw error;
     }
   });
+}
+
+/** Free space asked for beyond the bytes that are going to be written. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Refuses a write that the disk has no room for before LMDB begins it: in lmdb-js 3.5.6 a failing write overruns a buffer of
+ * 100 bytes while it words its message (mdb_page_flush), which ends the process sooner or later.
+ *
+ * @throws WinnowError WINNOW_STORAGE
+ */
+export function requireSpace(folder: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  if (free >= bytes + SPARE_BYTES) return;
+  throw new WinnowError(
+    'WINNOW_STORAGE',
+    `the disk has ${free} bytes free, and ${bytes + SPARE_BYTES} are asked for before ${bytes} are written`,
+    { place: folder, hint: 'free space, or use another disk; nothing was changed' },
+  );
 }
 
 /** Runs a storage call and turns LMDB's and the file system's errors into coded ones. */

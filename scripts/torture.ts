@@ -30,8 +30,12 @@ const tortures: Record<string, Torture> = {
     }
   },
   async *full(folder) {
-    for (const merges of ['small', 'large'] as const)
-      yield await fillDisk(join(folder, merges), seed, rounds(100), merges);
+    for (const said of [true, false]) {
+      for (const merges of ['small', 'large'] as const) {
+        const report = await fillDisk(join(folder, `${merges}-${said}`), seed, rounds(100), merges, { said });
+        yield { said, merges, ...report };
+      }
+    }
   },
   fuzz: (folder) => fuzz(folder, seed, rounds(5000)),
   readers: (folder) => readWhileWriting(join(folder, 'index'), seed, 4, rounds(120)),

@@ -1,6 +1,8 @@
 // Stands between a process and the disk (LD_PRELOAD, Linux). Only calls on a file named index.mdb are touched.
 //   FAULT_LOG=FILE    appends every write, every completed sync and every line on standard output, in order, to FILE
-//   FAULT_FULL=FILE   while FILE exists, writes that would make index.mdb longer than it is fail with ENOSPC
+//   FAULT_FULL=FILE   while FILE exists, writes of data pages fail with ENOSPC, also into pages that the file has already, as
+//                     on a file system that copies on write; with FAULT_FULL_SAID=1 the system says so instead: no space
+//                     is left, though what is under way still fits
 // Records of the log: u8 kind ('w' write, 'd' write through a descriptor that syncs by itself, 'D' that write has come back,
 // 's' sync has come back, 'o' output), u64 offset, u64 length, then the bytes written (kinds w, d, o).
 #define _GNU_SOURCE
@@ -12,7 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -40,13 +42,22 @@ static void record(char kind, uint64_t offset, const struct iovec *parts, int co
   pthread_mutex_unlock(&lock);
 }
 
-static int is_full(int fd, uint64_t end) {
+static int is_full(int kind) {
   const char *flag = getenv("FAULT_FULL");
-  struct stat now;
-  if (!flag || access(flag, F_OK) != 0 || fstat(fd, &now) != 0 || end <= (uint64_t)now.st_size) return 0;
+  if (!flag || getenv("FAULT_FULL_SAID") || kind != DATA || access(flag, F_OK) != 0) return 0;
   errno = ENOSPC;
   return 1;
 }
+
+#define STATFS(name, type)                                              \
+  int name(const char *path, struct type *out) {                        \
+    int result = REAL(name)(path, out);                                 \
+    const char *flag = getenv("FAULT_FULL");                            \
+    if (flag && getenv("FAULT_FULL_SAID") && access(flag, F_OK) == 0) out->f_bavail = 0; \
+    return result;                                                      \
+  }
+STATFS(statfs, statfs)
+STATFS(statfs64, statfs64)
 
 static int note(int fd, const char *path, int flags) {
   size_t length = strlen(path);
@@ -73,9 +84,7 @@ OPEN(open64)
 
 static ssize_t written(int fd, uint64_t offset, const struct iovec *parts, int count, ssize_t (*perform)(int, const struct iovec *, int, off64_t)) {
   int kind = kind_of(fd);
-  uint64_t end = offset;
-  for (int i = 0; i < count; i++) end += parts[i].iov_len;
-  if (is_full(fd, end)) return -1;
+  if (is_full(kind)) return -1;
   record(kind == DATA_SYNC ? 'd' : 'w', offset, parts, count);
   ssize_t result = perform(fd, parts, count, offset);
   if (kind == DATA_SYNC && result >= 0) record('D', offset, 0, 0);

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -198,55 +198,76 @@ export interface FullDiskReport {
   readonly rounds: number;
   readonly steps: number;
   readonly refusedWrites: number;
+  /** Writers that ended by a signal; see {@link fillDisk}. */
+  readonly crashes: number;
 }
 
 /**
  * Lets the disk run full under a writer, several times: each refused write must be a WINNOW_STORAGE error that changes nothing,
  * and the writer must go on when there is space again.
+ *
+ * @param said whether the system says beforehand that no space is left; else writes fail out of the blue, and the writer may
+ *   crash in lmdb-js (see requireSpace), but must lose nothing
  */
 export async function fillDisk(
   folder: string,
   seed: number,
   rounds: number,
   merges: 'small' | 'large',
+  { said }: { said: boolean },
 ): Promise<FullDiskReport> {
   mkdirSync(folder, { recursive: true });
+  const shim = buildShim(folder);
   const flag = join(folder, 'full');
   const index = join(folder, 'index');
-  const child = startScriptWith(
-    { LD_PRELOAD: buildShim(folder), FAULT_FULL: flag },
-    'test/helpers/history-writer.ts',
-    index,
-    String(seed),
-    '0',
-    '-1',
-    merges,
-  );
   let acknowledged = -1;
   let refusedWrites = 0;
+  let crashes = 0;
   let complaints = '';
-  child.stderr!.on('data', (chunk) => {
-    complaints += chunk;
-  });
-  child.stdout!.on('data', (chunk) => {
-    for (const line of String(chunk).split('\n')) {
-      if (/^\d+$/.test(line)) acknowledged = Number(line);
-      else if (line.startsWith('error ')) {
-        assert.is(line, 'error WINNOW_STORAGE', `seed ${seed}`);
-        refusedWrites++;
+  const start = (): ChildProcess => {
+    const child = startScriptWith(
+      { LD_PRELOAD: shim, FAULT_FULL: flag, ...(said ? { FAULT_FULL_SAID: '1' } : {}) },
+      'test/helpers/history-writer.ts',
+      index,
+      String(seed),
+      String(acknowledged + 1),
+      '-1',
+      merges,
+    );
+    child.stderr!.on('data', (chunk) => {
+      complaints += chunk;
+    });
+    child.stdout!.on('data', (chunk) => {
+      for (const line of String(chunk).split('\n')) {
+        if (/^\d+$/.test(line)) acknowledged = Number(line);
+        else if (line.startsWith('error ')) {
+          // After a failed write lmdb-js may not trust its file any more; only out of the blue, too.
+          assert.ok(
+            line === 'error WINNOW_STORAGE' || (!said && line === 'error WINNOW_INDEX_CORRUPT'),
+            line,
+          );
+          refusedWrites++;
+        }
       }
-    }
-  });
+    });
+    return child;
+  };
+  let child = start();
+  const ended = () => child.exitCode !== null || child.signalCode !== null;
   const until = async (what: string, reached: () => boolean): Promise<void> => {
     const deadline = Date.now() + 60_000;
-    while (!reached()) {
+    while (!reached() && !ended()) {
       assert.ok(Date.now() < deadline, `seed ${seed}: no ${what} within a minute; ${complaints}`);
-      assert.is(child.exitCode, null, `seed ${seed}: the writer ended: ${complaints}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    assert.ok(!ended() || !said, `seed ${seed}: the writer ended: ${complaints}`);
   };
   try {
     for (let round = 0; round < rounds; round++) {
+      if (ended()) {
+        crashes++;
+        child = start();
+      }
       const goal = acknowledged + 6;
       await until('progress', () => acknowledged >= goal);
       const before = refusedWrites;
@@ -267,6 +288,6 @@ export async function fillDisk(
     if (existsSync(flag)) rmSync(flag);
     child.kill('SIGKILL');
   }
-  await once(child, 'close');
-  return { rounds, steps: acknowledged + 1, refusedWrites };
+  if (!ended()) await once(child, 'close');
+  return { rounds, steps: acknowledged + 1, refusedWrites, crashes };
 }
