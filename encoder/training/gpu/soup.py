@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import checkpoint
+from evaluate import load_set
 from runtime import Log, pick_device
 from train import Judge
 
@@ -29,7 +30,7 @@ def main() -> None:
     config = json.loads(args.config.read_text())
     device, dtype = pick_device()
     idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
-    judge = Judge(config, args.data, config["data"]["eval_sets"], idf, dtype)
+    judge = Judge(config, {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"]}, idf, dtype)
     log = Log(args.work / "soup.jsonl")
     paths = sorted(args.work.glob("snapshot-*.pt"), key=lambda p: int(p.stem.split("-")[1]))
     watched = config["train"]["watch_sets"]
