@@ -98,13 +98,14 @@ def mine(dense: list[DenseScores], weights: list[float], query_rows: torch.Tenso
 
 
 @torch.no_grad()
-def mine_sparse(model: SparseEncoder, docs: TokenTable, queries: torch.Tensor, idf: torch.Tensor, count: int, block: int = 16384) -> torch.Tensor:
+def mine_sparse(
+    model: SparseEncoder, docs: TokenTable, queries: torch.Tensor, idf: torch.Tensor, count: int, block: int = 16384, keep: int = 320
+) -> torch.Tensor:
     """The `count` documents a student ranks highest: queries [Q, L] piece ids -> [Q, C] int32.
 
     Documents are kept as their highest terms and made dense a block at a time: a dense product of 16,384 x 30,522 x
     16,384 takes 30 ms on a GPU, which no sparse product comes near.
     """
-    keep = 320
     terms = torch.empty(docs.rows, keep, dtype=torch.int32, device=queries.device)
     weights = torch.empty(docs.rows, keep, dtype=torch.bfloat16, device=queries.device)
     for rows, width in length_sorted_blocks(docs, 1 << 16):
