@@ -68,15 +68,16 @@ def measure(folder: Path, vectors: Path, idf: dict[str, float], tokenizer, shift
     return out
 
 
-def svg(curves: dict, width: int = 640, height: int = 360) -> str:
+def svg(curves: dict, width: int = 690, height: int = 360) -> str:
     """A plain scatter and line plot; styles inline, no script, readable on light and dark pages."""
     points = [p for curve in curves.values() for p in curve["points"]]
     low = [np.floor(min(p[0] for p in points) * 2) / 2, np.floor(min(p[1] for p in points) * 100) / 100]
     high = [np.ceil(max(p[0] for p in points) * 2) / 2, np.ceil(max(p[1] for p in points) * 100) / 100]
-    left, top, right, bottom = 56, 16, 190, 44
+    left, top, right, bottom = 56, 16, 230, 44
     x = lambda v: left + (v - low[0]) / (high[0] - low[0]) * (width - left - right)  # noqa: E731
     y = lambda v: height - bottom - (v - low[1]) / (high[1] - low[1]) * (height - top - bottom)  # noqa: E731
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+             "<title>nDCG@10 against FLOPS</title>",
              f'<rect width="{width}" height="{height}" fill="#fff"/>']  # fmt: skip
     for value in np.arange(low[1], high[1] + 1e-9, 0.01):
         parts.append(f'<path d="M{left} {y(value):.1f}H{width - right}" stroke="#ddd"/><text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>'.replace(">0.", ">."))
