@@ -19,8 +19,8 @@ export interface SparseHeadWorkspace {
 }
 
 /**
- * Terms whose largest quantised logit is below this cannot be on. Exact logits differ from quantised ones by .03 (root mean
- * square over SciFact's terms); a term that is missed would weigh next to nothing.
+ * Terms whose largest quantised logit is below this are taken to be off: the margin allows for the rounding of the product.
+ * A term that is missed all the same has an exact logit just above 0 and would weigh next to nothing.
  */
 const LEAST_LOGIT = -0.05;
 
