@@ -17,12 +17,22 @@ export function quantizeInto(
   outImpacts: Uint8Array,
   at: number,
 ): number {
+  const perImpact = 1 / impactScale;
+  let all = true;
+  for (let i = 0; i < weights.length; i++) {
+    const scaled = weights[i]! * perImpact + 0.5;
+    if (!(scaled >= 1)) all = false; // also when the weight is no number
+    outImpacts[at + i] = scaled > MAX_IMPACT ? MAX_IMPACT : scaled;
+  }
+  if (all) {
+    outTermIds.set(termIds, at);
+    return at + weights.length;
+  }
   let next = at;
   for (let i = 0; i < weights.length; i++) {
-    const scaled = weights[i]! / impactScale + 0.5;
-    if (!(scaled >= 1)) continue;
-    outTermIds[next] = termIds[i]!;
-    outImpacts[next++] = scaled > MAX_IMPACT ? MAX_IMPACT : scaled;
+    if (!(weights[i]! * perImpact + 0.5 >= 1)) continue;
+    outImpacts[next] = outImpacts[at + i]!;
+    outTermIds[next++] = termIds[i]!;
   }
   return next;
 }

@@ -29,6 +29,7 @@ const NO_ROOT = 0xffff_ffff_ffff_ffffn;
 const NODE = { flags: 4, keyLength: 6, data: 8 };
 const NODE_FLAG = { bigData: 1, tree: 2 };
 const MAX_DEPTH = 32;
+const FREE_PAGES = 'free pages';
 
 /** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
 const PER_DOCUMENT = new Set(['documents', 'ids', 'sources']);
@@ -92,8 +93,12 @@ class StructureCheck {
   private readonly pageSize: number;
   /** Pages with a number from here on do not exist. */
   private readonly endPage: number;
+  private readonly claimed: number;
   private readonly deep: boolean;
-  private visited = 0;
+  /** By page: 1 when a tree refers to it, 2 when it is in the list of free pages. */
+  private readonly use: Uint8Array;
+
+  private readonly freeLists: Buffer[] = [];
 
   constructor(file: string, descriptor: number, size: number, meta: Buffer, deep: boolean) {
     this.file = file;
@@ -102,13 +107,16 @@ class StructureCheck {
     this.pageSize = meta.readUInt32LE(META.pageSize);
     const claimed = Number(meta.readBigUInt64LE(META.lastPage)) + 1;
     const pages = Math.floor(size / this.pageSize);
+    this.claimed = claimed;
+    this.use = new Uint8Array(Math.min(claimed, 2 * pages + 1024));
     this.endPage = Math.min(claimed, pages);
     this.deep = deep || pages < claimed;
   }
 
   run(): void {
-    this.tree(this.meta.subarray(META.freeTree, META.freeTree + TREE.bytes), 'free pages', true);
     this.tree(this.meta.subarray(META.mainTree, META.mainTree + TREE.bytes), 'databases', true);
+    this.tree(this.meta.subarray(META.freeTree, META.freeTree + TREE.bytes), FREE_PAGES, true);
+    for (const list of this.freeLists) this.freeList(list);
   }
 
   private tree(record: Buffer, name: string, leaves: boolean): void {
@@ -123,9 +131,8 @@ class StructureCheck {
   private page(number: number, depth: number, name: string, leaves: boolean): void {
     if (number < 2 || number >= this.endPage)
       throw this.damaged(name, `page ${number} of ${this.endPage}: the file was cut short or damaged`);
+    this.refer(number, 1, name);
     if (depth === 1 && !leaves) return;
-    // A tree has no more pages than the file; a damaged one may run in circles.
-    if (++this.visited > this.endPage) throw this.damaged(name, 'pages that lead to themselves');
     const page = this.read(number, this.pageSize);
     const flags = page.readUInt16LE(PAGE.flags);
     const wanted = depth === 1 ? FLAG.leaf : FLAG.branch;
@@ -157,9 +164,13 @@ class StructureCheck {
     const data = node.subarray(NODE.data + keyLength);
     if (flags & NODE_FLAG.bigData) {
       if (data.length < 8) throw outside();
-      this.overflow(Number(data.readBigUInt64LE(0)), low, name);
+      const first = Number(data.readBigUInt64LE(0));
+      this.overflow(first, low, name);
+      if (name === FREE_PAGES) this.freeLists.push(this.read(first, PAGE.header + low).subarray(PAGE.header));
     } else if (data.length < low) {
       throw outside();
+    } else if (name === FREE_PAGES) {
+      this.freeLists.push(data.subarray(0, low));
     } else if (flags & NODE_FLAG.tree) {
       if (low !== TREE.bytes) throw outside();
       const child = node.toString('utf8', NODE.data, NODE.data + keyLength).replaceAll('\u0000', '');
@@ -176,10 +187,45 @@ class StructureCheck {
         name,
         `a value on page ${number} of ${this.endPage}: the file was cut short or damaged`,
       );
+    this.refer(number, pages, name);
     const header = this.read(number, PAGE.header);
     const isOverflow = (header.readUInt16LE(PAGE.flags) & FLAG.overflow) !== 0;
     if (!isOverflow || !this.isWritten(header, number) || header.readUInt32LE(PAGE.pages) < pages)
       throw this.damaged(name, `page ${number} is not the start of a value`);
+  }
+
+  /** Notes pages that a tree refers to; no page belongs to two, and a damaged tree may run in circles. */
+  private refer(number: number, pages: number, name: string): void {
+    for (let page = number; page < number + pages; page++) {
+      if (this.use[page]) throw this.damaged(name, `page ${page}, which is another's already`);
+      this.use[page] = 1;
+    }
+  }
+
+  /**
+   * A list of free pages: u64 count, then as many i64: 0 for padding, -n before the first page of a run of n, or a single page.
+   * LMDB would hand out what it says, even a page in use.
+   */
+  private freeList(list: Buffer): void {
+    const wrong = (what: string) => this.damaged(FREE_PAGES, what);
+    const count = list.length < 8 ? -1 : Number(list.readBigUInt64LE(0));
+    const end = 8 + 8 * count;
+    if (count < 0 || end > list.length) throw wrong('a list of wrong length');
+    let run = 1;
+    for (let at = 8; at < end; at += 8) {
+      const value = Number(list.readBigInt64LE(at));
+      if (value === 0) continue;
+      if (value < 0) {
+        run = -value;
+        continue;
+      }
+      if (value < 2 || value + run > this.claimed) throw wrong(`page ${value} of ${this.claimed} in it`);
+      for (let page = value; page < Math.min(value + run, this.use.length); page++) {
+        if (this.use[page]) throw wrong(`page ${page} in it, which is in use or in it twice`);
+        this.use[page] = 2;
+      }
+      run = 1;
+    }
   }
 
   /** LMDB takes a page with a later transaction than the file's for one that it may write into. */

@@ -139,9 +139,13 @@ export async function createServer(
 
   // A view of the index keeps its pages alive: without searches an idle server would hold an old one while another
   // process writes, and the file would grow.
+  let toldError: WinnowError | undefined;
   const refresh = setInterval(() => {
     try {
       engine.generation();
+      const { mergeError } = engine.store;
+      if (mergeError && mergeError !== toldError) app.log.error(mergeError);
+      toldError = mergeError;
     } catch (error) {
       app.log.error(error);
     }

@@ -1,9 +1,9 @@
 // Child process: reads an index again and again while another process writes it, and compares every view with what a history
 // says. Arguments: folder, seed. Says how many views it has compared; ends with code 1 at the first that is wrong.
-import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { CLOCK, contentsOf, type Model, modelAfter, sameModel, stepOf } from './history.ts';
+import { say } from './say.ts';
 
 const [folder, seedText] = process.argv.slice(2) as [string, string];
 const seed = Number(seedText);
@@ -30,6 +30,6 @@ for (let views = 1; ; views++) {
     right = sameModel(found, allowed);
   }
   if (!right) throw new Error(`generation ${number} is no state of the history around step ${steps}`);
-  writeSync(1, `${views} views, ${steps} steps\n`);
+  say(`${views} views, ${steps} steps`);
   await sleep(5);
 }

@@ -1,11 +1,11 @@
 // Child process: plays a history from step FIRST on, forever or to step LAST, and says so after each step.
 // Arguments: folder, seed, first step, last step (-1 = none), how to merge: "small" (in one transaction), "large" (a
 // transaction a part) or "background" (the same in a thread).
-import { writeSync } from 'node:fs';
 import { WinnowError } from '../../errors.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { SETTINGS } from './documents.ts';
 import { play } from './history.ts';
+import { say } from './say.ts';
 
 const [folder, seed, first, last, merges] = process.argv.slice(2) as [string, string, string, string, string];
 const store = IndexStore.openOrCreate(folder, SETTINGS, {
@@ -13,15 +13,14 @@ const store = IndexStore.openOrCreate(folder, SETTINGS, {
   inlineMergeBytes: merges === 'small' ? Number.POSITIVE_INFINITY : 0,
   reorderFrom: 64,
 });
-// writeSync: what was said is in the pipe even if this process is killed in the next instruction.
-writeSync(1, 'ready\n');
+say('ready');
 for (let i = Number(first); Number(last) < 0 || i <= Number(last); i++) {
   try {
     play(store, Number(seed), i);
-    writeSync(1, `${i}\n`);
+    say(String(i));
   } catch (error) {
     if (!(error instanceof WinnowError)) throw error;
-    writeSync(1, `error ${error.code}\n`);
+    say(`error ${error.code}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
     i--; // a write that failed changed nothing: the same step again
   }

@@ -1,5 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { WinnowError } from '../../errors.ts';
+import { PartKind } from '../../indexer/format.ts';
 import { INLINE_MERGE_BYTES, IndexStore } from '../../indexer/index-store.ts';
 import { sealed } from '../../indexer/segment-builder.ts';
 import { openStorage, segmentKey } from '../../indexer/storage.ts';
@@ -95,6 +97,33 @@ test('segments of a running merge are left to it; what a killed process left of 
   await store.close();
   assert.is(storage.segments.get(segmentKey(78, 3)), undefined);
   assert.equal([...storage.manifest.getKeys()].sort(), ['current', 'merge 77']);
+  await storage.root.close();
+});
+
+test('a merge that fails says why, leaves the index as it was, and is not tried again at once', async () => {
+  const folder = tempFolder();
+  await eightLargeSegments(folder).close();
+  const storage = openStorage(folder, { create: false, readOnly: false });
+  const key = segmentKey(3, PartKind.Lexical);
+  storage.root.transactionSync(() => {
+    const part = Buffer.from(storage.segments.get(key)!);
+    part[part.length - 100]! ^= 1;
+    storage.segments.put(key, part);
+  });
+  const store = IndexStore.open(folder);
+  store.mergeIfNeeded();
+  let code = 'none';
+  await store.merged().catch((error: WinnowError) => {
+    code = error.code;
+  });
+  assert.is(code, 'WINNOW_INDEX_CORRUPT');
+  assert.is(store.mergeError?.code, 'WINNOW_INDEX_CORRUPT');
+  const { segments, documents, merging } = store.stats();
+  assert.equal([segments, documents, merging], [8, 6400, 0]);
+  store.mergeIfNeeded();
+  assert.is(store.stats().segments, 8);
+  assert.equal([...storage.manifest.getKeys()], ['current']);
+  await store.close();
   await storage.root.close();
 });
 
