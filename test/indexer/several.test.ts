@@ -11,7 +11,7 @@ test('each index holds its own history while all are written and merged side by 
   const options = { inlineMergeBytes: 0, reorderFrom: 64 };
   const stores = [1, 2, 3].map(() => IndexStore.openOrCreate(tempFolder(), SETTINGS, options));
   for (let step = 0; step < 30; step++) {
-    stores.forEach((store, seed) => play(store, seed, step));
+    for (const [seed, store] of stores.entries()) play(store, seed, step);
     if (step % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   for (const [seed, store] of stores.entries()) {
