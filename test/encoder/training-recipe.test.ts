@@ -33,6 +33,7 @@ function suite(name: string, module: string, packages: readonly string[]): void 
 
 const base = ['torch', 'numpy', 'safetensors'];
 suite('training losses, sparse head gradient, ensemble, checkpoints and data', 'test_losses', base);
+suite('nothing evaluated enters the training data', 'test_data', [...base, 'tokenizers']);
 suite('ONNX export equals the encoder and BertForMaskedLM', 'test_export', [...base, 'onnx', 'onnxruntime']);
 
 test.run();

@@ -32,11 +32,15 @@ class Batches:
         edges = torch.tensor([b.width for b in self.buckets[:-1]], device=self.device)
         bucket_of = torch.bucketize(lengths, edges)
         is_span = torch.arange(len(lengths), device=self.device) >= prepared["real"]
+        prefixes = tuple(settings.get("without_sources", ()))
+        dropped = [i for i, name in enumerate(prepared["source_names"]) if prefixes and name.startswith(prefixes)]
+        left_out = torch.isin(prepared["source"], torch.tensor(dropped, device=self.device))
         # One list per (bucket, kind), ordered by cluster: neighbours in the list are neighbours in meaning.
         self.lists = {}
         for i in range(len(self.buckets)):
             for span in (False, True):
-                rows = ((bucket_of == i) & (is_span == span)).nonzero().squeeze(1)
+                # Queries of weight 0 must go: a run of neighbours would pick them up.
+                rows = ((bucket_of == i) & (is_span == span) & (prepared["weight"] > 0) & ~left_out).nonzero().squeeze(1)
                 rows = rows[prepared["groups"][rows].argsort(stable=True)]
                 self.lists[i, span] = (rows, prepared["weight"][rows].double().cumsum(0))
 
@@ -52,6 +56,17 @@ class Batches:
         shift[:, 0] = 0
         return rows[(seeds[:, None] + shift).clamp(0, len(rows) - 1).flatten()[:count]]
 
+    def candidates_of(self, query_rows: torch.Tensor) -> torch.Tensor:
+        """[Q] -> [Q, C]: the teachers' nearest documents, or for a share of the queries those a student ranked highest."""
+        teachers, student = self.prepared["candidates"], self.prepared.get("student_candidates")
+        share = self.settings["student_share"]
+        if student is None or share == 0:
+            return teachers[query_rows]
+        count = student.shape[1]
+        use = (self.uniform(len(query_rows)) < share) & (query_rows < len(student))
+        own = student[query_rows.clamp(max=len(student) - 1)]
+        return torch.where(use[:, None], own, teachers[query_rows][:, :count])
+
     def documents_of(self, query_rows: torch.Tensor, span: bool, count: int) -> torch.Tensor:
         """[Q] -> [Q, count]: first the anchor (positive), then sampled candidates, nearer ones more often.
 
@@ -59,7 +74,7 @@ class Batches:
         teaches only what BM25 knows.
         """
         own = self.prepared["positive"][query_rows]
-        candidates = self.prepared["candidates"][query_rows].long()
+        candidates = self.candidates_of(query_rows).long()
         keys = self.uniform(*candidates.shape) + torch.linspace(0, self.settings["rank_bias"], candidates.shape[1], device=self.device)
         keys = keys.masked_fill(candidates == own[:, None], 9.0)
         chosen = candidates.gather(1, keys.topk(count, dim=1, largest=False).indices)

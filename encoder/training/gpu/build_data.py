@@ -1,10 +1,11 @@
 """Turns the raw pair and text files into token tables (docs, queries, evaluation sets). Runs once, on a CPU.
 
-    python build_data.py --data DATA --eval EVALDIR --config config/winnow-mini.json --out OUT
+    python build_data.py --data DATA [--extra EXTRA] --eval EVALDIR --config config/winnow-mini.json --out OUT
 
 Three rules are applied here so that no later step has to think about them:
   * files named in `exclude_sources` are not read (they hold judgements of an evaluated set);
-  * a training query equal to an evaluation query, or a passage that occurs in an evaluated corpus, is dropped;
+  * a training query equal to an evaluation query is dropped, and so is a passage that begins like an evaluated one or
+    shares a run of twelve words with one in more than one place;
   * equal passages are stored once, so an in-batch "negative" is never the positive under another number.
 """
 
@@ -13,6 +14,7 @@ import hashlib
 import json
 import lzma
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,31 @@ NON_WORD = re.compile(r"\W+")
 def fingerprint(text: str, characters: int = 120) -> bytes:
     """Case and punctuation do not make two passages different; the first 120 letters and digits decide."""
     return hashlib.blake2b(NON_WORD.sub("", text.lower())[:characters].encode(), digest_size=8).digest()
+
+
+def shingles(text: str, step: int = 1, size: int = 12):
+    """Hashes of runs of `size` words, one at every `step` words."""
+    words = NON_WORD.sub(" ", text.lower()).split()
+    for i in range(0, len(words) - size + 1, step):
+        yield hash(tuple(words[i : i + size]))
+
+
+@dataclass
+class Evaluated:
+    """What training must not contain, as hashes."""
+
+    queries: set[bytes] = field(default_factory=set)
+    passages: set[bytes] = field(default_factory=set)
+    runs: set[int] = field(default_factory=set)
+
+    def add_passage(self, title: str, text: str) -> None:
+        whole = f"{title} {text}".strip()
+        self.passages.update((fingerprint(whole), fingerprint(text)))
+        self.runs.update(shingles(whole))
+
+    def holds(self, passage: str) -> bool:
+        """Two common runs, looked for at every fourth word: one alone is a stock phrase of trial reports."""
+        return fingerprint(passage) in self.passages or sum(run in self.runs for run in shingles(passage, step=4)) >= 2
 
 
 def read_lines(path: Path):
@@ -63,16 +90,15 @@ class Tokens:
         return out
 
 
-def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> tuple[set[bytes], set[bytes]]:
-    """Writes OUT/eval-NAME.npz and returns the fingerprints of all evaluation queries and passages."""
-    seen_queries: set[bytes] = set()
-    seen_passages: set[bytes] = set()
+def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> Evaluated:
+    """Writes OUT/eval-NAME.npz and returns what must not be trained on."""
+    evaluated = Evaluated()
     for name in names:
         data = read_eval_set(root / name)
         texts = [((d.get("title") or "") + " " + d["text"]).strip() for d in data["corpus"]]
-        for doc, text in zip(data["corpus"], texts):
-            seen_passages.update((fingerprint(text), fingerprint(doc["text"])))
-        seen_queries.update(fingerprint(q["text"], 10_000) for q in data["queries"])
+        for doc in data["corpus"]:
+            evaluated.add_passage(doc.get("title") or "", doc["text"])
+        evaluated.queries.update(fingerprint(q["text"], 10_000) for q in data["queries"])
         number = {d["_id"]: i for i, d in enumerate(data["corpus"])}
         docs = from_lists(tokenizer.encode(texts, 510))
         queries = from_lists(tokenizer.encode([q["text"] for q in data["queries"]], 510))
@@ -93,11 +119,10 @@ def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> tu
             same=np.array(same, dtype=np.int32).reshape(-1, 2),
         )
         print(f"{name}: {docs.rows} docs, {queries.rows} queries, {len(judged)} judgements")
-    return seen_queries, seen_passages
+    return evaluated
 
 
-def build_train(data: Path, config: dict, tokenizer: Tokens, seen: tuple[set[bytes], set[bytes]], out: Path) -> None:
-    seen_queries, seen_passages = seen
+def build_train(folders: list[Path], config: dict, tokenizer: Tokens, evaluated: Evaluated, out: Path) -> None:
     number: dict[bytes, int] = {}
     passages: list[str] = []
     passage_source: list[int] = []
@@ -111,17 +136,18 @@ def build_train(data: Path, config: dict, tokenizer: Tokens, seen: tuple[set[byt
         key = fingerprint(text, 10_000)
         if key in number:
             return number[key]
-        if fingerprint(text) in seen_passages:
+        if evaluated.holds(text):
             dropped["passage"] += 1
+            number[key] = -1
             return -1
         number[key] = len(passages)
-        passages.append(text[:2400])
+        passages.append(text[:3200])
         passage_source.append(source)
         return number[key]
 
     excluded = set(config["exclude_sources"])
     limits = config.get("source_limits", {})
-    for path in sorted((data / "train").glob("*.jsonl.xz")):
+    for path in sorted(p for folder in folders for p in (folder / "train").glob("*.jsonl.xz")):
         name = path.name.removesuffix(".jsonl.xz")
         if name in excluded:
             continue
@@ -131,21 +157,24 @@ def build_train(data: Path, config: dict, tokenizer: Tokens, seen: tuple[set[byt
             if row >= limits.get(name, 1 << 60):
                 break
             pair = json.loads(line)
-            if fingerprint(pair["query"], 10_000) in seen_queries:
+            if fingerprint(pair["query"], 10_000) in evaluated.queries:
                 dropped["query"] += 1
                 continue
-            doc = add_passage(pair["positive"], source)
-            if doc < 0:
+            # A query of a log comes without a passage; prepare.py gives it the teachers' best one.
+            doc = add_passage(pair["positive"], source) if pair["positive"] is not None else -1
+            if doc < 0 and pair["positive"] is not None:
                 continue
             queries.append(pair["query"])
             positive.append(doc)
             query_source.append(source)
             for negative in pair.get("negatives") or []:
                 add_passage(negative, source)
-    for path in sorted((data / "text").glob("*.txt.xz")):
+    for path in sorted(p for folder in folders for p in (folder / "text").glob("*.txt.xz")):
         source = len(sources)
         sources.append(path.name.removesuffix(".txt.xz"))
-        for line in read_lines(path):
+        for row, line in enumerate(read_lines(path)):
+            if row >= limits.get(sources[-1], 1 << 60):
+                break
             if len(line) > 80:
                 add_passage(line.strip(), source)
     docs = from_lists(tokenizer.encode(passages))
@@ -158,6 +187,8 @@ def build_train(data: Path, config: dict, tokenizer: Tokens, seen: tuple[set[byt
         doc_source=np.array(passage_source, dtype=np.uint8),
     )
     (out / "sources.json").write_text(json.dumps(sources))
+    counts = {name: [passage_source.count(i), query_source.count(i)] for i, name in enumerate(sources)}
+    print(f"passages and queries by source: {counts}")
     print(f"{len(passages)} passages ({int(docs.offsets[-1])} tokens), {len(queries)} queries, dropped {dropped}")
 
 
@@ -186,6 +217,7 @@ def idf_table(data: Path) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more folders with train/ and text/ (biomedical.py)")
     parser.add_argument("--eval", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -195,8 +227,8 @@ def main() -> None:
     tokenizer_path = args.data / "seed-model" / "tokenizer.json"
     np.savez(args.out / "vocab.npz", idf=idf_table(args.data), continues=continuation_flags(tokenizer_path))
     tokenizer = Tokens(tokenizer_path, config["max_tokens"])
-    seen = build_eval(args.eval, config["eval_sets"], tokenizer, args.out)
-    build_train(args.data, config, tokenizer, seen, args.out)
+    evaluated = build_eval(args.eval, config["eval_sets"], tokenizer, args.out)
+    build_train([args.data, *args.extra], config, tokenizer, evaluated, args.out)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ Why int8: the product ships int8 weights anyway, the figures that count are meas
 """
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -77,9 +79,30 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}
 
 
+def read_winnow(path: Path) -> dict[str, torch.Tensor]:
+    """The packed tensors of a model's `weights.winnow` (encoder/model-file.ts), so that training can go on from a release."""
+    raw = path.read_bytes()
+    if raw[:8] != b"WNWMODEL":
+        raise ValueError(f"{path}: not a Winnow weights file")
+    size = int.from_bytes(raw[12:16], "little")
+    entries = json.loads(raw[24 : 24 + size])["tensors"]
+    start = -(-(24 + size) // 64) * 64
+    out: dict[str, torch.Tensor] = {}
+    for name, entry in entries.items():
+        shape = entry["shape"]
+        kind, width = (np.int8, 1) if entry["dtype"] == "i8" else (np.float32, 4)
+        count = math.prod(shape)
+        out[name] = torch.from_numpy(np.frombuffer(raw, kind, count, start + entry["offset"]).reshape(shape).copy())
+        if width == 1:
+            out[f"{name}.scale"] = torch.from_numpy(np.frombuffer(raw, np.float32, shape[0], start + entry["scales"]).copy())
+    return out
+
+
 def load(folder: Path) -> dict[str, torch.Tensor]:
-    """Reads a checkpoint written by `save`, or a single FOLDER/model.safetensors or *.safetensors file."""
+    """Reads a checkpoint written by `save`, a single FOLDER/model.safetensors or *.safetensors file, or a model folder."""
     folder = Path(folder)
+    if (folder / "weights.winnow").exists():
+        return unpack(read_winnow(folder / "weights.winnow"))
     if folder.suffix == ".safetensors":
         return unpack(read_tensors(folder))
     if (folder / "model.safetensors").exists():

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import checkpoint
+from model import SparseEncoder
 from runtime import Log, pick_device
 from spans import draw_spans
-from teachers import TEACHERS, DenseScores, embed, load_teacher, mine
+from teachers import TEACHERS, DenseScores, embed, load_teacher, mine, mine_sparse
 from tokens import TokenTable
 
 
@@ -31,6 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("config", "data", "models", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--student", type=Path, help="checkpoint or model folder that also mines hard negatives")
+    parser.add_argument("--student-config", type=Path, help="config of the student, when it is not --config's model")
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
     settings = config["prepare"]
@@ -56,7 +60,7 @@ def main() -> None:
         teacher = load_teacher(name, args.models, config["model"], device, dtype)
         kind = TEACHERS[name]
         scores = DenseScores(
-            embed(teacher, queries, kind.query_prefix, 64), embed(teacher, docs, kind.passage_prefix, 256)
+            embed(teacher, queries, kind.query_prefix, 64), embed(teacher, docs, kind.passage_prefix, settings["width"])
         )
         dense.append(scores)
         kept[name] = scores
@@ -64,7 +68,25 @@ def main() -> None:
     rows = torch.arange(queries.rows, device=device)
     candidates = mine(dense, settings["mining_weights"], rows, settings["candidates"])
     log(mined=list(candidates.shape))
-    found = (candidates[: real.rows] == positive[:, None]).any(1).float().mean().item()
+    found = (candidates[: real.rows] == positive[:, None])[positive >= 0].any(1).float().mean().item()
+    # A query without a passage takes the teachers' best one, and only where it is near: most of a log's queries have no
+    # answer in this collection, and none may be made up.
+    query_weight = weights_by_source(query_source, names, settings["query_source_weights"])
+    bare = (positive < 0).nonzero().squeeze(1)
+    positive[bare] = candidates[bare, 0].long()
+    judge = kept[settings["trusted_teacher"]]
+    near = torch.cat([(judge.queries[r] * judge.docs[positive[r]]).sum(1).float() for r in bare.split(4096)]) if len(bare) else None
+    if near is not None:
+        query_weight[bare] *= near >= settings["trusted_cosine"]
+        log(bare_queries=len(bare), kept=int((near >= settings["trusted_cosine"]).sum()))
+    own = None
+    if args.student:
+        student = SparseEncoder(config["model"] if args.student_config is None else json.loads(args.student_config.read_text())["model"])
+        student.load_state_dict(checkpoint.load(args.student), strict=False)
+        idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
+        mined = rows[: real.rows + settings["student_spans"]]
+        own = mine_sparse(student.to(device, dtype).eval(), docs, queries.bare(mined, 32), idf, settings["student_candidates"])
+        log(mined_by_student=list(own.shape), also_teachers=round((own[:, :, None] == candidates[: len(own), None, :]).any(2).float().mean().item(), 3))
     groups = cluster(dense[0].queries, settings["clusters"], generator)
     torch.save(
         {
@@ -72,10 +94,13 @@ def main() -> None:
             "real": real.rows,
             "positive": torch.cat([positive, span_doc]),
             "weight": torch.cat(
-                [weights_by_source(query_source, names, settings["query_source_weights"]), torch.ones(spans.rows, device=device)]
+                [query_weight, torch.ones(spans.rows, device=device)]
             ),
             "candidates": candidates,
+            "student_candidates": own,
             "groups": groups,
+            "source": torch.cat([query_source, doc_source[span_doc]]),
+            "source_names": names,
             "dense": {name: (s.queries, s.docs) for name, s in kept.items()},
         },
         args.work / "prepared.pt",

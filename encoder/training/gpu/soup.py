@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import checkpoint
+from evaluate import load_set
 from runtime import Log, pick_device
 from train import Judge
 
@@ -23,18 +24,21 @@ def main() -> None:
     for name in ("config", "data", "work", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--last", type=int, nargs="+", default=[1, 2, 3, 4])
+    parser.add_argument("--steps", type=int, nargs="+", help="average exactly these snapshots instead")
     # bf16 rounds logits near the threshold to zero, float32 does not: without it a document has 3 % more terms in use.
     parser.add_argument("--lower-bias", type=float, default=0.01, help="taken off the decoder bias of the written model")
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
     device, dtype = pick_device()
     idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
-    judge = Judge(config, args.data, config["data"]["eval_sets"], idf, dtype)
+    judge = Judge(config, {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"]}, idf, dtype)
     log = Log(args.work / "soup.jsonl")
     paths = sorted(args.work.glob("snapshot-*.pt"), key=lambda p: int(p.stem.split("-")[1]))
     watched = config["train"]["watch_sets"]
     best = None
-    for count in args.last:
+    if args.steps:
+        paths = [args.work / f"snapshot-{step}.pt" for step in args.steps]
+    for count in [len(paths)] if args.steps else args.last:
         states = [torch.load(p, map_location=device) for p in paths[-count:]]
         mean = {name: sum(s[name].float() for s in states) / len(states) for name in states[0]}
         figures = judge(mean, watched)

@@ -11,8 +11,8 @@ import torch
 
 import checkpoint
 from evaluate import length_sorted_blocks
-from model import DenseTeacher
-from tokens import SPECIAL_IDS, TokenTable
+from model import DenseTeacher, SparseEncoder
+from tokens import SPECIAL_IDS, TokenTable, query_matrix
 
 # "represent this sentence for searching relevant passages:", "query:", "passage:" as WordPieces.
 BGE_QUERY = (5050, 2023, 6251, 2005, 6575, 7882, 13768, 1024)
@@ -95,3 +95,35 @@ def mine(dense: list[DenseScores], weights: list[float], query_rows: torch.Tenso
             total = part if total is None else total.add_(part)
         out.append(total.topk(count, dim=1).indices.int())
     return torch.cat(out)
+
+
+@torch.no_grad()
+def mine_sparse(
+    model: SparseEncoder, docs: TokenTable, queries: torch.Tensor, idf: torch.Tensor, count: int, block: int = 16384, keep: int = 320
+) -> torch.Tensor:
+    """The `count` documents a student ranks highest: queries [Q, L] piece ids -> [Q, C] int32.
+
+    Documents are kept as their highest terms and made dense a block at a time: a dense product of 16,384 x 30,522 x
+    16,384 takes 30 ms on a GPU, which no sparse product comes near.
+    """
+    terms = torch.empty(docs.rows, keep, dtype=torch.int32, device=queries.device)
+    weights = torch.empty(docs.rows, keep, dtype=torch.bfloat16, device=queries.device)
+    for rows, width in length_sorted_blocks(docs, 1 << 16):
+        top = model.encode(*docs.padded(rows, width)).topk(keep, dim=1)
+        terms[rows], weights[rows] = top.indices.int(), top.values.bfloat16()
+    best_score = torch.full((len(queries), count), -1.0, device=queries.device)
+    best = torch.zeros(len(queries), count, dtype=torch.int32, device=queries.device)
+    # Documents are the outer loop: making a block of them dense costs more than making queries dense.
+    dense_queries = [query_matrix(part, idf).bfloat16() for part in queries.split(block)] if len(queries) <= 4 * block else None
+    for first in range(0, docs.rows, block):
+        part = slice(first, min(first + block, docs.rows))
+        dense = torch.zeros(part.stop - first, len(idf), dtype=torch.bfloat16, device=queries.device)
+        dense.scatter_(1, terms[part].long(), weights[part])
+        for i, rows in enumerate(torch.arange(len(queries), device=queries.device).split(block)):
+            matrix = dense_queries[i] if dense_queries else query_matrix(queries[rows], idf).bfloat16()
+            top = (matrix @ dense.T).topk(min(count, len(dense)), dim=1)
+            score = torch.cat([best_score[rows], top.values.float()], 1)
+            number = torch.cat([best[rows], (top.indices + first).int()], 1)
+            order = score.topk(count, dim=1)
+            best_score[rows], best[rows] = order.values, number.gather(1, order.indices)
+    return best

@@ -11,11 +11,12 @@ import torch
 
 import checkpoint
 import losses
+from batches import Batches
 from evaluate import ndcg_at_10
 from model import SparseEncoder
 from spans import draw_spans
-from teachers import bm25_weights
-from tokens import CLS, SEP, from_lists, query_matrix
+from teachers import bm25_weights, mine_sparse
+from tokens import CLS, SEP, TokenTable, from_lists, query_matrix
 
 TINY = {
     "hidden_size": 16,
@@ -151,6 +152,70 @@ class Checkpoints(unittest.TestCase):
         again = checkpoint.fake_quantized(state)
         for name, value in again.items():
             torch.testing.assert_close(value, back[name])
+
+
+    def test_reads_a_released_model(self):
+        folder = Path(__file__).resolve().parents[3] / "models" / "winnow-mini"
+        packed, state = checkpoint.read_winnow(folder / "weights.winnow"), checkpoint.load(folder)
+        words = "bert.embeddings.word_embeddings.weight"
+        self.assertEqual(state[words].shape, (30522, 384))
+        rounded, scale = checkpoint.quantize_rows(state[words])
+        self.assertTrue(torch.equal(rounded, packed[words]))
+        torch.testing.assert_close(scale, packed[f"{words}.scale"])
+
+
+def small_world(student: torch.Tensor | None = None) -> tuple[dict, TokenTable]:
+    """Six documents, eight real queries (one of weight 0, one of a source to leave out) and no spans."""
+    docs = from_lists([[10 + i] * 5 for i in range(6)])
+    rows = torch.arange(8)
+    prepared = {
+        "queries": from_lists([[10 + i % 6] for i in range(8)]),
+        "real": 8,
+        "positive": rows % 6,
+        "weight": torch.tensor([1.0] * 7 + [0.0]),
+        "candidates": (rows[:, None] + torch.arange(1, 5)) % 6,
+        "student_candidates": student,
+        "groups": torch.zeros(8, dtype=torch.int64),
+        "source": torch.tensor([0] * 6 + [1, 0]),
+        "source_names": ["kept", "bio-left"],
+    }
+    return prepared, docs
+
+
+class Drawing(unittest.TestCase):
+    settings = {
+        "buckets": [{"width": 16, "queries": 64, "share": 1.0}], "docs_per_query": 3, "span_share": 0.0, "hide_source": 0.0,
+        "rank_bias": 0.5, "run": 4, "window": 8, "student_share": 0.0,
+    }  # fmt: skip
+
+    def draw(self, student: torch.Tensor | None = None, **changed):
+        prepared, docs = small_world(student)
+        batches = Batches(prepared, docs, {**self.settings, **changed}, torch.Generator().manual_seed(0))
+        return batches.draw(0)
+
+    def test_queries_of_weight_zero_and_sources_left_out_never_come(self):
+        self.assertEqual(set(self.draw()[0].tolist()), {0, 1, 2, 3, 4, 5, 6})
+        self.assertEqual(set(self.draw(without_sources=["bio-"])[0].tolist()), {0, 1, 2, 3, 4, 5})
+
+    def test_the_anchor_comes_first_and_a_share_of_queries_takes_the_students_negatives(self):
+        queries, documents = self.draw()
+        self.assertTrue(torch.equal(documents[:, 0], queries % 6))
+        student = torch.full((8, 4), 5)
+        _, documents = self.draw(student, student_share=1.0)
+        self.assertTrue((documents[:, 1:] == 5).all())
+        queries, documents = self.draw(student[:2], student_share=1.0)
+        self.assertTrue((documents[queries < 2][:, 1:] == 5).all())
+        self.assertFalse((documents[queries >= 2][:, 1:] == 5).all())
+
+    def test_mining_with_a_student_finds_what_brute_force_finds(self):
+        model = tiny_model().float()
+        docs = from_lists([torch.randint(104, 200, (7,)).tolist() for _ in range(40)])
+        queries = torch.randint(104, 200, (5, 3))
+        idf = torch.rand(200) + 0.5
+        found = mine_sparse(model, docs, queries, idf, 3, block=16, keep=200)
+        weights = model.encode(*docs.padded(torch.arange(40), 9)).bfloat16()
+        scores = query_matrix(queries, idf).bfloat16() @ weights.T
+        torch.testing.assert_close(scores.gather(1, found.long()), scores.topk(3, dim=1).values)
 
 
 class Data(unittest.TestCase):

@@ -26,12 +26,12 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     config = json.loads((Path(__file__).parent / "config" / "winnow-mini.json").read_text())
     config["model"].update(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-    config["warmup"].update(batch=4, width=32, log_every=5)
+    config["warmup"].update(tokens=128, widths=[32, 64], log_every=5)
     config["warmup"]["calibration"].update(docs=16, width=64)
-    config["prepare"].update(spans=2000, clusters=16)
+    config["prepare"].update(spans=2000, clusters=16, student_spans=200, trusted_cosine=-1.0)
     config["train"].update(
         buckets=[{"width": 64, "queries": 4, "share": 0.5}, {"width": 128, "queries": 4, "share": 0.5}],
-        run=2, window=8, log_seconds=1, eval_seconds=8, watch_sets=["nq-utd"], size_set="nq-utd", seconds=30,
+        run=2, window=8, log_seconds=1, eval_seconds=8, watch_sets=["nq-utd"], final_sets=["nq-utd"], size_set="nq-utd", seconds=30,
     )  # fmt: skip
     config["data"]["eval_sets"] = ["nq-utd"]
     (args.out / "config.json").write_text(json.dumps(config))
@@ -43,7 +43,9 @@ def main() -> None:
     step = docs.rows // args.docs
     kept = torch.arange(0, docs.rows, step)
     renumber = {int(d): i for i, d in enumerate(kept)}
-    rows = [i for i, d in enumerate(pairs["positive"]) if int(d) in renumber]
+    renumber[-1] = -1
+    bare = iter(range(50))  # some queries without a passage, too
+    rows = [i for i, d in enumerate(pairs["positive"]) if int(d) in renumber and (d >= 0 or next(bare, None) is not None)]
     cut = lambda t, keep: TokenTable(  # noqa: E731
         torch.cat([t.tokens[t.offsets[i] : t.offsets[i + 1]] for i in keep]),
         torch.cat([torch.zeros(1, dtype=torch.int64), t.lengths()[torch.as_tensor(keep)].cumsum(0)]),

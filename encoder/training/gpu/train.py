@@ -17,7 +17,7 @@ import torch
 import checkpoint
 import losses
 from batches import Batches
-from evaluate import evaluate, load_set
+from evaluate import EvalSet, evaluate, load_set
 from model import SparseEncoder
 from optimizer import MasterAdamW, cosine
 from runtime import Log, pick_device
@@ -90,9 +90,9 @@ class Distiller:
 class Judge:
     """Evaluates the running average, rounded to int8 rows, in a second copy of the model."""
 
-    def __init__(self, config: dict, data: Path, names: list[str], idf: torch.Tensor, dtype):
+    def __init__(self, config: dict, sets: dict[str, EvalSet], idf: torch.Tensor, dtype):
         self.model = SparseEncoder(config["model"]).to(idf.device, dtype).eval()
-        self.sets = {name: load_set(data, name, idf.device) for name in names}
+        self.sets = sets
         self.idf = idf
 
     def __call__(self, state: dict[str, torch.Tensor], names: list[str] | None = None, rounded: bool = True) -> dict:
@@ -105,28 +105,41 @@ class Judge:
         return out
 
 
-def train(args: argparse.Namespace) -> None:
-    config = json.loads(args.config.read_text())
+class World:
+    """What every run on this machine shares: collection, teachers, idf, evaluation."""
+
+    def __init__(self, config: dict, data: Path, work: Path):
+        self.device, self.dtype = pick_device()
+        self.docs = TokenTable.load(data / "docs.npz").to(self.device)
+        self.idf = torch.from_numpy(np.load(data / "vocab.npz")["idf"]).to(self.device)
+        self.prepared = torch.load(work / "prepared.pt", map_location=self.device, weights_only=False)
+        self.data = data
+        self.sets = {name: load_set(data, name, self.device) for name in config["data"]["eval_sets"]}
+
+
+def train(world: World, config: dict, work: Path, start: Path | None, seconds: float, log: Log) -> dict:
+    """One run, or the next `seconds` of one; returns the figures of its end.
+
+    The schedule's length is `train.steps` if the config has it (equal work for ablations, whatever runs beside them), else
+    `train.seconds` of training.
+    """
     settings = config["train"]
-    device, dtype = pick_device()
-    log = Log(args.work / "train.jsonl")
+    device, dtype = world.device, world.dtype
     torch.manual_seed(config["seed"])
     generator = torch.Generator(device=device).manual_seed(config["seed"] + 1)
 
-    docs = TokenTable.load(args.data / "docs.npz").to(device)
-    idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
-    prepared = torch.load(args.work / "prepared.pt", map_location=device, weights_only=False)
+    docs, prepared = world.docs, world.prepared
     batches = Batches(prepared, docs, settings, generator)
     model = SparseEncoder(config["model"])
-    start = args.start or args.work / "warm"
-    model.load_state_dict(checkpoint.load(start), strict=False)
+    model.load_state_dict(checkpoint.load(start or work / "warm"), strict=False)
     model.to(device, dtype)
     optimizer = MasterAdamW(model, {"cls.": settings["head_lr_factor"]}, settings["weight_decay"], settings["ema"])
-    distiller = Distiller(model, docs, prepared, idf, settings)
-    judge = Judge(config, args.data, config["data"]["eval_sets"], idf, dtype)
+    distiller = Distiller(model, docs, prepared, world.idf, settings)
+    # Without idf in the score a query is a set of ones, in training and in the judgement.
+    judge = Judge(config, world.sets, world.idf if settings["idf_in_score"] else (world.idf > 0).float(), dtype)
     trained, step, target = 0.0, 0, float(settings["target_terms"])
-    saved = args.work / "state.pt"
-    if saved.exists() and not args.start:
+    saved = work / "state.pt"
+    if saved.exists() and not start:
         state = torch.load(saved, map_location=device, weights_only=False)
         optimizer.restore(state["optimizer"])
         trained, step, target = state["trained"], state["step"], state["target"]
@@ -135,34 +148,37 @@ def train(args: argparse.Namespace) -> None:
         generator.manual_seed(config["seed"] + 1 + step)
         log(resumed=step, trained=round(trained, 1))
 
-    total = settings["seconds"]
-    stop_at = min(trained + args.seconds, total)
+    steps, total = settings.get("steps"), settings["seconds"]
+    stop_at = trained + seconds
     shares = torch.tensor([b.share for b in batches.buckets])
     controlled = settings["controlled_bucket"]
 
-    def checkpointed(final: bool) -> None:
+    def checkpointed(final: bool) -> dict:
         nonlocal target
         averaged = optimizer.weights(averaged=True)
-        names = None if final else settings["watch_sets"]
-        figures = judge(averaged, names)
+        figures = judge(averaged, settings["final_sets"] if final else settings["watch_sets"])
         terms = figures[settings["size_set"]]["terms"]
         # Documents in use are longer than those of a batch; steer by what the size set really gets.
         target *= min(max(settings["size_terms"] / terms, 0.93), 1.07)
         log(step=step, trained=round(trained, 1), target=round(target, 1), **figures)
-        checkpoint.save(args.work / "latest", averaged, {"model": config["model"], "step": step, "trained": trained, "figures": figures})
-        # Snapshots of the running average can be averaged again at the end (soup.py).
-        torch.save({name: value.half() for name, value in averaged.items()}, args.work / f"snapshot-{step}.pt")
-        torch.save(
-            {"optimizer": optimizer.state(), "trained": trained, "step": step, "target": target,
-             "scale": distiller.scale, "penalty": distiller.penalty},
-            saved,
-        )  # fmt: skip
+        if settings["keep"]:
+            checkpoint.save(work / "latest", averaged, {"model": config["model"], "step": step, "trained": trained, "figures": figures})
+            # Snapshots of the running average can be averaged again at the end (soup.py).
+            torch.save({name: value.half() for name, value in averaged.items()}, work / f"snapshot-{step}.pt")
+            torch.save(
+                {"optimizer": optimizer.state(), "trained": trained, "step": step, "target": target,
+                 "scale": distiller.scale, "penalty": distiller.penalty},
+                saved,
+            )  # fmt: skip
+        return figures
 
     last_log, last_eval, clock = trained, trained, time.time()
-    while trained < stop_at and not (args.work / "stop").exists():
+    while trained < stop_at and not (work / "stop").exists():
+        progress = step / steps if steps else trained / total
+        if progress >= 1:
+            break
         bucket = int(torch.multinomial(shares, 1))
         query_rows, doc_rows = batches.draw(bucket)
-        progress = trained / total
         loss, parts = distiller(query_rows, doc_rows, batches.buckets[bucket].width, progress)
         loss.backward()
         optimizer.step(settings["lr"] * cosine(progress))
@@ -182,16 +198,21 @@ def train(args: argparse.Namespace) -> None:
             last_eval = trained
             checkpointed(final=False)
             clock = time.time()  # time spent judging is not training time
-    checkpointed(final=True)
+    return checkpointed(final=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("config", "data", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--prepared", type=Path, help="folder of prepared.pt, if not --work (several models share one)")
     parser.add_argument("--seconds", type=float, required=True, help="stop this piece after so much training")
-    parser.add_argument("--start", type=Path, help="checkpoint to start from, ignoring WORK/state.pt")
-    train(parser.parse_args())
+    parser.add_argument("--start", type=Path, help="checkpoint or model folder to start from, ignoring WORK/state.pt")
+    args = parser.parse_args()
+    config = json.loads(args.config.read_text())
+    args.work.mkdir(parents=True, exist_ok=True)
+    world = World(config, args.data, args.prepared or args.work)
+    train(world, config, args.work, args.start, args.seconds, Log(args.work / "train.jsonl"))
 
 
 if __name__ == "__main__":

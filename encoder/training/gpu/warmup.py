@@ -95,13 +95,16 @@ def main() -> None:
     optimizer = MasterAdamW(model, {"cls.": settings["head_lr_factor"]}, ema=settings["ema"])
     began, step, loss = time.time(), 0, None
     while (elapsed := time.time() - began) < seconds:
-        loss = masked_lm_loss(model, docs, settings["batch"], settings["width"], settings["share"])
+        # Widths take turns at equal cost, so that late positions are seen too; documents in use have up to 512 tokens.
+        width = settings["widths"][step % len(settings["widths"])]
+        loss = masked_lm_loss(model, docs, settings["tokens"] // width, width, settings["share"])
         loss.backward()
         optimizer.step(settings["lr"] * cosine(elapsed / seconds))
         step += 1
         if step % settings["log_every"] == 0:
             log(step=step, seconds=round(elapsed, 1), loss=round(loss.item(), 4))
     model.float().load_state_dict(optimizer.weights(averaged=True), strict=False)
+    checkpoint.save(args.work / "warm-raw", model.state_dict(), {"model": config["model"], "steps": step})
     moved = calibrate(model, docs, idf, settings["calibration"])
     log(step=step, loss=round(loss.item(), 4), **moved)
     checkpoint.save(args.work / "warm", model.state_dict(), {"model": config["model"], "steps": step, **moved})
