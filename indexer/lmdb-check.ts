@@ -29,6 +29,8 @@ const NO_ROOT = 0xffff_ffff_ffff_ffffn;
 const NODE = { flags: 4, keyLength: 6, data: 8 };
 const NODE_FLAG = { bigData: 1, tree: 2 };
 const MAX_DEPTH = 32;
+/** Transactions write the two meta pages in turn; a number that is far off is damage. */
+const MAX_DISTANCE = 1_000_000n;
 const FREE_PAGES = 'free pages';
 
 /** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
@@ -83,7 +85,10 @@ function newestMeta(file: string, descriptor: number): Buffer {
   const second = read(1, pageSize);
   if (second.readUInt32LE(META.pageSize) !== pageSize)
     throw corrupt(file, 'its two meta pages differ in page size');
-  return first.readBigUInt64LE(META.transaction) > second.readBigUInt64LE(META.transaction) ? first : second;
+  const [a, b] = [first.readBigUInt64LE(META.transaction), second.readBigUInt64LE(META.transaction)];
+  if (a - b > MAX_DISTANCE || b - a > MAX_DISTANCE)
+    throw corrupt(file, `its two meta pages are of transactions ${a} and ${b}`);
+  return a > b ? first : second;
 }
 
 class StructureCheck {
@@ -107,8 +112,10 @@ class StructureCheck {
     this.pageSize = meta.readUInt32LE(META.pageSize);
     const claimed = Number(meta.readBigUInt64LE(META.lastPage)) + 1;
     const pages = Math.floor(size / this.pageSize);
+    // The pages that are missing at the end were taken and freed in one transaction: they are not many.
+    if (claimed > 2 * pages + 1024) throw corrupt(file, `the file has ${pages} pages and claims ${claimed}`);
     this.claimed = claimed;
-    this.use = new Uint8Array(Math.min(claimed, 2 * pages + 1024));
+    this.use = new Uint8Array(claimed);
     this.endPage = Math.min(claimed, pages);
     this.deep = deep || pages < claimed;
   }
@@ -220,7 +227,7 @@ class StructureCheck {
         continue;
       }
       if (value < 2 || value + run > this.claimed) throw wrong(`page ${value} of ${this.claimed} in it`);
-      for (let page = value; page < Math.min(value + run, this.use.length); page++) {
+      for (let page = value; page < value + run; page++) {
         if (this.use[page]) throw wrong(`page ${page} in it, which is in use or in it twice`);
         this.use[page] = 2;
       }
