@@ -129,6 +129,17 @@ export class Segment {
     return rows;
   }
 
+  /** As {@link forward}, for some documents only: of the rest nothing is read. @param docIds rising */
+  forwardOf(docIds: Uint32Array): Rows {
+    let checked = -1;
+    for (let i = 0; i < docIds.length; i++) {
+      const block = Math.floor(docIds[i]! / FORWARD_BLOCK);
+      if (block !== checked) this.checkVectors(block);
+      checked = block;
+    }
+    return this.vectors.rows;
+  }
+
   private get vectors() {
     return this.once(PartKind.Forward, (bytes, place) => {
       const [offsets, checksums, terms, values] = unpackSections(bytes, place);

@@ -86,8 +86,8 @@ export function exactForward(
   query.termIds.forEach((termId, i) => {
     weights[termId] = query.weights[i]!;
   });
-  const { offsets, lists, values } = segment.forward;
   const accepted = acceptedDocs(accept);
+  const { offsets, lists, values } = segment.forwardOf(accepted);
   for (let i = 0; i < accepted.length; i++) {
     const docId = accepted[i]!;
     const end = offsets[docId + 1]!;
