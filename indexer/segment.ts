@@ -196,7 +196,7 @@ export class Segment {
   }
 
   id(docId: number): string {
-    return this.documents.ids.get(docId);
+    return this.ids.get(docId);
   }
 
   /** The document with this id, or -1. */

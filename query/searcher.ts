@@ -300,21 +300,19 @@ export class Searcher {
     checkScan(scan, alpha, budgetMs);
     const deadline = budgetMs === undefined ? undefined : performance.now() + budgetMs;
     const toScore = (integer: number) => this.toScore(integer, query);
-    const plans = new Map(
-      generation.segments.map((view) => {
-        const lists = queryLists(view.segment, query);
-        const accepted = accept(view);
-        return [view, { lists, accepted }];
-      }),
-    );
+    const plans = generation.segments.map((view) => ({
+      lists: queryLists(view.segment, query),
+      accepted: accept(view),
+    }));
     // What k hits of one segment reach, no hit of another need fall below.
     let threshold = 0;
-    for (const [{ segment }, { lists, accepted }] of plans)
-      if (!accepted) threshold = Math.max(threshold, sureThreshold(segment.impacts, lists, k));
+    plans.forEach(({ lists, accepted }, i) => {
+      const { impacts } = generation.segments[i]!.segment;
+      if (!accepted) threshold = Math.max(threshold, sureThreshold(impacts, lists, k));
+    });
     this.complete = true;
-    return this.perSegment(generation, k, toScore, (view) => {
-      const { segment } = view;
-      const { lists, accepted } = plans.get(view)!;
+    return this.perSegment(generation, k, toScore, ({ segment }, i) => {
+      const { lists, accepted } = plans[i]!;
       if (forwardIsCheaper(segment, lists, accepted))
         return exactForward(segment, query, accepted, k, this.weights);
       const pruned = scan === 'pruned' || (scan === 'auto' && segment.numDocs >= PRUNED_FROM_DOCS);
@@ -364,16 +362,17 @@ export class Searcher {
     generation: Generation,
     k: number,
     toScore: (score: number) => number,
-    scan: (view: SegmentView) => RankedDocs,
+    scan: (view: SegmentView, segment: number) => RankedDocs,
   ): Located[] {
     const found: Located[] = [];
-    for (const view of generation.segments) {
-      const { count, docIds, scores } = scan(view);
+    generation.segments.forEach((view, segment) => {
+      const { count, docIds, scores } = scan(view, segment);
+      const { ids } = view.segment;
       for (let i = 0; i < count; i++) {
         const docId = docIds[i]!;
-        found.push({ id: view.segment.id(docId), score: toScore(scores[i]!), view, docId });
+        found.push({ id: ids.get(docId), score: toScore(scores[i]!), view, docId });
       }
-    }
+    });
     if (generation.segments.length === 1) return found;
     found.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
     return found.slice(0, k);

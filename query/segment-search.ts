@@ -12,12 +12,14 @@ export const PRUNED_FROM_DOCS = 262_144;
 /** The lists of a segment that a query touches, each checked before its first use. */
 export function queryLists(segment: Segment, query: ImpactQuery): QueryList[] {
   const found: QueryList[] = [];
-  query.termIds.forEach((termId, i) => {
-    const list = segment.listOfTerm(termId);
-    if (list < 0) return;
-    segment.impacts.verify(list);
-    found.push({ list, weight: query.weights[i]! });
-  });
+  const { impacts } = segment;
+  const { termIds, weights } = query;
+  for (let i = 0; i < termIds.length; i++) {
+    const list = segment.listOfTerm(termIds[i]!);
+    if (list < 0) continue;
+    impacts.verify(list);
+    found.push({ list, weight: weights[i]! });
+  }
   return found;
 }
 
