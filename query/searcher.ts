@@ -263,6 +263,8 @@ export class Searcher {
     k: number,
     options: SearchOptions,
   ): Located[] {
+    // Here and not in sparse(): a BM25 search must not tell of the sparse one before it.
+    this.complete = true;
     const accept = this.acceptors(generation, options.filter);
     switch (mode) {
       case 'sparse':
@@ -310,7 +312,6 @@ export class Searcher {
       const { impacts } = generation.segments[i]!.segment;
       if (!accepted) threshold = Math.max(threshold, sureThreshold(impacts, lists, k));
     });
-    this.complete = true;
     return this.perSegment(generation, k, toScore, ({ segment }, i) => {
       const { lists, accepted } = plans[i]!;
       if (forwardIsCheaper(segment, lists, accepted))

@@ -61,6 +61,7 @@ test('a budget that is too short gives an answer that says it is incomplete', as
   const query = 't1 t2 t3 t4';
   assert.is(searcher.search(query, { scan: 'pruned' }).complete, true);
   assert.is(searcher.search(query, { scan: 'pruned', budgetMs: 1e-6 }).complete, false);
+  assert.is(searcher.search(query, { mode: 'bm25' }).complete, true, 'of another search, nothing is told');
   assert.is(searcher.search(query, { scan: 'pruned', budgetMs: 10_000 }).complete, true);
   await store.close();
 });
