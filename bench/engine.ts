@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openModel } from '../encoder/model-file.ts';
+import { type Model, openModel } from '../encoder/model-file.ts';
 import { SPECIAL_IDS } from '../encoder/wordpiece.ts';
 import { IndexStore } from '../indexer/index-store.ts';
 import { INDEX_FILE } from '../indexer/storage.ts';
@@ -93,13 +93,7 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
     store.optimize();
     const buildSeconds = (performance.now() - started) / 1000;
     const searcher = new Searcher(store, model.query);
-    const queries = vectors.queries.map(({ tokens }) => {
-      const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
-      return impactQuery(
-        terms,
-        terms.map((id) => model.query.idf[id]!),
-      );
-    });
+    const queries = impactQueries(vectors, model);
     const { bytes, postings } = store.stats();
     const searchBytes = (bytes.impacts ?? 0) + (bytes.maxima ?? 0) + (bytes.terms ?? 0);
     const indexBytes = statSync(join(folder, INDEX_FILE)).size;
@@ -156,6 +150,17 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
     await store.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The queries of a collection, each the set of its tokens weighted by the model's idf. */
+export function impactQueries({ queries }: BenchVectors, model: Model): ImpactQuery[] {
+  return queries.map(({ tokens }) => {
+    const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
+    return impactQuery(
+      terms,
+      terms.map((id) => model.query.idf[id]!),
+    );
+  });
 }
 
 /** A number that has nothing to do with the document's place or content. */

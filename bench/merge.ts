@@ -4,11 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openModel } from '../encoder/model-file.ts';
-import { SPECIAL_IDS } from '../encoder/wordpiece.ts';
 import { IndexStore } from '../indexer/index-store.ts';
-import { impactQuery } from '../query/impact-query.ts';
 import { Searcher } from '../query/searcher.ts';
-import { sources } from './engine.ts';
+import { impactQueries, sources } from './engine.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { grow, readBenchVectors } from './vectors.ts';
 
@@ -58,13 +56,7 @@ export async function run(options: MergeBenchOptions): Promise<MergeBenchReport>
     for (let from = 0; from < documents; from += batch)
       store.upsert(sources(vectors, from, Math.min(from + batch, documents)));
     const searcher = new Searcher(store, model.query);
-    const queries = vectors.queries.map(({ tokens }) => {
-      const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
-      return impactQuery(
-        terms,
-        terms.map((id) => model.query.idf[id]!),
-      );
-    });
+    const queries = impactQueries(vectors, model);
     let next = 0;
     const search = () => searcher.rankVector(queries[next++ % queries.length]!, 10);
     const measure = async (state: string, done: () => boolean): Promise<MergeBenchRow> => {

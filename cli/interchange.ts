@@ -241,7 +241,7 @@ function* ciffPieces(engine: SearchEngine, generation: Generation, side: Side): 
   };
   // A term that only deleted documents had has no list.
   const terms = [...places.keys()]
-    .filter((term) => postingsOf(term).docIds.length > 0)
+    .filter((term) => places.get(term)!.some(({ view }) => !view.live) || postingsOf(term).docIds.length > 0)
     .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   function* postings() {
     for (const term of terms) yield postingsOf(term);

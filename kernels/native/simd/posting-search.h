@@ -165,6 +165,28 @@ INLINE void score_dense(uint32_t *scores, uint32_t count, const uint8_t *const *
 #endif
 }
 
+// scores[count] of the documents from start on over the query's dense lists; clears them where there is none. Returns
+// whether there is one.
+INLINE int score_dense_lists(const struct posting_lists *p, const uint32_t *lists, const uint32_t *weights, uint32_t n,
+                             uint32_t start, uint32_t count, uint32_t *scores) {
+  const uint8_t *columns[MAX_DENSE];
+  uint32_t dense_weights[MAX_DENSE];
+  uint32_t dense = 0;
+  int filled = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint16_t slot = p->dense_slots[lists[i]];
+    if (slot == NOT_DENSE) continue;
+    columns[dense] = p->columns + slot * p->column_stride + start;
+    dense_weights[dense++] = weights[i];
+    if (dense < MAX_DENSE) continue;
+    score_dense(scores, count, columns, dense_weights, dense, filled);
+    filled = 1;
+    dense = 0;
+  }
+  if (dense > 0 || !filled) score_dense(scores, count, columns, dense_weights, dense, filled);
+  return filled || dense > 0;
+}
+
 // First posting in [from, to) with a local id >= stop, by galloping from `from`.
 INLINE uint32_t advance(const uint16_t *ids, uint32_t from, uint32_t to, uint32_t stop) {
   uint32_t step = 64, low = from, high = from;
@@ -266,8 +288,6 @@ uint32_t KERNEL(search_exact)(const struct posting_lists *p, const uint32_t *lis
                              uint32_t *cursors, uint32_t *scores, const uint8_t *accept, const uint32_t *ranks,
                              struct hit *heap, uint32_t k, uint32_t threshold) {
   struct top top = {heap, k, 0, threshold > 0 ? threshold - 1 : 0};
-  const uint8_t *columns[MAX_DENSE];
-  uint32_t dense_weights[MAX_DENSE];
   if (k == 0) return 0;
   int passed_over = 0; // whether the cursors stand before the window, because no document of the one before it was wanted
   for (uint32_t start = 0; start < p->num_docs; start += WINDOW) {
@@ -281,21 +301,7 @@ uint32_t KERNEL(search_exact)(const struct posting_lists *p, const uint32_t *lis
       passed_over = 1;
       continue;
     }
-    int filled = 0;
-    uint32_t dense = 0;
-    for (uint32_t i = 0; i < n; i++) {
-      const uint16_t slot = p->dense_slots[lists[i]];
-      if (slot == NOT_DENSE) continue;
-      columns[dense] = p->columns + slot * p->column_stride + start;
-      dense_weights[dense++] = weights[i];
-      if (dense < MAX_DENSE) continue;
-      score_dense(scores, padded, columns, dense_weights, dense, filled);
-      filled = 1;
-      dense = 0;
-    }
-    // Without a dense list this clears the window.
-    if (dense > 0 || !filled) score_dense(scores, padded, columns, dense_weights, dense, filled);
-    int touched = filled || dense > 0;
+    int touched = score_dense_lists(p, lists, weights, n, start, padded, scores);
     for (uint32_t i = 0; i < n; i++) {
       if (p->dense_slots[lists[i]] != NOT_DENSE) continue;
       const uint64_t cell = (uint64_t)lists[i] * p->num_chunks + chunk;
@@ -423,21 +429,7 @@ INLINE int can_hold(uint32_t bound, uint64_t alpha, uint32_t below) { return bou
 // scores[BLOCK] of the documents from start on; cursors move past the block.
 INLINE void score_block(const struct posting_lists *p, const uint32_t *lists, const uint32_t *weights, uint32_t n,
                         uint32_t start, struct cursor *cursors, uint32_t *scores) {
-  const uint8_t *columns[MAX_DENSE];
-  uint32_t dense_weights[MAX_DENSE];
-  uint32_t dense = 0;
-  int filled = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    const uint16_t slot = p->dense_slots[lists[i]];
-    if (slot == NOT_DENSE) continue;
-    columns[dense] = p->columns + slot * p->column_stride + start;
-    dense_weights[dense++] = weights[i];
-    if (dense < MAX_DENSE) continue;
-    score_dense(scores, BLOCK, columns, dense_weights, dense, filled);
-    filled = 1;
-    dense = 0;
-  }
-  if (dense > 0 || !filled) score_dense(scores, BLOCK, columns, dense_weights, dense, filled);
+  score_dense_lists(p, lists, weights, n, start, BLOCK, scores);
   const uint32_t base = start & 0xffff;
   for (uint32_t i = 0; i < n; i++) {
     uint32_t at = cursors[i].from;
