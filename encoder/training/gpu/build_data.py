@@ -11,8 +11,10 @@ Three rules are applied here so that no later step has to think about them:
 
 import argparse
 import hashlib
+import itertools
 import json
 import lzma
+import multiprocessing
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +124,52 @@ def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> Ev
     return evaluated
 
 
+@dataclass
+class Passage:
+    text: str
+    key: bytes
+    held: bool
+    """Whether an evaluated set holds it."""
+
+
+class Reader:
+    """Reads one source in a process of its own: looking every passage up among the evaluated ones takes longer than all else."""
+
+    def __init__(self, evaluated: Evaluated, limits: dict[str, int]):
+        self.evaluated = evaluated
+        self.limits = limits
+
+    def passage(self, text: str) -> Passage:
+        return Passage(text[:3200], fingerprint(text, 10_000), self.evaluated.holds(text))
+
+    def __call__(self, path: Path) -> list[tuple[str | None, Passage | None, list[Passage]]]:
+        """(query, positive, negatives) a pair; (None, passage, []) a line of text."""
+        seen: dict[str, Passage] = {}
+        passage = lambda text: seen.get(text) or seen.setdefault(text, self.passage(text))  # noqa: E731
+        limit = self.limits.get(source_name(path), 1 << 60)
+        rows = itertools.islice(read_lines(path), limit)
+        if path.name.endswith(".txt.xz"):
+            return [(None, passage(line.strip()), []) for line in rows if len(line) > 80]
+        out = []
+        for pair in map(json.loads, rows):
+            positive = None if pair["positive"] is None else passage(pair["positive"])
+            out.append((pair["query"], positive, [passage(text) for text in pair.get("negatives") or []]))
+        return out
+
+
+def adopt(reader: Reader) -> None:
+    global adopted
+    adopted = reader
+
+
+def read_source(path: Path):
+    return adopted(path)
+
+
+def source_name(path: Path) -> str:
+    return path.name.removesuffix(".jsonl.xz").removesuffix(".txt.xz")
+
+
 def build_train(folders: list[Path], config: dict, tokenizer: Tokens, evaluated: Evaluated, out: Path) -> None:
     number: dict[bytes, int] = {}
     passages: list[str] = []
@@ -132,51 +180,46 @@ def build_train(folders: list[Path], config: dict, tokenizer: Tokens, evaluated:
     sources: list[str] = []
     dropped = {"query": 0, "passage": 0}
 
-    def add_passage(text: str, source: int) -> int:
-        key = fingerprint(text, 10_000)
-        if key in number:
-            return number[key]
-        if evaluated.holds(text):
+    def add_passage(passage: Passage, source: int) -> int:
+        if passage.key in number:
+            return number[passage.key]
+        if passage.held:
             dropped["passage"] += 1
-            number[key] = -1
+            number[passage.key] = -1
             return -1
-        number[key] = len(passages)
-        passages.append(text[:3200])
+        number[passage.key] = len(passages)
+        passages.append(passage.text)
         passage_source.append(source)
-        return number[key]
+        return number[passage.key]
 
     excluded = set(config["exclude_sources"])
-    limits = config.get("source_limits", {})
-    for path in sorted(p for folder in folders for p in (folder / "train").glob("*.jsonl.xz")):
-        name = path.name.removesuffix(".jsonl.xz")
-        if name in excluded:
-            continue
-        source = len(sources)
-        sources.append(name)
-        for row, line in enumerate(read_lines(path)):
-            if row >= limits.get(name, 1 << 60):
-                break
-            pair = json.loads(line)
-            if fingerprint(pair["query"], 10_000) in evaluated.queries:
-                dropped["query"] += 1
-                continue
-            # A query of a log comes without a passage; prepare.py gives it the teachers' best one.
-            doc = add_passage(pair["positive"], source) if pair["positive"] is not None else -1
-            if doc < 0 and pair["positive"] is not None:
-                continue
-            queries.append(pair["query"])
-            positive.append(doc)
-            query_source.append(source)
-            for negative in pair.get("negatives") or []:
-                add_passage(negative, source)
-    for path in sorted(p for folder in folders for p in (folder / "text").glob("*.txt.xz")):
-        source = len(sources)
-        sources.append(path.name.removesuffix(".txt.xz"))
-        for row, line in enumerate(read_lines(path)):
-            if row >= limits.get(sources[-1], 1 << 60):
-                break
-            if len(line) > 80:
-                add_passage(line.strip(), source)
+    paths = [
+        path
+        for folder, pattern in (("train", "*.jsonl.xz"), ("text", "*.txt.xz"))
+        for path in sorted(p for root in folders for p in (root / folder).glob(pattern))
+        if source_name(path) not in excluded
+    ]
+    # Forked, so that every process has the hashes of the evaluated sets without a copy (arguments of a task would be copied).
+    reader = Reader(evaluated, config.get("source_limits", {}))
+    with multiprocessing.get_context("fork").Pool(initializer=adopt, initargs=(reader,)) as pool:
+        for source, (path, rows) in enumerate(zip(paths, pool.imap(read_source, paths))):
+            sources.append(source_name(path))
+            for query, passage, negatives in rows:
+                if query is None:
+                    add_passage(passage, source)
+                    continue
+                if fingerprint(query, 10_000) in evaluated.queries:
+                    dropped["query"] += 1
+                    continue
+                # A query of a log comes without a passage; prepare.py gives it the teachers' best one.
+                doc = add_passage(passage, source) if passage is not None else -1
+                if doc < 0 and passage is not None:
+                    continue
+                queries.append(query)
+                positive.append(doc)
+                query_source.append(source)
+                for negative in negatives:
+                    add_passage(negative, source)
     docs = from_lists(tokenizer.encode(passages))
     docs.save(out / "docs.npz")
     from_lists(tokenizer.encode(queries, 48)).save(out / "queries.npz")
