@@ -124,9 +124,12 @@ def join(folder: Path, out: Path) -> None:
 
 
 def with_prefix(state: dict[str, torch.Tensor], prefix: str = "bert.") -> dict[str, torch.Tensor]:
-    """A body published without the `bert.` prefix, without buffers and pooler, as this project names it."""
-    return {
-        prefix + name: value
-        for name, value in state.items()
-        if not name.startswith("pooler.") and not name.endswith("position_ids")
-    }
+    """A published body as this project names it: with the `bert.` prefix, without buffers, pooler and the tied decoder; older files
+    call a LayerNorm's weight gamma and its bias beta."""
+    out = {}
+    for name, value in state.items():
+        if "pooler." in name or ".decoder." in name or name.endswith("position_ids"):
+            continue
+        name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+        out[name if name.startswith((prefix, "cls.")) else prefix + name] = value
+    return out

@@ -1,6 +1,9 @@
 """nDCG@10 of every teacher and of mixtures on the sets that may steer choices; picks `teacher_weights` with evidence.
 
-    python compare_teachers.py --config config/winnow-mini.json --data DATA --models MODELS --teachers bge e5 minilm
+    python compare_teachers.py --config config/winnow-mini.json --data DATA --models MODELS --teachers bge e5 minilm \
+        [--sparse splade] [--checkpoint base=BASE/final,config/winnow-base.json] [--cross WORK/cross]
+
+A cross-encoder cannot score a collection: it reorders the 100 best of the best mixture, alone and mixed with it by z-scores.
 """
 
 import argparse
@@ -12,10 +15,12 @@ import numpy as np
 import torch
 
 import losses
-from evaluate import load_set, ndcg_at_10, query_ids
+import checkpoint
+from evaluate import EvalSet, encode_table, load_set, ndcg_at_10, query_ids
+from model import CrossEncoder, SparseEncoder
 from runtime import pick_device
-from teachers import TEACHERS, bm25_weights, embed, load_teacher
-from tokens import TokenTable, query_matrix
+from teachers import SPLADE_TINY, TEACHERS, bm25_weights, embed, load_teacher
+from tokens import TokenTable, pairs, query_matrix
 
 
 @torch.no_grad()
@@ -29,12 +34,44 @@ def lexical_scores(docs: TokenTable, ids: torch.Tensor, idf: torch.Tensor) -> to
     )
 
 
+def sparse_scores(path: Path, config: dict, data: EvalSet, idf: torch.Tensor, encode_queries: bool, dtype) -> torch.Tensor:
+    """A sparse encoder's scores of every query against every document, [Q, N]."""
+    model = SparseEncoder(config)
+    model.load_state_dict(checkpoint.load(path), strict=False)
+    model.to(idf.device, dtype).eval()
+    docs = encode_table(model, data.docs)
+    queries = encode_table(model, data.queries).float() if encode_queries else query_matrix(query_ids(data), idf)
+    return torch.cat([queries @ block.float().T for block in docs.split(1024)], dim=1)
+
+
+@torch.no_grad()
+def reranked(model: CrossEncoder, data: EvalSet, first: torch.Tensor, weights: list[float], depth: int = 100) -> list[float]:
+    """nDCG@10 after reordering each query's `depth` best of `first` [Q, N]: (1 - w) * z(first) + w * z(cross-encoder) for every w."""
+    best = first.topk(min(depth, first.shape[1]), dim=1)
+    asked = query_ids(data)
+    logits = torch.stack([
+        torch.cat([model(*pairs(asked[i].expand(len(part), -1)[:, :64], data.docs, part, 512)) for part in rows.split(256)])
+        for i, rows in enumerate(best.indices)
+    ])  # fmt: skip
+    standard = lambda x: (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-6)  # noqa: E731
+    figures = []
+    for weight in weights:
+        mixed = torch.full_like(first, -torch.inf)
+        mixed.scatter_(1, best.indices, torch.lerp(standard(best.values), standard(logits), weight))
+        mixed[data.own[:, 0], data.own[:, 1]] = -torch.inf
+        figures.append(ndcg_at_10(mixed, data.gains))
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("config", "data", "models"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--teachers", nargs="*", default=["bge", "e5"])
     parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--sparse", nargs="*", default=[], choices=["splade"])
+    parser.add_argument("--checkpoint", nargs="*", default=[], metavar="NAME=CHECKPOINT,CONFIG")
+    parser.add_argument("--cross", type=Path)
     parser.add_argument("--step", type=float, default=0.2, help="grid of the weights")
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
@@ -50,7 +87,15 @@ def main() -> None:
             queries = embed(teacher, data.queries, kind.query_prefix, 512)
             docs = embed(teacher, data.docs, kind.passage_prefix, 512)
             scores[set_name][name] = (queries @ docs.T).float()
-    names = ["bm25", *args.teachers]
+    for name in args.sparse:
+        for set_name, data in sets.items():
+            scores[set_name][name] = sparse_scores(args.models / f"{name}-tiny.safetensors", SPLADE_TINY, data, idf, True, dtype)
+    trained = [item.split("=", 1) for item in args.checkpoint]
+    for name, place in trained:
+        path, model_config = place.rsplit(",", 1)
+        for set_name, data in sets.items():
+            scores[set_name][name] = sparse_scores(Path(path), json.loads(Path(model_config).read_text())["model"], data, idf, False, dtype)
+    names = ["bm25", *args.teachers, *args.sparse, *(name for name, _ in trained)]
     ticks = round(1 / args.step)
     table = []
     for parts in itertools.product(range(ticks + 1), repeat=len(names)):
@@ -66,6 +111,19 @@ def main() -> None:
     for mean, parts, figures in single + sorted(table, reverse=True)[:12]:
         weights = {n: round(p / ticks, 2) for n, p in zip(names, parts) if p}
         print(f"{mean:.4f}", dict(zip(sets, (round(f, 4) for f in figures))), weights, flush=True)
+    if args.cross:
+        model = CrossEncoder(config["cross_encoder"]["model"])
+        model.load_state_dict(checkpoint.load(args.cross))
+        model.to(device, dtype).eval()
+        best = max(table)[1]
+        weights = [0.0, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
+        figures = []
+        for set_name, data in sets.items():
+            mixed = losses.ensemble([scores[set_name][n] for n in names], [p / ticks for p in best])
+            mixed[data.own[:, 0], data.own[:, 1]] = -1
+            figures.append(reranked(model, data, mixed, weights))
+        for weight, row in zip(weights, zip(*figures)):
+            print(f"{sum(row) / len(row):.4f}", dict(zip(sets, (round(f, 4) for f in row))), {"cross-encoder on the best mixture": weight}, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reads a BERT body out of an ONNX file or a sentence-transformers safetensors file, as int8 rows with the names of model.py.
+"""Reads a BERT body out of an ONNX file or a safetensors file (a masked-LM head comes along), as int8 rows with the names of model.py.
 
     python import_onnx.py bge-small-en-v1.5.onnx OUT.safetensors
 

@@ -48,6 +48,32 @@ def ensemble(scores: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
     return sum(w / total * min_max(s) for s, w in zip(scores, weights))
 
 
+def blend_own(mixed: torch.Tensor, own: torch.Tensor, weight: float) -> torch.Tensor:
+    """Lets a teacher that saw only each query's own P documents (a cross-encoder) reorder those: mixed [Q, Q * P], own [Q, P] -> [Q, Q * P].
+
+    Its scores are moved to the mixture's mean and spread over the same documents first, so that it says which of them is
+    better, not how good they are beside the rest of the batch. Query i's own documents are columns i * P to i * P + P - 1.
+    """
+    count = own.shape[1]
+    columns = torch.arange(len(own), device=own.device)[:, None] * count + torch.arange(count, device=own.device)
+    here = mixed.gather(1, columns)
+    standard = (own - own.mean(1, keepdim=True)) / (own.std(1, keepdim=True) + 1e-6)
+    moved = here.mean(1, keepdim=True) + standard * here.std(1, keepdim=True)
+    return mixed.scatter(1, columns, torch.lerp(here, moved, weight).clamp(0, 1))
+
+
+def vector_error(logits: torch.Tensor, weights: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> torch.Tensor:
+    """Squared distance of a student's vectors from a sparse teacher's, relative to the teacher's own length; mean over documents.
+
+    All [D, K], over the terms that either has on: the student's pooled logits and weights, the teacher's weights (0 = off),
+    what a term is worth (idf). Where the teacher is on and the student off, the student's curve goes on below zero
+    (softsign, slope 1 at 0), so that relu does not hide the error; where both are off there is none.
+    """
+    curve = torch.where(logits > 0, weights, torch.where(target > 0, F.softsign(logits), 0.0))
+    error = (importance * (curve - target).square()).sum(1)
+    return (error / (importance * target.square()).sum(1).clamp(min=1e-6)).mean()
+
+
 def revive(logits: torch.Tensor, importance: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
     """Keeps a query's own terms alive in its positive: relu gives a switched-off term no gradient at all.
 

@@ -91,8 +91,8 @@ class Bert(nn.Module):
         layers = [Layer(hidden, config["intermediate_size"], eps) for _ in range(config["num_hidden_layers"])]
         self.encoder = Namespace(layer=nn.ModuleList(layers))
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """ids [B, T], mask [B, T] bool (True first, then False) -> [B, T, H], anything at padding.
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None) -> torch.Tensor:
+        """ids [B, T], mask [B, T] bool (True first, then False), types [B, T] 0 or 1 (all 0 if None) -> [B, T, H], anything at padding.
 
         On a GPU in half precision the padding is taken out first: a third of a batch is padding, and attention
         without a mask has a kernel three times faster.
@@ -100,14 +100,16 @@ class Bert(nn.Module):
         batch, width = ids.shape
         if ids.is_cuda and self.embeddings.LayerNorm.weight.dtype != torch.float32 and varlen_attn is not None:
             kept = mask.flatten().nonzero().squeeze(1)
-            x = self.layers(ids.flatten()[kept], kept % width, packed_attention(mask.sum(1), width))
+            kinds = None if types is None else types.flatten()[kept]
+            x = self.layers(ids.flatten()[kept], kept % width, packed_attention(mask.sum(1), width), kinds)
             return torch.zeros(batch * width, x.shape[1], dtype=x.dtype, device=x.device).index_copy(0, kept, x).view(batch, width, -1)
-        return self.layers(ids, torch.arange(width, device=ids.device), masked_attention(mask))
+        return self.layers(ids, torch.arange(width, device=ids.device), masked_attention(mask), types)
 
-    def layers(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
-        """ids and positions of any (broadcastable) shape -> that shape x H."""
+    def layers(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend, types: torch.Tensor | None = None) -> torch.Tensor:
+        """ids, positions and types of any (broadcastable) shape -> that shape x H."""
         e = self.embeddings
-        x = e.LayerNorm(e.word_embeddings(ids) + e.position_embeddings(positions) + e.token_type_embeddings.weight[0])
+        kind = e.token_type_embeddings.weight[0] if types is None else e.token_type_embeddings(types)
+        x = e.LayerNorm(e.word_embeddings(ids) + e.position_embeddings(positions) + kind)
         for layer in self.encoder.layer:
             x = layer(x, attend, self.heads)
         return x
@@ -161,18 +163,29 @@ class SparseEncoder(nn.Module):
         scores = decoder(terms) @ states.transpose(1, 2)
         return scores.amax(2) + F.embedding(terms, bias[:, None]).squeeze(2)
 
+    def top_logits(self, states: torch.Tensor, keep: int, also: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, T, H] -> terms [B, K] and their pooled logits [B, K] float32 with a gradient: the K highest of each document,
+        where the terms `also` [B, M] (M <= K, special ids are ignored) come before all others."""
+        pooled = self.pooled_logits(states)
+        if also is not None:
+            pooled = pooled.scatter(1, also, torch.inf)
+            pooled[:, list(SPECIAL_IDS)] = -torch.inf
+        # A document with fewer than K finite logits cannot occur (V - 5 > K); specials never enter.
+        terms = pooled.topk(keep, dim=1).indices
+        return terms, self.logits_of(states, terms).float()
+
     def term_weights(self, states: torch.Tensor, keep: int) -> torch.Tensor:
         """[B, T, H] -> [B, V] float32 weights, gradients only through the K highest logits of each document.
 
         Exact whenever a document has at most K terms on: relu has no gradient for the others. It avoids
         the B x T x V buffer of the plain graph (8 GB for 512 x 256 tokens).
         """
-        pooled = self.pooled_logits(states)
-        terms = pooled.topk(keep, dim=1).indices
-        weights = self.activation(self.logits_of(states, terms).float())
-        dense = torch.zeros(pooled.shape, device=states.device, dtype=torch.float32)
-        # A document with fewer than K finite logits cannot occur (V - 5 > K); specials never enter.
-        return dense.scatter(1, terms, weights)
+        return self.spread(*self.top_logits(states, keep))
+
+    def spread(self, terms: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """terms [B, K] and logits [B, K] -> the weights of the whole vocabulary, [B, V] float32."""
+        dense = torch.zeros(len(terms), self.config["vocab_size"], device=terms.device, dtype=torch.float32)
+        return dense.scatter(1, terms, self.activation(logits))
 
     def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """[B, T] -> [B, V] weights, no gradient; what evaluation and the engine use."""
@@ -196,3 +209,17 @@ class DenseTeacher(nn.Module):
             return F.normalize(states[:, 0], dim=1)
         kept = mask[:, :, None].float()
         return F.normalize((states * kept).sum(1) / kept.sum(1), dim=1)
+
+
+class CrossEncoder(nn.Module):
+    """A BERT over [CLS] query [SEP] document [SEP]; the first token's state gives one score a pair."""
+
+    def __init__(self, config: dict):
+        super().__init__()
+        self.bert = Bert(config)
+        self.classifier = nn.Linear(config["hidden_size"], 1)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """ids, mask, types [N, T] (tokens.pairs) -> [N] float32 logits. The product is float32: bf16 scores have too many ties."""
+        first = self.bert(ids, mask, types)[:, 0].float()
+        return F.linear(first, self.classifier.weight.float(), self.classifier.bias.float()).squeeze(1)

