@@ -12,11 +12,13 @@ import torch
 import checkpoint
 import losses
 from batches import Batches
+from cross_encoder import target
 from evaluate import ndcg_at_10
-from model import SparseEncoder
+from mix import BIAS, cut, grid, mean
+from model import CrossEncoder, SparseEncoder
 from spans import draw_spans
-from teachers import bm25_weights, mine_sparse
-from tokens import CLS, SEP, TokenTable, from_lists, query_matrix
+from teachers import SparseScores, bm25_weights, mine_sparse, sparse_vectors
+from tokens import CLS, PAD, SEP, TokenTable, from_lists, pairs, query_matrix
 
 TINY = {
     "hidden_size": 16,
@@ -95,6 +97,130 @@ class Distillation(unittest.TestCase):
         losses.revive(logits, torch.ones(1, 2), torch.ones(1)).backward()
         self.assertLess(logits.grad[0, 0].item(), -0.4)
         self.assertAlmostEqual(logits.grad[0, 1].item(), 0, places=4)
+
+
+class CrossEncoderAsTeacher(unittest.TestCase):
+    def test_it_reorders_own_documents_and_leaves_all_others(self):
+        mixed = torch.tensor([[0.2, 0.6, 0.9, 0.1], [0.3, 0.5, 0.4, 0.8]])
+        own = torch.tensor([[9.0, -9.0], [2.0, 1.0]])
+        blended = losses.blend_own(mixed, own, 1.0)
+        torch.testing.assert_close(blended[0, :2], torch.tensor([0.6, 0.2]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(blended[1, 2:], torch.tensor([0.8, 0.4]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(blended[0, 2:], mixed[0, 2:])
+        torch.testing.assert_close(losses.blend_own(mixed, own, 0.0), mixed)
+
+    def test_its_origin_and_scale_do_not_matter(self):
+        torch.manual_seed(8)
+        mixed, own = torch.rand(3, 12), torch.randn(3, 4)
+        torch.testing.assert_close(losses.blend_own(mixed, own, 0.4), losses.blend_own(mixed, own * 30 - 5, 0.4), atol=1e-4, rtol=0)
+
+    def test_equal_scores_say_nothing_wrong(self):
+        mixed = torch.rand(2, 6)
+        self.assertTrue(losses.blend_own(mixed, torch.zeros(2, 3), 1.0).isfinite().all())
+
+    def test_target_is_half_the_label_for_labelled_queries_and_opinion_for_others(self):
+        own = torch.tensor([[0.1, 0.9, 0.5], [0.1, 0.9, 0.5]])
+        wanted = target(own, torch.tensor([True, False]), 8.0, 0.5)
+        torch.testing.assert_close(wanted.sum(1), torch.ones(2))
+        self.assertGreater(wanted[0, 0].item(), 0.5)
+        self.assertEqual(wanted[1].argmax().item(), 1)
+        self.assertLess(wanted[1, 0].item(), 0.01)
+
+    def test_pairs_hold_query_and_document_and_cut_only_the_document(self):
+        docs = from_lists([[500, 501, 502], [600, 601, 602, 603, 604, 605]])
+        ids, mask, types = pairs(torch.tensor([[7, 8, 0], [9, 0, 0]]), docs, torch.tensor([0, 1]), 9)
+        self.assertEqual(ids[0].tolist(), [CLS, 7, 8, SEP, 500, 501, 502, SEP, PAD])
+        self.assertEqual(ids[1].tolist(), [CLS, 9, SEP, 600, 601, 602, 603, 604, SEP])
+        self.assertEqual(types[0].tolist(), [0, 0, 0, 0, 1, 1, 1, 1, 0])
+        self.assertEqual(mask.sum(1).tolist(), [8, 9])
+
+    def test_a_document_is_scored_alike_alone_and_padded_in_a_batch(self):
+        torch.manual_seed(9)
+        model = CrossEncoder(TINY).double()
+        docs = from_lists([[110, 111, 112], list(range(120, 138))])
+        asked = torch.tensor([[150, 151], [150, 0]])
+        together = model(*pairs(asked, docs, torch.tensor([0, 1]), 30))
+        alone = model(*pairs(asked[:1], docs, torch.tensor([0]), 8))
+        torch.testing.assert_close(together[:1], alone)
+        self.assertNotAlmostEqual(together[0].item(), together[1].item())
+
+
+class VectorTeacher(unittest.TestCase):
+    def test_vanishes_at_the_teachers_vector_and_is_one_at_nothing(self):
+        target_weights = torch.tensor([[1.0, 0.5, 0.0]])
+        logits = torch.expm1(target_weights).masked_fill(target_weights == 0, -3.0)
+        self.assertAlmostEqual(losses.vector_error(logits, target_weights, target_weights, torch.ones(1, 3)).item(), 0, places=6)
+        zero = torch.zeros(1, 3)
+        self.assertAlmostEqual(losses.vector_error(zero, zero, target_weights, torch.ones(1, 3)).item(), 1, places=6)
+
+    def test_pulls_up_a_term_that_relu_has_switched_off(self):
+        logits = torch.tensor([[-2.0, -2.0, 2.0]], requires_grad=True)
+        losses.vector_error(logits, losses.log1p(logits), torch.tensor([[1.0, 0.0, 0.0]]), torch.ones(1, 3)).backward()
+        self.assertLess(logits.grad[0, 0].item(), 0)
+        self.assertEqual(logits.grad[0, 1].item(), 0)
+        self.assertGreater(logits.grad[0, 2].item(), 0)
+
+    def test_gradient_matches_central_differences(self):
+        torch.manual_seed(10)
+        logits = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
+        wanted = torch.rand(3, 6, dtype=torch.float64) * (torch.rand(3, 6) > 0.4)
+        idf = torch.rand(3, 6, dtype=torch.float64)
+        self.assertTrue(torch.autograd.gradcheck(lambda x: losses.vector_error(x, losses.log1p(x), wanted, idf), (logits,)))
+
+    def test_stored_vectors_score_like_the_encoder(self):
+        model = tiny_model().float().eval()
+        docs = from_lists([[104 + (i * 7 + j) % 90 for j in range(i + 3)] for i in range(9)])
+        vectors = sparse_vectors(model, docs, keep=195)
+        rows = torch.arange(docs.rows)
+        exact = model.encode(*docs.padded(rows, 16))
+        torch.testing.assert_close(vectors.dense(rows, 200), exact, atol=0.02, rtol=0.01)
+        asked = torch.rand(4, 200)
+        scores = SparseScores(vectors, None)(torch.arange(4), rows, asked)
+        torch.testing.assert_close(scores, asked @ vectors.dense(rows, 200).T)
+
+    def test_the_teachers_terms_come_first(self):
+        model = tiny_model()
+        ids = torch.randint(104, 200, (2, 10))
+        states = model.head_states(ids, torch.ones_like(ids, dtype=torch.bool))
+        lowest = model.pooled_logits(states)[:, 104:].topk(3, dim=1, largest=False).indices + 104
+        also = torch.cat([lowest, torch.zeros(2, 2, dtype=torch.long)], 1)
+        terms, logits = model.top_logits(states, 20, also)
+        for i in range(2):
+            self.assertTrue(set(lowest[i].tolist()) <= set(terms[i].tolist()))
+            self.assertNotIn(0, terms[i].tolist())
+        torch.testing.assert_close(logits, model.pooled_logits(states).gather(1, terms).float(), atol=1e-5, rtol=1e-5)
+
+
+class PublishedNames(unittest.TestCase):
+    def test_a_bare_body_and_a_whole_masked_lm_get_this_projects_names(self):
+        one = torch.ones(1)
+        bare = checkpoint.with_prefix({"embeddings.LayerNorm.weight": one, "pooler.dense.weight": one, "embeddings.position_ids": one})
+        self.assertEqual(list(bare), ["bert.embeddings.LayerNorm.weight"])
+        whole = checkpoint.with_prefix({
+            "bert.embeddings.LayerNorm.gamma": one, "cls.predictions.transform.LayerNorm.beta": one, "cls.predictions.decoder.weight": one, "bert.pooler.dense.bias": one,
+        })  # fmt: skip
+        self.assertEqual(list(whole), ["bert.embeddings.LayerNorm.weight", "cls.predictions.transform.LayerNorm.bias"])
+
+
+class Mixing(unittest.TestCase):
+    def test_the_grid_has_every_mixture_once(self):
+        points = list(grid(3, 0.25))
+        self.assertEqual(len(points), 15)
+        self.assertEqual(len(set(points)), 15)
+        self.assertTrue(all(abs(sum(p) - 1) < 1e-9 for p in points))
+
+    def test_the_mean_is_weighted(self):
+        mixed = mean([{"x": torch.tensor([1.0])}, {"x": torch.tensor([5.0])}], (0.25, 0.75))
+        self.assertAlmostEqual(mixed["x"].item(), 4.0)
+
+    def test_the_bias_is_lowered_as_little_as_the_budget_asks(self):
+        logits = torch.linspace(0.0005, 1.0, 1000)
+        terms_of = lambda state: (logits + state[BIAS] > 0).sum().item()  # noqa: E731
+        state, lower = cut({BIAS: torch.zeros(1)}, terms_of, 700, precision=0.01)
+        self.assertLessEqual(terms_of(state), 700)
+        self.assertGreater(terms_of({BIAS: state[BIAS] + 0.01}), 700)
+        self.assertAlmostEqual(lower, 0.3, places=6)
+        self.assertEqual(cut({BIAS: torch.zeros(1)}, terms_of, 1000)[1], 0.0)
 
 
 class SparseHead(unittest.TestCase):

@@ -1,0 +1,84 @@
+"""Weighted means of models that began at the same weights, each cut to a budget of terms; keeps the best few.
+
+    python mix.py --config CONFIG --data DATA --models RELEASE RUN-A/latest RUN-B/final --step 0.25 --terms 274 --keep 2 --out WORK/mix
+
+Every point of the grid of weights is one mean. Means of separately trained models have more terms on than either, so the
+decoder bias is lowered until the size set is within the budget: candidates are compared at equal cost. They are judged on
+the watch sets; the others are only reported. The best are written as OUT-1, OUT-2, ...
+"""
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import checkpoint
+from evaluate import load_set
+from runtime import Log, pick_device
+from train import Judge
+
+State = dict[str, torch.Tensor]
+BIAS = "cls.predictions.bias"
+
+
+def grid(models: int, step: float) -> Iterator[tuple[float, ...]]:
+    """All weights of `models` models in multiples of `step` that sum to 1."""
+    ticks = round(1 / step)
+    for parts in itertools.product(range(ticks + 1), repeat=models):
+        if sum(parts) == ticks:
+            yield tuple(part / ticks for part in parts)
+
+
+def mean(states: list[State], weights: tuple[float, ...]) -> State:
+    return {name: sum(w * state[name].float() for w, state in zip(weights, states)) for name in states[0]}
+
+
+def cut(state: State, terms_of: Callable[[State], float], budget: float, precision: float = 0.005) -> tuple[State, float]:
+    """The state with its decoder bias lowered by the least multiple of `precision` that keeps `terms_of` within `budget`, and by how much."""
+    lowered = lambda steps: {**state, BIAS: state[BIAS] - steps * precision}  # noqa: E731
+    if terms_of(state) <= budget:
+        return state, 0.0
+    high = 1
+    while terms_of(lowered(high)) > budget:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if terms_of(lowered(middle)) <= budget else (middle, high)
+    return lowered(high), high * precision
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("config", "data", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="checkpoints or model folders")
+    parser.add_argument("--step", type=float, default=0.25)
+    parser.add_argument("--terms", type=float, required=True, help="most terms a document of the size set")
+    parser.add_argument("--keep", type=int, default=2)
+    args = parser.parse_args()
+    config = json.loads(args.config.read_text())
+    watched, size_set = config["train"]["watch_sets"], config["train"]["size_set"]
+    device, dtype = pick_device()
+    idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
+    judge = Judge(config, {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"]}, idf, dtype)
+    log = Log(Path(f"{args.out}.jsonl"))
+    states = [{name: value.to(device) for name, value in checkpoint.load(path).items()} for path in args.models]
+    found = []
+    for weights in grid(len(states), args.step):
+        state, lower = cut(mean(states, weights), lambda s: judge(s, [size_set])[size_set]["terms"], args.terms)
+        figures = judge(state)
+        score = sum(figures[name]["ndcg10"] for name in watched) / len(watched)
+        log(weights=weights, lower=round(lower, 3), mean=round(score, 4), **figures)
+        found = sorted([*found, (score, weights, lower, figures, state)], key=lambda row: -row[0])[: args.keep]
+    for rank, (score, weights, lower, figures, state) in enumerate(found, 1):
+        meta = {"model": config["model"], "weights": weights, "lower": lower, "mean": score, "figures": figures}
+        checkpoint.save(Path(f"{args.out}-{rank}"), state, meta)
+
+
+if __name__ == "__main__":
+    main()
