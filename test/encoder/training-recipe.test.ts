@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -35,5 +37,36 @@ const base = ['torch', 'numpy', 'safetensors'];
 suite('training losses, sparse head gradient, ensemble, checkpoints and data', 'test_losses', base);
 suite('nothing evaluated enters the training data', 'test_data', [...base, 'tokenizers']);
 suite('ONNX export equals the encoder and BertForMaskedLM', 'test_export', [...base, 'onnx', 'onnxruntime']);
+
+// A release runs unattended on a rented machine: a step that fails must neither hang the rest nor pass unseen.
+for (const [broken, done, exitCode] of [
+  ['nothing', 'teachers base-vectors a b mix', 0],
+  ['cross_encoder.py', 'base-vectors a mix', 0],
+  ['soup.py', 'base teachers', 1],
+  ['prepare.py', 'warm-base', 1],
+  ['build_data.py', '', 1],
+] as const) {
+  test(`release.sh ends when ${broken} is broken`, () => {
+    const work = mkdtempSync(join(tmpdir(), 'winnow-release-'));
+    try {
+      // Stands for every script of the recipe: only the order and the ending of steps are looked at here.
+      writeFileSync(join(work, 'python3'), '#!/bin/sh\n[ "$1" != "$BROKEN" ]\n', { mode: 0o755 });
+      const env = { ...process.env, PATH: `${work}:${process.env.PATH}`, BROKEN: broken, WINNOW: '' };
+      const run = spawnSync('bash', [join(recipe, 'release.sh'), work], {
+        encoding: 'utf8',
+        env,
+        timeout: 60_000,
+      });
+      assert.is(run.status, exitCode, run.stderr);
+      const steps = readFileSync(join(work, 'progress'), 'utf8').trim().split('\n');
+      const succeeded = steps.filter((line) => line.endsWith(' 0')).map((line) => line.split(' ')[1]);
+      for (const name of done.split(' ').filter(Boolean))
+        assert.ok(succeeded.includes(name), `${name} of ${succeeded}`);
+      if (broken !== 'nothing') assert.ok(steps.some((line) => !line.endsWith(' 0')));
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  });
+}
 
 test.run();

@@ -32,10 +32,14 @@ step() {
   [ $code -eq 0 ] && touch "$work/done-$name"
   return $code
 }
-# after NAME: waits for another queue's step; ends this queue if that one failed.
+# after QUEUE NAME: waits for another queue's step; ends this queue if that one ended without it.
 after() {
-  until grep -q " $1 [0-9]" "$work/progress" 2> /dev/null; do sleep 0.2; done
-  [ -e "$work/done-$1" ] || exit 1
+  until [ -e "$work/done-$2" ] || [ -e "$work/ended-$1" ]; do sleep 0.2; done
+  [ -e "$work/done-$2" ] || exit 1
+}
+queue() {
+  ("$1")
+  touch "$work/ended-$1"
 }
 
 student() { # NAME SETTING...
@@ -48,7 +52,7 @@ student() { # NAME SETTING...
 first_queue() {
   export CUDA_VISIBLE_DEVICES=0
   step warm-base python3 warmup.py --config $base "${data[@]}" --models "$work/models" --work "$work/base" || exit 1
-  after prepare
+  after second_queue prepare
   step base python3 train.py --config $base "${data[@]}" --work "$work/base" --prepared "$prepared" --start "$work/base/warm" \
     --seconds 100000 --set "seconds=$base_seconds" || exit 1
   step average-base python3 soup.py --config $base "${data[@]}" --work "$work/base" --last 1 2 4 6 --lower-bias 0 --out "$work/base/final" || exit 1
@@ -63,7 +67,7 @@ second_queue() {
   step cross python3 cross_encoder.py --config $mini "${data[@]}" --models "$work/models" --work "$prepared" || exit 1
   step teachers python3 compare_teachers.py --config $mini "${data[@]}" --models "$work/models" --teachers bge e5 minilm --sparse splade \
     --step 0.2 --cross "$prepared/cross"
-  after base-vectors
+  after first_queue base-vectors
   student b "teacher_weights=$all" 'cross_encoder="cross"' cross_weight=0.3 seed=7
 }
 
@@ -81,10 +85,12 @@ evaluate() { # NAME...
 
 all='{"bge":0.28,"e5":0.2,"minilm":0.14,"bm25":0.13,"base":0.25}'
 step build python3 build_data.py --data "$work/raw" --eval "$work/eval" --config $mini --out "$work/world" || exit 1
-first_queue &
-second_queue &
+rm -f "$work"/done-* "$work"/ended-*
+queue first_queue &
+queue second_queue &
 wait
 candidates=("$work/start")
 for name in a b; do [ -e "$work/done-$name" ] && candidates+=("$work/$name/latest"); done
+[ ${#candidates[@]} -gt 1 ] || exit 1
 CUDA_VISIBLE_DEVICES=0 step mix python3 mix.py --config $mini "${data[@]}" --models "${candidates[@]}" --step 0.25 --terms 274 --keep 2 --out "$work/mix" || exit 1
 [ -z "${WINNOW:-}" ] || step evaluate evaluate mix-1 mix-2
