@@ -7,7 +7,6 @@ A cross-encoder cannot score a collection: it reorders the 100 best of the best 
 """
 
 import argparse
-import itertools
 import json
 from pathlib import Path
 
@@ -15,12 +14,11 @@ import numpy as np
 import torch
 
 import losses
-import checkpoint
-from evaluate import EvalSet, encode_table, load_set, ndcg_at_10, query_ids
-from model import CrossEncoder, SparseEncoder
+from evaluate import EvalSet, encode_table, load_model, load_set, ndcg_at_10, query_ids
+from model import CrossEncoder
 from runtime import pick_device
-from teachers import SPLADE_TINY, TEACHERS, bm25_weights, embed, load_teacher
-from tokens import TokenTable, pairs, query_matrix
+from teachers import SPLADE_TINY, TEACHERS, bm25_weights, cross_scores, embed, load_cross_encoder, load_teacher
+from tokens import TokenTable, query_matrix
 
 
 @torch.no_grad()
@@ -36,9 +34,7 @@ def lexical_scores(docs: TokenTable, ids: torch.Tensor, idf: torch.Tensor) -> to
 
 def sparse_scores(path: Path, config: dict, data: EvalSet, idf: torch.Tensor, encode_queries: bool, dtype) -> torch.Tensor:
     """A sparse encoder's scores of every query against every document, [Q, N]."""
-    model = SparseEncoder(config)
-    model.load_state_dict(checkpoint.load(path), strict=False)
-    model.to(idf.device, dtype).eval()
+    model = load_model(path, config, idf.device, dtype)
     docs = encode_table(model, data.docs)
     queries = encode_table(model, data.queries).float() if encode_queries else query_matrix(query_ids(data), idf)
     return torch.cat([queries @ block.float().T for block in docs.split(1024)], dim=1)
@@ -49,15 +45,12 @@ def reranked(model: CrossEncoder, data: EvalSet, first: torch.Tensor, weights: l
     """nDCG@10 after reordering each query's `depth` best of `first` [Q, N]: (1 - w) * z(first) + w * z(cross-encoder) for every w."""
     best = first.topk(min(depth, first.shape[1]), dim=1)
     asked = query_ids(data)
-    logits = torch.stack([
-        torch.cat([model(*pairs(asked[i].expand(len(part), -1)[:, :64], data.docs, part, 512)) for part in rows.split(256)])
-        for i, rows in enumerate(best.indices)
-    ])  # fmt: skip
-    standard = lambda x: (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-6)  # noqa: E731
+    asked = asked[:, :64]
+    logits = torch.cat([cross_scores(model, asked[i : i + 1], data.docs, rows[None], 512) for i, rows in enumerate(best.indices)])
     figures = []
     for weight in weights:
         mixed = torch.full_like(first, -torch.inf)
-        mixed.scatter_(1, best.indices, torch.lerp(standard(best.values), standard(logits), weight))
+        mixed.scatter_(1, best.indices, torch.lerp(losses.standardized(best.values), losses.standardized(logits), weight))
         mixed[data.own[:, 0], data.own[:, 1]] = -torch.inf
         figures.append(ndcg_at_10(mixed, data.gains))
     return figures
@@ -96,32 +89,26 @@ def main() -> None:
         for set_name, data in sets.items():
             scores[set_name][name] = sparse_scores(Path(path), json.loads(Path(model_config).read_text())["model"], data, idf, False, dtype)
     names = ["bm25", *args.teachers, *args.sparse, *(name for name, _ in trained)]
-    ticks = round(1 / args.step)
+
+    def mixture(set_name: str, weights: tuple[float, ...]) -> torch.Tensor:
+        mixed = losses.ensemble([scores[set_name][n] for n in names], list(weights))
+        own = sets[set_name].own
+        mixed[own[:, 0], own[:, 1]] = -1
+        return mixed
+
     table = []
-    for parts in itertools.product(range(ticks + 1), repeat=len(names)):
-        if sum(parts) != ticks:
-            continue
-        figures = []
-        for set_name, data in sets.items():
-            mixed = losses.ensemble([scores[set_name][n] for n in names], [p / ticks for p in parts])
-            mixed[data.own[:, 0], data.own[:, 1]] = -1
-            figures.append(ndcg_at_10(mixed, data.gains))
+    for parts in losses.grid(len(names), args.step):
+        figures = [ndcg_at_10(mixture(set_name, parts), data.gains) for set_name, data in sets.items()]
         table.append((sum(figures) / len(figures), parts, figures))
-    single = [row for row in table if max(row[1]) == ticks]
+    single = [row for row in table if max(row[1]) == 1]
     for mean, parts, figures in single + sorted(table, reverse=True)[:12]:
-        weights = {n: round(p / ticks, 2) for n, p in zip(names, parts) if p}
+        weights = {n: round(p, 2) for n, p in zip(names, parts) if p}
         print(f"{mean:.4f}", dict(zip(sets, (round(f, 4) for f in figures))), weights, flush=True)
     if args.cross:
-        model = CrossEncoder(config["cross_encoder"]["model"])
-        model.load_state_dict(checkpoint.load(args.cross))
-        model.to(device, dtype).eval()
+        model = load_cross_encoder(args.cross, config["cross_encoder"]["model"], device, dtype)
         best = max(table)[1]
         weights = [0.0, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
-        figures = []
-        for set_name, data in sets.items():
-            mixed = losses.ensemble([scores[set_name][n] for n in names], [p / ticks for p in best])
-            mixed[data.own[:, 0], data.own[:, 1]] = -1
-            figures.append(reranked(model, data, mixed, weights))
+        figures = [reranked(model, data, mixture(set_name, best), weights) for set_name, data in sets.items()]
         for weight, row in zip(weights, zip(*figures)):
             print(f"{sum(row) / len(row):.4f}", dict(zip(sets, (round(f, 4) for f in row))), {"cross-encoder on the best mixture": weight}, flush=True)
 

@@ -21,8 +21,9 @@ from batches import Batches
 from model import CrossEncoder
 from optimizer import MasterAdamW, cosine
 from runtime import Log, pick_device
+from teachers import cross_scores
+from tokens import query_matrix
 from train import Distiller, World
-from tokens import pairs, query_matrix
 
 
 def target(own: torch.Tensor, labelled: torch.Tensor, scale: float, label_share: float) -> torch.Tensor:
@@ -54,7 +55,7 @@ def main() -> None:
     model.to(device, dtype)
     optimizer = MasterAdamW(model, {"classifier.": 10}, settings["weight_decay"], settings["ema"])
     shares = torch.tensor([b.share for b in batches.buckets])
-    count, real = settings["docs_per_query"], world.prepared["real"]
+    real = world.prepared["real"]
     began, step, last = time.time(), 0, 0.0
     while (elapsed := time.time() - began) < seconds:
         bucket = int(torch.multinomial(shares, 1))
@@ -64,11 +65,10 @@ def main() -> None:
         query_ids = world.prepared["queries"].bare(query_rows, settings["query_width"])
         with torch.no_grad():
             scores = teachers.teacher_scores(query_rows, flat, world.docs.padded(flat, width)[0], query_matrix(query_ids, world.idf))
-            columns = torch.arange(len(query_rows), device=device)[:, None] * count + torch.arange(count, device=device)
+            columns = losses.own_columns(*doc_rows.shape, device)
             labelled = (query_rows < real) & (doc_rows[:, 0] == world.prepared["positive"][query_rows])
             wanted = target(scores.gather(1, columns), labelled, settings["teacher_scale"], settings["label_share"])
-        inputs = pairs(query_ids.repeat_interleave(count, 0), world.docs, flat, min(width + query_ids.shape[1] + 1, 512))
-        logits = model(*inputs).view(-1, count)
+        logits = cross_scores(model, query_ids, world.docs, doc_rows, width)
         loss = -(wanted * F.log_softmax(logits, dim=1)).sum(1).mean()
         loss.backward()
         optimizer.step(settings["lr"] * cosine(elapsed / seconds))

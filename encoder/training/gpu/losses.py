@@ -1,5 +1,8 @@
 """The training objective in pure functions. D documents, Q queries, V vocabulary, J teachers."""
 
+import itertools
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 
@@ -48,17 +51,33 @@ def ensemble(scores: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
     return sum(w / total * min_max(s) for s, w in zip(scores, weights))
 
 
+def grid(count: int, step: float) -> Iterator[tuple[float, ...]]:
+    """All weights of `count` things in multiples of `step` that sum to 1."""
+    ticks = round(1 / step)
+    for parts in itertools.product(range(ticks + 1), repeat=count):
+        if sum(parts) == ticks:
+            yield tuple(part / ticks for part in parts)
+
+
+def standardized(scores: torch.Tensor) -> torch.Tensor:
+    """Each row to mean 0 and deviation 1; a row of equal scores becomes 0."""
+    return (scores - scores.mean(1, keepdim=True)) / (scores.std(1, keepdim=True) + 1e-6)
+
+
+def own_columns(queries: int, count: int, device: torch.device) -> torch.Tensor:
+    """[Q, P]: where query i's own P documents stand among the Q * P of a batch: i * P to i * P + P - 1."""
+    return torch.arange(queries * count, device=device).view(queries, count)
+
+
 def blend_own(mixed: torch.Tensor, own: torch.Tensor, weight: float) -> torch.Tensor:
     """Lets a teacher that saw only each query's own P documents (a cross-encoder) reorder those: mixed [Q, Q * P], own [Q, P] -> [Q, Q * P].
 
     Its scores are moved to the mixture's mean and spread over the same documents first, so that it says which of them is
-    better, not how good they are beside the rest of the batch. Query i's own documents are columns i * P to i * P + P - 1.
+    better, not how good they are beside the rest of the batch.
     """
-    count = own.shape[1]
-    columns = torch.arange(len(own), device=own.device)[:, None] * count + torch.arange(count, device=own.device)
+    columns = own_columns(*own.shape, own.device)
     here = mixed.gather(1, columns)
-    standard = (own - own.mean(1, keepdim=True)) / (own.std(1, keepdim=True) + 1e-6)
-    moved = here.mean(1, keepdim=True) + standard * here.std(1, keepdim=True)
+    moved = here.mean(1, keepdim=True) + standardized(own) * here.std(1, keepdim=True)
     return mixed.scatter(1, columns, torch.lerp(here, moved, weight).clamp(0, 1))
 
 

@@ -8,29 +8,21 @@ the watch sets; the others are only reported. The best are written as OUT-1, OUT
 """
 
 import argparse
-import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import checkpoint
+import losses
 from evaluate import load_set
 from runtime import Log, pick_device
 from train import Judge
 
 State = dict[str, torch.Tensor]
 BIAS = "cls.predictions.bias"
-
-
-def grid(models: int, step: float) -> Iterator[tuple[float, ...]]:
-    """All weights of `models` models in multiples of `step` that sum to 1."""
-    ticks = round(1 / step)
-    for parts in itertools.product(range(ticks + 1), repeat=models):
-        if sum(parts) == ticks:
-            yield tuple(part / ticks for part in parts)
 
 
 def mean(states: list[State], weights: tuple[float, ...]) -> State:
@@ -69,7 +61,7 @@ def main() -> None:
     log = Log(Path(f"{args.out}.jsonl"))
     states = [{name: value.to(device) for name, value in checkpoint.load(path).items()} for path in args.models]
     found = []
-    for weights in grid(len(states), args.step):
+    for weights in losses.grid(len(states), args.step):
         state, lower = cut(mean(states, weights), lambda s: judge(s, [size_set])[size_set]["terms"], args.terms)
         figures = judge(state)
         score = sum(figures[name]["ndcg10"] for name in watched) / len(watched)

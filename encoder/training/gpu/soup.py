@@ -1,9 +1,9 @@
-"""Averages snapshots of one run, or of several that began at the same weights, and keeps the mean; the last step of training.
+"""Averages snapshots of one run and keeps the mean; the last step of training.
 
-    python soup.py --config CONFIG --data DATA --work WORK --last 1 2 3 4 --out WORK/final [--runs RUN ...]
+    python soup.py --config CONFIG --data DATA --work WORK --last 1 2 3 4 --out WORK/final
 
-Tries the mean of the last N snapshots (of every run) for every N given, judges each on the watch sets (int8 rows) and writes
-the best one, with figures of all sets. Sets outside `watch_sets` take no part in the choice.
+Tries the mean of the last N snapshots for every N given, judges each on the watch sets (int8 rows) and writes the
+best one, with figures of all sets. Sets outside `watch_sets` take no part in the choice.
 """
 
 import argparse
@@ -25,7 +25,6 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--last", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--steps", type=int, nargs="+", help="average exactly these snapshots instead")
-    parser.add_argument("--runs", type=Path, nargs="+", help="folders of the runs to average, if not --work alone")
     # bf16 rounds logits near the threshold to zero, float32 does not: without it a document has 3 % more terms in use.
     parser.add_argument("--lower-bias", type=float, default=0.01, help="taken off the decoder bias of the written model")
     args = parser.parse_args()
@@ -34,14 +33,13 @@ def main() -> None:
     idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
     judge = Judge(config, {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"]}, idf, dtype)
     log = Log(args.work / "soup.jsonl")
-    number = lambda p: int(p.stem.split("-")[1])  # noqa: E731
-    runs = [sorted(folder.glob("snapshot-*.pt"), key=number) for folder in args.runs or [args.work]]
+    paths = sorted(args.work.glob("snapshot-*.pt"), key=lambda p: int(p.stem.split("-")[1]))
     watched = config["train"]["watch_sets"]
     best = None
     if args.steps:
-        runs = [[args.work / f"snapshot-{step}.pt" for step in args.steps]]
-    for count in [len(args.steps)] if args.steps else args.last:
-        states = [torch.load(p, map_location=device) for paths in runs for p in paths[-count:]]
+        paths = [args.work / f"snapshot-{step}.pt" for step in args.steps]
+    for count in [len(paths)] if args.steps else args.last:
+        states = [torch.load(p, map_location=device) for p in paths[-count:]]
         mean = {name: sum(s[name].float() for s in states) / len(states) for name in states[0]}
         figures = judge(mean, watched)
         score = sum(figures[name]["ndcg10"] for name in watched) / len(watched)

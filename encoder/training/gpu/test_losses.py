@@ -14,7 +14,7 @@ import losses
 from batches import Batches
 from cross_encoder import target
 from evaluate import ndcg_at_10
-from mix import BIAS, cut, grid, mean
+from mix import BIAS, cut, mean
 from model import CrossEncoder, SparseEncoder
 from spans import draw_spans
 from teachers import SparseScores, bm25_weights, mine_sparse, sparse_vectors
@@ -204,7 +204,7 @@ class PublishedNames(unittest.TestCase):
 
 class Mixing(unittest.TestCase):
     def test_the_grid_has_every_mixture_once(self):
-        points = list(grid(3, 0.25))
+        points = list(losses.grid(3, 0.25))
         self.assertEqual(len(points), 15)
         self.assertEqual(len(set(points)), 15)
         self.assertTrue(all(abs(sum(p) - 1) < 1e-9 for p in points))

@@ -21,8 +21,8 @@ from evaluate import EvalSet, evaluate, load_set
 from model import CrossEncoder, SparseEncoder
 from optimizer import MasterAdamW, cosine
 from runtime import Log, pick_device
-from teachers import DenseScores, SparseScores, bm25_weights
-from tokens import TokenTable, pairs, query_matrix
+from teachers import DenseScores, SparseScores, bm25_weights, cross_scores, load_cross_encoder
+from tokens import TokenTable, query_matrix
 
 
 class Distiller:
@@ -58,12 +58,6 @@ class Distiller:
                 scores.append(self.dense[name](query_rows, doc_rows))
         return losses.ensemble(scores, list(weights.values()))
 
-    def cross_scores(self, query_ids: torch.Tensor, doc_rows: torch.Tensor, width: int) -> torch.Tensor:
-        """query_ids [Q, L], doc_rows [Q, P] -> [Q, P], the cross-encoder's logits of each query's own documents."""
-        count = doc_rows.shape[1]
-        inputs = pairs(query_ids.repeat_interleave(count, 0), self.docs, doc_rows.flatten(), min(width + query_ids.shape[1] + 1, 512))
-        return self.cross(*inputs).view(-1, count)
-
     def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, width: int, progress: float):
         """query_rows [Q], doc_rows [Q, P] -> loss and the parts worth watching (0-d tensors, no synchronisation)."""
         s = self.settings
@@ -75,7 +69,8 @@ class Distiller:
         with torch.no_grad():
             teacher01 = self.teacher_scores(query_rows, doc_rows, ids, queries)
             if self.cross is not None:
-                teacher01 = losses.blend_own(teacher01, self.cross_scores(query_ids, own_rows, width), s["cross_weight"])
+                own = cross_scores(self.cross, query_ids, self.docs, own_rows, width)
+                teacher01 = losses.blend_own(teacher01, own, s["cross_weight"])
             teacher = teacher01 * s["teacher_scale"]
 
         states = self.model.head_states(ids, mask)
@@ -151,9 +146,7 @@ class World:
         name = config["train"].get("cross_encoder")
         if name is None:
             return None
-        model = CrossEncoder(config["cross_encoder"]["model"])
-        model.load_state_dict(checkpoint.load(self.work / name))
-        return model.to(self.device, self.dtype).eval().requires_grad_(False)
+        return load_cross_encoder(self.work / name, config["cross_encoder"]["model"], self.device, self.dtype)
 
 
 def train(world: World, config: dict, work: Path, start: Path | None, seconds: float, log: Log) -> dict:
