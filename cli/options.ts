@@ -22,6 +22,13 @@ export function addEncoderOptions(command: Command): Command {
     .option('--threads <n>', 'encoder threads (default: the cores, at most 8)', wholeNumber(0, 64));
 }
 
+/** An index knows its model by name only: one that is not bundled must be pointed to. */
+export const indexModelOption = (): Option =>
+  new Option(
+    '--model <folder>',
+    'model that the index was built with (default: the bundled one of its name)',
+  );
+
 /** Parser of a whole number in a range. */
 export function wholeNumber(low: number, high: number): (text: string) => number {
   return (text) => {

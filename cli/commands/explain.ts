@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { openIndex } from '../../query/search-engine.ts';
+import { defined, indexModelOption } from '../options.ts';
 import { renderExplanation } from '../render.ts';
 
 export function registerExplain(program: Command): void {
@@ -9,12 +10,19 @@ export function registerExplain(program: Command): void {
     .argument('<query>', 'the query')
     .argument('<id>', 'the document')
     .requiredOption('--index <dir>', 'index folder')
+    .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
 }
 
-async function run(query: string, id: string, options: { index: string; json?: boolean }): Promise<void> {
-  const engine = openIndex(options.index, { readOnly: true });
+interface ExplainCliOptions {
+  readonly index: string;
+  readonly model?: string;
+  readonly json?: boolean;
+}
+
+async function run(query: string, id: string, options: ExplainCliOptions): Promise<void> {
+  const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
   try {
     const explained = engine.explain(query, id);
     if (options.json) {

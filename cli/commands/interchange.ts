@@ -9,7 +9,7 @@ import {
   SIDES,
   type Side,
 } from '../interchange.ts';
-import { defined, number } from '../options.ts';
+import { defined, indexModelOption, number } from '../options.ts';
 
 interface InterchangeCliOptions {
   readonly index: string;
@@ -49,6 +49,7 @@ export function registerInterchange(program: Command): void {
     .requiredOption('--index <dir>', 'index folder')
     .addOption(formatOption())
     .addOption(sideOption())
+    .addOption(indexModelOption())
     .action(runExport);
 }
 
@@ -87,8 +88,8 @@ async function runImport(
   }
 }
 
-async function runExport(file: string, { index, format, side }: InterchangeCliOptions): Promise<void> {
-  const engine = openIndex(index, { readOnly: true });
+async function runExport(file: string, { index, format, side, model }: InterchangeCliOptions): Promise<void> {
+  const engine = openIndex(index, { readOnly: true, ...defined({ model }) });
   try {
     const documents = await exportVectors(engine, file, format, side);
     console.log(`${documents.toLocaleString('en')} documents written to ${file}`);

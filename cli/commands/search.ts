@@ -3,11 +3,20 @@ import type { FieldSort } from '../../query/fields.ts';
 import type { Filter } from '../../query/filter.ts';
 import { openIndex } from '../../query/search-engine.ts';
 import type { ScanOptions, SearchMode } from '../../query/searcher.ts';
-import { defined, fieldSort, jsonFilter, number, repeated, wholeNumber } from '../options.ts';
+import {
+  defined,
+  fieldSort,
+  indexModelOption,
+  jsonFilter,
+  number,
+  repeated,
+  wholeNumber,
+} from '../options.ts';
 import { renderFacet, renderHit } from '../render.ts';
 
 interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
   readonly index: string;
+  readonly model?: string;
   readonly k: number;
   readonly offset?: number;
   readonly mode?: SearchMode;
@@ -45,13 +54,14 @@ export function registerSearch(program: Command): void {
     )
     .option('--alpha <share>', 'pruned search: below 1 faster and approximate', number(0, 1))
     .option('--budget <ms>', 'pruned search: answer with the best found after this time', number(0, 1e6))
+    .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
 }
 
 async function run(words: string[], options: SearchCliOptions): Promise<void> {
   const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet } = options;
-  const engine = openIndex(options.index, { readOnly: true });
+  const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
   try {
     const result = engine.search(words.join(' '), {
       explain: true,

@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { IndexStore } from '../../indexer/index-store.ts';
+import { packageRoot } from '../../package-root.ts';
 import { cli } from '../helpers/cli.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
@@ -47,6 +48,25 @@ test('index, search, explain and stats work on one folder', async () => {
   assert.is(explained.tokens.find(({ token }: { token: string }) => token === 'blue').origin, 'text');
   const stats = JSON.parse((await cli('stats', '--index', index, '--verify', '--json')).stdout);
   assert.is(stats.documents, 2);
+});
+
+test('an index of a model that is not bundled is read with --model', async () => {
+  const folder = join(tempFolder(), 'my-model');
+  cpSync(join(packageRoot, 'models/winnow-mini'), folder, { recursive: true });
+  const index = join(tempFolder(), 'index');
+  assert.is((await cli('index', jsonl(DOCS), '--index', index, '--model', folder)).code, 0);
+  const commands = [
+    ['search', 'blue sky'],
+    ['explain', 'blue sky', 'sky'],
+    ['export', join(tempFolder(), 'vectors.jsonl')],
+  ];
+  for (const command of commands) {
+    const without = await cli(...command, '--index', index);
+    assert.is(without.code, 1);
+    assert.match(without.stderr, /WINNOW_MODEL_NOT_FOUND/);
+    const { code, stderr } = await cli(...command, '--index', index, '--model', folder);
+    assert.is(code, 0, stderr);
+  }
 });
 
 test('a changed document is encoded again, a vanished one goes with --delete-missing', async () => {
