@@ -31,6 +31,7 @@ export type { FilterField, IndexStats, SourceDocument } from './indexer/types.ts
 export type { TokenExplanation } from './query/explain.ts';
 export type { FacetCount, FieldSort } from './query/fields.ts';
 export type { Filter } from './query/filter.ts';
+export type { QueryIdf } from './query/query-weights.ts';
 export { type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
 export type {
   ExplainedHit,

@@ -180,15 +180,17 @@ function prunedIndex(whole: SearchEngine, folder: string, model: string, terms: 
       gone.delete(id);
       const contentHash = whole.store.sourceHash(id)!;
       if (pruned.store.sourceHash(id) === contentHash) continue;
-      const { title, text } = generation.document(segment.docKeys[docId]!)!;
+      const { title, text: body } = generation.document(segment.docKeys[docId]!)!;
+      const text = title ? `${title} ${body}` : body;
       changed.push({
         id,
         contentHash,
         documents: [
           {
-            document: { id, title, text, metadata: {} },
+            document: { id, title, text: body, metadata: {} },
             vector: heaviestTerms(segment.vector(docId), terms, impactScale),
-            words: analyze(title ? `${title} ${text}` : text),
+            words: analyze(text),
+            pieces: whole.model.query.tokenizer.encode(text),
           },
         ],
       });

@@ -7,6 +7,7 @@ import type { EvaluationDataset } from '../evaluation/dataset.ts';
 import type { Setting, SystemSpec } from '../evaluation/grid.ts';
 import { type EvaluatedSystem, flops, type SystemFactory, type SystemFacts } from '../evaluation/system.ts';
 import { BM25_B, BM25_K1 } from '../query/bm25.ts';
+import { QUERY_IDF, type QueryIdf } from '../query/query-weights.ts';
 import { Searcher, type SearchMode, type SearchOptions } from '../query/searcher.ts';
 import { type EvalIndex, EvalIndexes } from './eval-indexes.ts';
 import { defined, ENCODER_BACKENDS, type EncoderCliOptions } from './options.ts';
@@ -32,12 +33,13 @@ interface SystemSettings {
   readonly fusion?: NonNullable<SearchOptions['fusion']>;
   readonly scan?: NonNullable<SearchOptions['scan']>;
   readonly alpha?: number;
+  readonly idf?: QueryIdf;
 }
 
 const SETTINGS: Readonly<Record<SearchMode, readonly (keyof SystemSettings)[]>> = {
-  sparse: ['model', 'backend', 'terms', 'scan', 'alpha'],
+  sparse: ['model', 'backend', 'terms', 'scan', 'alpha', 'idf'],
   bm25: [],
-  hybrid: ['model', 'backend', 'terms', 'fusion', 'scan', 'alpha'],
+  hybrid: ['model', 'backend', 'terms', 'fusion', 'scan', 'alpha', 'idf'],
 };
 
 export const OWN_SYSTEMS = Object.keys(SETTINGS) as readonly SearchMode[];
@@ -56,8 +58,8 @@ export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => Sy
   return (spec) => {
     const mode = modeOf(spec);
     const settings = checkSettings(spec, mode, options.folder);
-    const { model, backend, terms, fusion, scan, alpha } = settings;
-    const search = defined({ fusion, scan, alpha });
+    const { model, backend, terms, fusion, scan, alpha, idf } = settings;
+    const search = defined({ fusion, scan, alpha, idf });
     return {
       name: spec.name,
       async open(dataset, onProgress) {
@@ -71,7 +73,7 @@ export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => Sy
         return {
           name: spec.name,
           search: (query, k) => searcher.rank(query.text, mode, k, search),
-          explain: (query, id) => oneLine(searcher, mode, query.text, id),
+          explain: (query, id) => oneLine(searcher, mode, query.text, id, defined({ idf })),
           describe: () => facts(index, dataset, mode, settings),
           close: () => engine.close(),
         } satisfies EvaluatedSystem;
@@ -124,6 +126,7 @@ function checkSettings(spec: SystemSpec, mode: SearchMode, folder: string | unde
     fusion: oneOf('fusion', FUSIONS),
     scan: oneOf('scan', SCANS),
     alpha: alpha as number | undefined,
+    idf: oneOf('idf', QUERY_IDF),
   });
 }
 
@@ -145,7 +148,7 @@ function facts(
   { engine, build }: EvalIndex,
   dataset: EvaluationDataset,
   mode: SearchMode,
-  { terms, fusion = 'rrf', scan, alpha }: SystemSettings,
+  { terms, fusion = 'rrf', scan, alpha, idf }: SystemSettings,
 ): SystemFacts {
   const { documents, postings, bytes } = engine.stats();
   const indexBytes = Object.entries(bytes).reduce(
@@ -172,7 +175,7 @@ function facts(
     ...defined({ encodeDocsPerSecond: build?.encodeDocsPerSecond, buildSeconds: build?.buildSeconds }),
     settings: {
       backend: build?.backend ?? 'unknown',
-      ...defined({ terms, scan, alpha, fusion: mode === 'hybrid' ? fusion : undefined }),
+      ...defined({ terms, scan, alpha, idf, fusion: mode === 'hybrid' ? fusion : undefined }),
     },
   };
 }
@@ -181,14 +184,20 @@ function facts(
 const NAMED = 8;
 
 /** Why a document matched, e.g. `car 4.1, engine 2.0, automobile +3.2`; a hybrid names what each of its searches saw. */
-function oneLine(searcher: Searcher, mode: SearchMode, query: string, id: string): string {
+function oneLine(
+  searcher: Searcher,
+  mode: SearchMode,
+  query: string,
+  id: string,
+  options: Pick<SearchOptions, 'idf'>,
+): string {
   switch (mode) {
     case 'sparse':
-      return sparseLine(searcher, query, id);
+      return sparseLine(searcher, query, id, options);
     case 'bm25':
       return wordLine(searcher, query, id);
     case 'hybrid':
-      return `sparse: ${sparseLine(searcher, query, id)}; bm25: ${wordLine(searcher, query, id)}`;
+      return `sparse: ${sparseLine(searcher, query, id, options)}; bm25: ${wordLine(searcher, query, id)}`;
   }
 }
 
@@ -196,9 +205,14 @@ function oneLine(searcher: Searcher, mode: SearchMode, query: string, id: string
  * Contributions by word of the query, with a plus where the model added what matched: `asymptomatic (##ym ##oma) 12.1`
  * when the document has these pieces of the word.
  */
-function sparseLine(searcher: Searcher, query: string, id: string): string {
+function sparseLine(
+  searcher: Searcher,
+  query: string,
+  id: string,
+  options: Pick<SearchOptions, 'idf'>,
+): string {
   const words = new Map<string, { pieces: string[]; contribution: number; added: boolean }>();
-  for (const { token, word, contribution, origin } of searcher.explain(query, id).tokens) {
+  for (const { token, word, contribution, origin } of searcher.explain(query, id, options).tokens) {
     if (contribution <= 0) continue;
     const name = word.toLowerCase();
     const found = words.get(name) ?? { pieces: [], contribution: 0, added: true };

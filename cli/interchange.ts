@@ -42,8 +42,8 @@ export async function importVectors(
   path: string,
   { format, side, maxWeight = MAX_IMPACT, onBadRow, onProgress }: ImportOptions,
 ): Promise<ImportReport> {
-  const { tokens } = engine.model.query.tokenizer;
-  const termIds = new Map(tokens.map((token, id) => [token, id]));
+  const { tokenizer } = engine.model.query;
+  const termIds = new Map(tokenizer.tokens.map((token, id) => [token, id]));
   const { impactScale } = engine.store.settings;
   const unknownTerms = new Map<string, number>();
 
@@ -79,6 +79,7 @@ export async function importVectors(
             weights: Float32Array.from(known, ([, weight]) => weight),
           },
           words,
+          ...(text ? { pieces: tokenizer.encode(text) } : {}),
         },
       ],
     };

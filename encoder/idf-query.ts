@@ -41,9 +41,19 @@ export function readIdfTable(path: string, tokenizer: WordPieceTokenizer): Float
   return idf;
 }
 
+/** The distinct tokens of a query. */
+export interface QueryTokens {
+  /** Ascending. */
+  readonly termIds: Uint16Array;
+  /** How often each stands in the query, from 1. */
+  readonly counts: Uint16Array;
+  /** Tokens of the word that each stands in, from 1; the fewest where it stands in several. */
+  readonly wordPieces: Uint16Array;
+}
+
 /**
- * The whole query side: a query is the set of its WordPieces, each weighted by idf; no model runs.
- * Special ids and [UNK] are dropped, repeated tokens count once.
+ * The query side of the model: a query is the set of its WordPieces, each weighted by idf; no model runs.
+ * Special ids and [UNK] are dropped. What an index adds to that: `query/query-weights.ts`.
  */
 export class IdfQueryEncoder {
   readonly tokenizer: WordPieceTokenizer;
@@ -55,9 +65,28 @@ export class IdfQueryEncoder {
     this.idf = idf;
   }
 
+  tokens(query: string): QueryTokens {
+    const found = new Map<number, { count: number; wordPieces: number }>();
+    for (const { ids } of this.tokenizer.words(query)) {
+      for (const id of ids) {
+        if (!(this.idf[id]! > 0)) continue;
+        const token = found.get(id) ?? { count: 0, wordPieces: ids.length };
+        token.count++;
+        token.wordPieces = Math.min(token.wordPieces, ids.length);
+        found.set(id, token);
+      }
+    }
+    const sorted = [...found].sort(([a], [b]) => a - b);
+    return {
+      termIds: Uint16Array.from(sorted, ([id]) => id),
+      counts: Uint16Array.from(sorted, ([, { count }]) => count),
+      wordPieces: Uint16Array.from(sorted, ([, { wordPieces }]) => wordPieces),
+    };
+  }
+
+  /** As published: repeated tokens count once, every weight is the table's. */
   encode(query: string): SparseVector {
-    const ids = this.tokenizer.encode(query).sort((a, b) => a - b);
-    const termIds = Uint16Array.from(ids.filter((id, i) => id !== ids[i - 1] && this.idf[id]! > 0));
+    const { termIds } = this.tokens(query);
     return { termIds, weights: Float32Array.from(termIds, (id) => this.idf[id]!) };
   }
 }

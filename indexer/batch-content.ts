@@ -1,4 +1,5 @@
 import { encodeColumn, fieldValues } from './filter-columns.ts';
+import { setBit } from './format.ts';
 import { quantizeInto } from './impact.ts';
 import { buildPostingLists } from './posting-lists.ts';
 import { allocateForward, type SegmentContent } from './segment-builder.ts';
@@ -37,20 +38,22 @@ function forwardOf(documents: readonly KeyedDocument[], impactScale: number): Se
   const most = documents.reduce((sum, { item }) => sum + item.vector.termIds.length, 0);
   const full = allocateForward(numDocs, most);
   const { offsets, lists, values } = full.rows;
-  for (let docId = 0; docId < numDocs; docId++)
-    offsets[docId + 1] = quantizeInto(
-      documents[docId]!.item.vector,
-      impactScale,
-      lists,
-      values,
-      offsets[docId]!,
-    );
+  for (let docId = 0; docId < numDocs; docId++) {
+    const { vector, pieces } = documents[docId]!.item;
+    const from = offsets[docId]!;
+    const to = quantizeInto(vector, impactScale, lists, values, from);
+    offsets[docId + 1] = to;
+    if (!pieces) continue;
+    const standing = new Set(Array.from(pieces));
+    for (let p = from; p < to; p++) if (standing.has(lists[p]!)) setBit(full.inText, p);
+  }
   const total = offsets[numDocs]!;
   if (total === most) return full;
   const cut = allocateForward(numDocs, total); // some weights rounded to 0
   cut.rows.offsets.set(offsets);
   cut.rows.lists.set(lists.subarray(0, total));
   cut.rows.values.set(values.subarray(0, total));
+  cut.inText.set(full.inText.subarray(0, cut.inText.length));
   return cut;
 }
 

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
 
 /** Version of everything that FORMAT.md describes; an index of another version is refused, never guessed at. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Arrays inside a part start at multiples of this many bytes, so that SIMD loads and typed-array views are aligned. */
 export const ALIGNMENT = 64;
@@ -23,6 +23,7 @@ export const PartKind = {
   Words: 6,
   Fields: 7,
   Maxima: 8,
+  InText: 9,
 } as const;
 export type PartKind = (typeof PartKind)[keyof typeof PartKind];
 
@@ -61,3 +62,10 @@ export function viewU16(bytes: Uint8Array, offset: number, length: number): Uint
 export function bytesOf(array: Uint32Array | Uint16Array | Uint8Array | Float64Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
+
+export const isBitSet = (bitmap: Uint8Array, index: number): boolean =>
+  ((bitmap[index >> 3]! >> (index & 7)) & 1) === 1;
+
+export const setBit = (bitmap: Uint8Array, index: number): void => {
+  bitmap[index >> 3]! |= 1 << (index & 7);
+};

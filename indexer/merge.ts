@@ -1,5 +1,5 @@
 import { mergeColumns, type Origins } from './filter-columns.ts';
-import type { PartKind } from './format.ts';
+import { isBitSet, type PartKind, setBit } from './format.ts';
 import type { Generation } from './generation.ts';
 import { mergeLists, usedLists } from './merge-lists.ts';
 import { DROPPED, MergeQueue, mergeStrings } from './merge-strings.ts';
@@ -20,11 +20,8 @@ interface MergeInput {
   readonly live: Uint8Array | undefined;
 }
 
-const isSet = (bitmap: Uint8Array, docId: number): boolean =>
-  ((bitmap[docId >> 3]! >> (docId & 7)) & 1) === 1;
-
 export const isLive = (live: Uint8Array | undefined, docId: number): boolean =>
-  live === undefined || isSet(live, docId);
+  live === undefined || isBitSet(live, docId);
 
 /** A merge of some segments of a generation: decides which documents stay and in which order, and builds the result. */
 export class SegmentMerge {
@@ -75,7 +72,7 @@ export class SegmentMerge {
     for (const { segment, live } of this.inputs) {
       const now = tombstones.get(segment.number);
       for (let docId = 0; docId < segment.numDocs; docId++) {
-        const deleted = now === undefined || isSet(now, docId);
+        const deleted = now === undefined || isBitSet(now, docId);
         if (deleted && isLive(live, docId)) docKeys.push(segment.docKeys[docId]!);
       }
     }
@@ -182,6 +179,7 @@ function gatherForward(segments: readonly Segment[], { inputs, docIds }: Origins
     total += offsets[docIds[docId]! + 1]! - offsets[docIds[docId]!]!;
   }
   const part = allocateForward(numDocs, total);
+  const { inText } = part;
   const { offsets, lists, values } = part.rows;
   let at = 0;
   for (let docId = 0; docId < numDocs; docId++) {
@@ -190,6 +188,8 @@ function gatherForward(segments: readonly Segment[], { inputs, docIds }: Origins
     const to = own.offsets[docIds[docId]! + 1]!;
     lists.set(own.lists.subarray(from, to), at);
     values.set(own.values.subarray(from, to), at);
+    const marks = segments[inputs[docId]!]!.inText;
+    for (let p = from; p < to; p++) if (isBitSet(marks, p)) setBit(inText, at + p - from);
     at += to - from;
     offsets[docId + 1] = at;
   }

@@ -1,6 +1,6 @@
 import * as flatbuffers from 'flatbuffers';
 import { buildBlockMaxima, MAXIMA_MIN_DOCS } from './block-maxima.ts';
-import { bytesOf, checksum, FORMAT_VERSION, PartKind, viewU16, viewU32 } from './format.ts';
+import { bytesOf, checksum, FORMAT_VERSION, isBitSet, PartKind, viewU16, viewU32 } from './format.ts';
 import { Part } from './generated/part.ts';
 import { SegmentHeader } from './generated/segment-header.ts';
 import { type BuiltLists, buildPostingLists, openPostingLists, type Rows } from './posting-lists.ts';
@@ -37,6 +37,7 @@ export function allocateForward(numDocs: number, numPostings: number): ForwardDr
   const [offsets, checksums, lists, values] = views as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   return {
     bytes: packed,
+    inText: new Uint8Array(Math.ceil(numPostings / 8)),
     rows: { offsets: viewU32(offsets, 0, numDocs + 1), lists: viewU16(lists, 0, numPostings), values },
     checksums: viewU32(checksums, 0, blocks),
     directoryBytes: lists.byteOffset,
@@ -46,6 +47,8 @@ export function allocateForward(numDocs: number, numPostings: number): ForwardDr
 /** The Forward part of a segment under construction. */
 export interface ForwardDraft {
   readonly bytes: Uint8Array;
+  /** Bit p set: the term of posting p stands in the text of its document. Becomes a part of its own. */
+  readonly inText: Uint8Array;
   /** Views into `bytes`. */
   readonly rows: Rows & { readonly lists: Uint16Array };
   /** One a block, made by {@link buildSegment}. */
@@ -74,7 +77,7 @@ export function buildSegment(
   put: (kind: PartKind, bytes: Uint8Array) => void,
 ): SegmentHeaderMaker {
   const { docKeys, lengths } = content;
-  const { rows } = content.forward;
+  const { rows, inText } = content.forward;
   const numDocs = docKeys.length;
   const written: [kind: PartKind, numBytes: number, directoryBytes: number, crc: number][] = [];
   const whole = (kind: PartKind, bytes: Uint8Array): void => {
@@ -104,7 +107,11 @@ export function buildSegment(
       ...content.ids,
     ]),
   );
-  whole(PartKind.Terms, packSections([bytesOf(terms)]));
+  whole(
+    PartKind.Terms,
+    packSections([bytesOf(terms), bytesOf(countInText(rows, inText, numbering, terms.length))]),
+  );
+  whole(PartKind.InText, packSections([inText]));
   whole(PartKind.Words, packSections(content.words));
   whole(PartKind.Fields, packSections(content.fields));
 
@@ -152,6 +159,18 @@ function termsOf({ lists }: Rows): { terms: Uint16Array; numbering: Uint32Array 
     terms[next++] = term;
   }
   return { terms, numbering };
+}
+
+/** By list: how many documents have the term in their text. */
+function countInText(
+  { lists }: Rows,
+  inText: Uint8Array,
+  numbering: Uint32Array,
+  numLists: number,
+): Uint32Array {
+  const counts = new Uint32Array(numLists);
+  for (let p = 0; p < lists.length; p++) if (isBitSet(inText, p)) counts[numbering[lists[p]!]!]!++;
+  return counts;
 }
 
 /** Documents by rising key. */

@@ -94,10 +94,34 @@ export class Segment {
 
   /** WordPiece ids that occur, ascending. */
   get terms(): Uint16Array {
+    return this.termTable.terms;
+  }
+
+  /** By list of {@link impacts}: in how many documents the term stands in the text and has weight. */
+  get textFrequencies(): Uint32Array {
+    return this.termTable.textFrequencies;
+  }
+
+  /** Whether any document came with its text; where none did, {@link textFrequencies} say nothing. */
+  get hasText(): boolean {
+    return this.termTable.hasText;
+  }
+
+  private get termTable() {
     return this.once(PartKind.Terms, (bytes, place) => {
-      const [terms] = unpackSections(bytes, place);
-      return viewU16(terms!, 0, terms!.length / 2);
+      const [terms, counts] = unpackSections(bytes, place);
+      const textFrequencies = viewU32(counts!, 0, counts!.length / 4);
+      return {
+        terms: viewU16(terms!, 0, terms!.length / 2),
+        textFrequencies,
+        hasText: textFrequencies.some((count) => count > 0),
+      };
     });
+  }
+
+  /** Bit p set: the term of posting p of {@link forward} stands in the text of its document. */
+  get inText(): Uint8Array {
+    return this.once(PartKind.InText, (bytes, place) => unpackSections(bytes, place)[0]!);
   }
 
   /** List number of a term in {@link impacts}, or -1. */
@@ -277,7 +301,7 @@ export class Segment {
     }
     const { maxima } = this;
     if (maxima) for (let list = 0; list < this.impacts.numLists; list++) maxima.verify(list);
-    void [this.terms, this.words, this.forward, this.documents, this.columns];
+    void [this.terms, this.inText, this.words, this.forward, this.documents, this.columns];
   }
 
   /** Takes over what another view of the same segment has checked, and its parts where they are not views of the map. */

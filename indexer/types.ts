@@ -19,6 +19,11 @@ export interface IndexableDocument {
   readonly vector: WeightVector;
   /** Analysed words of title and text in order, repeated as in the text, for BM25. */
   readonly words: readonly string[];
+  /**
+   * WordPiece ids of title and text in any order, to tell terms that stand in the document from those the model added.
+   * Absent where the text is not known, as for imported vectors.
+   */
+  readonly pieces?: ArrayLike<number>;
 }
 
 /** One source document as read from a corpus, whole or cut into passages. */

@@ -69,7 +69,12 @@ export class SearchEngine {
       contentHash,
       documents: documents.map((document) => {
         const at = next++;
-        return { document, vector: vectors[at]!, words: analyze(texts[at]!) };
+        return {
+          document,
+          vector: vectors[at]!,
+          words: analyze(texts[at]!),
+          pieces: this.model.query.tokenizer.encode(texts[at]!),
+        };
       }),
     }));
     const result = this.store.upsert(ready);
@@ -137,8 +142,8 @@ export class SearchEngine {
    *
    * @throws WinnowError WINNOW_NOT_FOUND when the id is not in the index
    */
-  explain(query: string, id: string): ExplainedHit {
-    return this.searcher.explain(query, id);
+  explain(query: string, id: string, options: Pick<SearchOptions, 'idf'> = {}): ExplainedHit {
+    return this.searcher.explain(query, id, options);
   }
 
   stats(): IndexStats {

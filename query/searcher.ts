@@ -13,6 +13,7 @@ import { countValues, declaredField, type FacetCount, type FieldSort, sortByFiel
 import { compileFilter, type Filter } from './filter.ts';
 import { reciprocalRankFusion, weightedFusion } from './fusion.ts';
 import { type ImpactQuery, impactQuery } from './impact-query.ts';
+import { QUERY_IDF, type QueryIdf, queryWeights } from './query-weights.ts';
 import { PRUNED_FROM_DOCS, queryLists, searchSegment, sureThreshold } from './segment-search.ts';
 import { makeSnippet, type Snippet } from './snippet.ts';
 import type { RankedDocs } from './top-k.ts';
@@ -50,6 +51,8 @@ export interface SearchOptions extends ScanOptions {
   readonly groupByParent?: boolean;
   /** How `hybrid` joins the two rankings. Default `rrf`. */
   readonly fusion?: 'rrf' | 'weighted';
+  /** How query tokens are weighted. Default `blended`. */
+  readonly idf?: QueryIdf;
   /** Order the best {@link among} hits by a declared field; scores stay those of the ranking. */
   readonly sort?: FieldSort;
   /** Declared fields whose values are counted over the best {@link among} hits. */
@@ -156,7 +159,7 @@ export class Searcher {
     const ranked = this.locate(generation, query, mode, depth, options);
     const best = ranked.slice(0, among);
     const located = sortField === undefined ? ranked : sortByField(best, sortField, sort?.order ?? 'asc');
-    const impact = this.impactQuery(query);
+    const impact = this.impactQuery(generation, query, options.idf);
     const words = wordsByToken(query, this.encoder.tokenizer);
     const seenParents = new Set<string>();
     const hits: Hit[] = [];
@@ -205,9 +208,9 @@ export class Searcher {
     return this.sparse(generation, query, k, this.acceptors(generation, options.filter), options);
   }
 
-  explain(query: string, id: string): ExplainedHit {
+  explain(query: string, id: string, options: Pick<SearchOptions, 'idf'> = {}): ExplainedHit {
     const generation = this.store.generation();
-    const impact = this.impactQuery(query);
+    const impact = this.impactQuery(generation, query, options.idf);
     const whole = generation.documentById(id);
     const best = (whole ? [whole] : generation.passages(id))
       .flatMap((record) => {
@@ -251,8 +254,13 @@ export class Searcher {
     return explainBm25(place.view, place.docId, bm25Query(generation, analyze(query)));
   }
 
-  private impactQuery(query: string): ImpactQuery {
-    const { termIds, weights } = this.encoder.encode(query);
+  private impactQuery(generation: Generation, query: string, idf: QueryIdf = 'blended'): ImpactQuery {
+    if (!QUERY_IDF.includes(idf))
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `unknown idf "${String(idf)}"`, {
+        place: 'idf',
+        hint: `use ${QUERY_IDF.join(' or ')}`,
+      });
+    const { termIds, weights } = queryWeights(this.encoder, generation, query, idf);
     return impactQuery(termIds, weights);
   }
 
@@ -268,13 +276,13 @@ export class Searcher {
     const accept = this.acceptors(generation, options.filter);
     switch (mode) {
       case 'sparse':
-        return this.sparse(generation, this.impactQuery(query), k, accept, options);
+        return this.sparse(generation, this.impactQuery(generation, query, options.idf), k, accept, options);
       case 'bm25':
         return this.bm25(generation, query, k, accept);
       case 'hybrid': {
         const depth = Math.max(k, CANDIDATES);
         const lists = [
-          this.sparse(generation, this.impactQuery(query), depth, accept, options),
+          this.sparse(generation, this.impactQuery(generation, query, options.idf), depth, accept, options),
           this.bm25(generation, query, depth, accept),
         ];
         const byId = new Map(lists.flat().map((located) => [located.id, located]));

@@ -66,12 +66,13 @@ test('what is exported comes back the same, in both formats and on both sides, w
       assert.is(report.documents, 3);
       assert.equal(await contentsOf(again, side), expected, `${format}, ${side}`);
       engine.store.optimize(); // BM25 counts deleted documents until they are merged away
+      // Titles, and with CIFF all texts, are not exported: the index's own idf is lost.
       assert.equal(
         again
-          .search('red auto cars', { mode: side === 'words' ? 'bm25' : 'sparse' })
+          .search('red auto cars', { mode: side === 'words' ? 'bm25' : 'sparse', idf: 'table' })
           .hits.map(({ id, score }) => [id, score]),
         engine
-          .search('red auto cars', { mode: side === 'words' ? 'bm25' : 'sparse' })
+          .search('red auto cars', { mode: side === 'words' ? 'bm25' : 'sparse', idf: 'table' })
           .hits.map(({ id, score }) => [id, score]),
       );
       await again.close();

@@ -23,7 +23,8 @@ export function source(
     words = [],
     metadata = {},
     text = words.join(' '),
-  }: { words?: readonly string[]; metadata?: Metadata; text?: string } = {},
+    pieces,
+  }: { words?: readonly string[]; metadata?: Metadata; text?: string; pieces?: readonly number[] } = {},
 ): IndexableSource {
   const terms = [...impacts].sort(([a], [b]) => a - b);
   return {
@@ -37,6 +38,7 @@ export function source(
           weights: Float32Array.from(terms, ([, impact]) => (impact * 3) / 255),
         },
         words,
+        ...(pieces ? { pieces } : {}),
       },
     ],
   };

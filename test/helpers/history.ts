@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert';
 import { randomSource } from '../../bench/vectors.ts';
+import { isBitSet } from '../../indexer/format.ts';
 import type { Generation } from '../../indexer/generation.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
 import { isLive } from '../../indexer/merge.ts';
@@ -41,6 +42,12 @@ function vectorOf(seed: number, i: number, id: string): Map<number, number> {
   );
 }
 
+/** The half of a vector's terms that stand in the text, and one that has no weight. */
+const piecesOf = (vector: ReadonlyMap<number, number>): number[] => [
+  ...[...vector.keys()].filter((term) => term % 2 === 0),
+  TERMS,
+];
+
 const textOf = (i: number, id: string): string =>
   id === CLOCK ? String(i) : `${id} of step ${i} `.repeat(8);
 
@@ -49,13 +56,15 @@ export function play(store: IndexStore, seed: number, i: number): void {
   switch (kind) {
     case 'upsert':
       store.upsert(
-        ids.map((id) =>
-          source(id, vectorOf(seed, i, id), {
+        ids.map((id) => {
+          const vector = vectorOf(seed, i, id);
+          return source(id, vector, {
+            pieces: piecesOf(vector),
             text: textOf(i, id),
             words: [`w${i % 40}`, id],
             metadata: { year: 2000 + (i % 9), lang: [`l${i % 5}`] },
-          }),
-        ),
+          });
+        }),
       );
       break;
     case 'delete':
@@ -94,6 +103,16 @@ export function contentsOf(generation: Generation, seed: number): Model {
         postings.set(docId, vector.set(term, impact));
       });
     });
+    // Deleted documents of the segment count, too.
+    const marked = new Map<number, number>();
+    const { offsets, lists } = segment.forward;
+    for (let p = 0; p < offsets[segment.numDocs]!; p++)
+      if (isBitSet(segment.inText, p)) marked.set(lists[p]!, (marked.get(lists[p]!) ?? 0) + 1);
+    assert.equal(
+      Array.from(segment.terms, (term) => marked.get(term) ?? 0),
+      [...segment.textFrequencies],
+      'text frequencies',
+    );
     for (let docId = 0; docId < segment.numDocs; docId++) {
       if (!isLive(live, docId)) continue;
       const id = segment.id(docId);
@@ -114,6 +133,10 @@ export function contentsOf(generation: Generation, seed: number): Model {
         expected,
         `postings of ${id}`,
       );
+      const pieces = piecesOf(vectorOf(seed, step, id));
+      expected.forEach(([term], i) => {
+        assert.is(isBitSet(segment.inText, offsets[docId]! + i), pieces.includes(term), `marks of ${id}`);
+      });
       found.set(id, step);
     }
   }

@@ -34,6 +34,7 @@ async function build(folder: string): Promise<void> {
       new Map(Array.from({ length: 6 }, (_, j) => [(i * 7 + j * j * 3) % TERMS, 1 + ((i * 13 + j) % 255)])),
       {
         words: [`w${i % 9}`, 'all'],
+        pieces: [i % TERMS, (i * 7) % TERMS],
         metadata: { year: 2000 + (i % 5), lang: i % 2 ? 'en' : 'de' },
       },
     ),
@@ -44,7 +45,7 @@ async function build(folder: string): Promise<void> {
   await store.close();
 }
 
-/** All that a user can ask; what comes back, or the coded error. */
+/** All that a user can ask, and the marks that a merge reads; what comes back, or the coded error. */
 async function askEverything(folder: string): Promise<string> {
   let store: IndexStore | undefined;
   try {
@@ -55,7 +56,8 @@ async function askEverything(folder: string): Promise<string> {
       searcher.search(query, { k: 50, filter: { lang: 'en', year: { gte: 2002 } } }).hits,
       searcher.rank('w1 w2 all', 'bm25', 50).map(({ id, score }) => [id, score]),
     ]);
-    return JSON.stringify(answers);
+    const marks = store.generation().segments.map(({ segment }) => [...segment.inText]);
+    return JSON.stringify([...answers, marks]);
   } catch (error) {
     if (!(error instanceof WinnowError)) throw error;
     return error.code;
