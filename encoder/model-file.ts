@@ -20,6 +20,8 @@ export interface ModelConfig {
   readonly winnow: {
     /** `log1p`: log(1 + relu(x)); `log1p2`: log(1 + log(1 + relu(x))) (arXiv 2504.14839). */
     readonly activation: 'log1p' | 'log1p2';
+    /** A term's weight is its activation to this power, above 0; default 1. Found after training (docs/training.md). */
+    readonly exponent: number;
     /** Weight that impact 255 stands for in an index of this model; larger weights are clipped to it. */
     readonly maxWeight: number;
   };
@@ -225,15 +227,16 @@ function readConfig(path: string): ModelConfig {
       });
     }
   }
-  const { activation = 'log1p', maxWeight = 3 } = config.winnow ?? {};
-  if ((activation !== 'log1p' && activation !== 'log1p2') || !(maxWeight > 0)) {
+  const { activation = 'log1p', exponent = 1, maxWeight = 3 } = config.winnow ?? {};
+  const known = activation === 'log1p' || activation === 'log1p2';
+  if (!known || !(exponent > 0 && exponent < Infinity) || !(maxWeight > 0)) {
     throw new WinnowError(
       'WINNOW_MODEL_INVALID',
-      'config field "winnow" has an unknown activation or maxWeight',
+      'config field "winnow" has an unknown activation, or an exponent or maxWeight that is not above 0',
       { place: path },
     );
   }
-  return { ...(config as ModelConfig), winnow: { activation, maxWeight } };
+  return { ...(config as ModelConfig), winnow: { activation, exponent, maxWeight } };
 }
 
 /** The model that commands use when none is named. */

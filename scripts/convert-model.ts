@@ -12,7 +12,7 @@ mkdirSync(target, { recursive: true });
 const weights = join(source, 'model.safetensors');
 writeFileSync(join(target, 'weights.winnow'), encodeWeights(readSafetensors(readFileSync(weights), weights)));
 const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8'));
-config.winnow = { activation: 'log1p', maxWeight: 3, ...config.winnow };
+config.winnow = { activation: 'log1p', exponent: 1, maxWeight: 3, ...config.winnow };
 writeFileSync(join(target, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
 // Copied by content: a read-only source must not make a read-only model.
 writeFileSync(join(target, 'tokenizer.json'), readFileSync(join(source, 'tokenizer.json')));

@@ -6,7 +6,8 @@ import {
   type Kernels,
   loadKernels,
 } from '../../kernels/index.ts';
-import type { ModelConfig, ModelWeights } from '../model-file.ts';
+import type { ModelWeights } from '../model-file.ts';
+import type { TermWeighting } from '../term-weight.ts';
 import type { SparseVector } from '../types.ts';
 import { type BodyWorkspace, planWorkspace, runBody, type TokenSequence } from './bert-body.ts';
 import { type BodyWeights, planBody, planSparseHead, type SparseHeadWeights } from './bert-weights.ts';
@@ -21,7 +22,7 @@ export interface EngineSeat {
   readonly backend: KernelBackend;
   readonly memory: ArenaMemory;
   readonly stack: number;
-  readonly activation: ModelConfig['winnow']['activation'];
+  readonly weighting: TermWeighting;
   readonly body: BodyWeights;
   readonly head: SparseHeadWeights;
   readonly work: BodyWorkspace;
@@ -64,7 +65,7 @@ export function prepareSeats(
       ...plan,
       backend: library.backend,
       memory,
-      activation: config.winnow.activation,
+      weighting: config.winnow,
       body: body.weights,
       head: head.weights,
     })),
@@ -83,10 +84,10 @@ export class Engine {
 
   /** @param batch as {@link runBody} takes it; @returns one vector a sequence, in order */
   encodeBatch(batch: readonly TokenSequence[]): SparseVector[] {
-    const { body, head, work, headWork, activation } = this.#seat;
+    const { body, head, work, headWork, weighting } = this.#seat;
     checkBatch(batch, work, body.placeCount);
     const rows = runBody(this.#kernels, body, work, batch);
-    return runSparseHead(this.#kernels, { body, head }, work, headWork, rows, batch.length, activation);
+    return runSparseHead(this.#kernels, { body, head }, work, headWork, rows, batch.length, weighting);
   }
 }
 

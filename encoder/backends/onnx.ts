@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { WinnowError } from '../../errors.ts';
-import type { ModelConfig } from '../model-file.ts';
+import { type TermWeighting, termWeight } from '../term-weight.ts';
 import type { SparseVector } from '../types.ts';
 import { SPECIAL_IDS } from '../wordpiece.ts';
 
@@ -10,11 +10,13 @@ export interface OnnxEncoderOptions {
   readonly dtype?: 'fp32' | 'fp16' | 'q8' | 'int8' | 'uint8' | 'q4' | undefined;
   /** onnxruntime's threads; default its own choice. */
   readonly threads?: number | undefined;
-  /** How logits become weights; default `log1p`. */
-  readonly activation?: ModelConfig['winnow']['activation'] | undefined;
+  /** How logits become weights; default `log1p` as it is. */
+  readonly weighting?: TermWeighting | undefined;
   /** Allow a name that is not a local folder, i.e. a download by @huggingface/transformers; default false. */
   readonly allowDownload?: boolean | undefined;
 }
+
+const PLAIN: TermWeighting = { activation: 'log1p', exponent: 1 };
 
 /** A sparse encoder exported as ONNX: any masked-language model whose output is `logits`. */
 export interface OnnxEncoder {
@@ -35,7 +37,7 @@ export async function createOnnxEncoder(
   nameOrFolder: string,
   options: OnnxEncoderOptions = {},
 ): Promise<OnnxEncoder> {
-  const { dtype = 'fp32', threads, activation = 'log1p', allowDownload = false } = options;
+  const { dtype = 'fp32', threads, weighting = PLAIN, allowDownload = false } = options;
   const local = existsSync(join(nameOrFolder, 'config.json'));
   if (!local && !allowDownload) {
     throw new WinnowError('WINNOW_MODEL_NOT_FOUND', `no ONNX model folder "${nameOrFolder}"`, {
@@ -65,7 +67,7 @@ export async function createOnnxEncoder(
           const inputs = tokenizer(text, { truncation: true });
           const { logits } = await model(inputs);
           tokens += inputs.input_ids.dims.at(-1) ?? 0;
-          vectors.push(sparsify(logits.data as Float32Array, logits.dims as number[], activation));
+          vectors.push(sparsify(logits.data as Float32Array, logits.dims as number[], weighting));
           logits.dispose();
         }
         return { vectors, tokens };
@@ -84,11 +86,7 @@ export async function createOnnxEncoder(
   }
 }
 
-function sparsify(
-  logits: Float32Array,
-  dims: readonly number[],
-  activation: ModelConfig['winnow']['activation'],
-): SparseVector {
+function sparsify(logits: Float32Array, dims: readonly number[], weighting: TermWeighting): SparseVector {
   const vocabulary = dims.at(-1)!;
   const pooled = dims.length === 2;
   const best = logits.slice(0, vocabulary);
@@ -101,9 +99,8 @@ function sparsify(
   const weights: number[] = [];
   for (let term = 0; term < vocabulary; term++) {
     if (!(best[term]! > 0) || SPECIAL_IDS.has(term)) continue;
-    const once = pooled ? best[term]! : Math.log1p(best[term]!);
     termIds.push(term);
-    weights.push(activation === 'log1p2' && !pooled ? Math.log1p(once) : once);
+    weights.push(pooled ? best[term]! : termWeight(best[term]!, weighting));
   }
   return { termIds: Uint16Array.from(termIds), weights: Float32Array.from(weights) };
 }

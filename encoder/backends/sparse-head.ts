@@ -1,5 +1,5 @@
 import { type ArenaLayout, type Kernels, padTo } from '../../kernels/index.ts';
-import type { ModelConfig } from '../model-file.ts';
+import { type TermWeighting, termWeight } from '../term-weight.ts';
 import type { SparseVector } from '../types.ts';
 import { SPECIAL_IDS } from '../wordpiece.ts';
 import { type BodyWorkspace, inChunks } from './bert-body.ts';
@@ -54,7 +54,7 @@ export function runSparseHead(
   own: SparseHeadWorkspace,
   rows: number,
   documents: number,
-  activation: ModelConfig['winnow']['activation'],
+  weighting: TermWeighting,
 ): SparseVector[] {
   const { hidden, epsilon, words } = body;
   inChunks(rows, (first, count) => {
@@ -109,24 +109,19 @@ export function runSparseHead(
       pairs: count,
       out: own.logits,
     });
-    return activate(termIds, kernels.arena.floats(own.logits, count), activation);
+    return activate(termIds, kernels.arena.floats(own.logits, count), weighting);
   });
 }
 
 /** Weights of the terms that are on (logit > 0), without the special ids. */
-function activate(
-  termIds: Int32Array,
-  logits: Float32Array,
-  activation: ModelConfig['winnow']['activation'],
-): SparseVector {
+function activate(termIds: Int32Array, logits: Float32Array, weighting: TermWeighting): SparseVector {
   const ids = new Uint16Array(termIds.length);
   const weights = new Float32Array(termIds.length);
   let count = 0;
   for (let i = 0; i < termIds.length; i++) {
     if (!(logits[i]! > 0) || SPECIAL_IDS.has(termIds[i]!)) continue;
-    const once = Math.log1p(logits[i]!);
     ids[count] = termIds[i]!;
-    weights[count++] = activation === 'log1p2' ? Math.log1p(once) : once;
+    weights[count++] = termWeight(logits[i]!, weighting);
   }
   return { termIds: ids.slice(0, count), weights: weights.slice(0, count) };
 }

@@ -105,14 +105,25 @@ test('a document has the same vector alone, in a batch, and on threads', async (
   }
 });
 
-test('log1p2 applies the logarithm twice', async () => {
-  const config = { winnow: { activation: 'log1p2', maxWeight: 3 } } as const;
+test('log1p2 applies the logarithm twice, an exponent comes last', async () => {
   const sequences = randomSequences(1, 4);
   const [once] = await encode(sequences, { threads: 0 });
-  const forward = createForward(randomModel(5, config), { threads: 0 });
-  const [twice] = await forward.encode(sequences);
-  assert.equal(twice!.termIds, once!.termIds);
-  assert.ok(Math.abs(twice!.weights[0]! - Math.log1p(once!.weights[0]!)) < 1e-6);
+  for (const [activation, exponent] of [
+    ['log1p2', 1],
+    ['log1p', 0.9],
+    ['log1p2', 0.5],
+  ] as const) {
+    const forward = createForward(randomModel(5, { winnow: { activation, exponent, maxWeight: 3 } }), {
+      threads: 0,
+    });
+    const [other] = await forward.encode(sequences);
+    assert.equal(other!.termIds, once!.termIds);
+    other!.weights.forEach((weight, i) => {
+      const plain = once!.weights[i]!;
+      const expected = (activation === 'log1p2' ? Math.log1p(plain) : plain) ** exponent;
+      assert.ok(Math.abs(weight - expected) < 1e-6, `${activation}^${exponent}: ${weight} for ${expected}`);
+    });
+  }
 });
 
 test('bad sequences and options are refused with a code; the pool goes on', async () => {

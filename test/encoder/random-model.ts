@@ -12,7 +12,7 @@ export function randomModel(seed: number, overrides: Partial<ModelConfig> = {}):
     max_position_embeddings: 40,
     type_vocab_size: 2,
     layer_norm_eps: 1e-12,
-    winnow: { activation: 'log1p', maxWeight: 3 },
+    winnow: { activation: 'log1p', exponent: 1, maxWeight: 3 },
     ...overrides,
   };
   const random = randomSource(seed);

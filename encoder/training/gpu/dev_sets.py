@@ -1,0 +1,65 @@
+"""Development sets that nobody reports: what the training data has but no model was trained on.
+
+    python dev_sets.py --data DATA --config config/winnow-mini.json --out DEV
+
+SQuAD's dev split, and of every source that `source_limits` cuts off the last rows, which lie beyond the limit. A query has
+one relevant passage, the one it came with. Each set is a BEIR folder, so that `winnow eval DEV/NAME` runs it. What is chosen
+on them (calibrate.py) leaves the evaluation sets alone.
+"""
+
+import argparse
+import json
+import lzma
+import random
+from pathlib import Path
+
+SEED = 7
+
+
+def read(path: Path) -> list[tuple[str, str]]:
+    """(query, passage) pairs of a training file."""
+    with lzma.open(path, "rt", encoding="utf-8") as file:
+        return [(row["query"], row["positive"].strip()) for row in map(json.loads, file)]
+
+
+def write(folder: Path, pairs: list[tuple[str, str]], queries: int, shortest: int = 40) -> tuple[int, int]:
+    """Writes a BEIR folder of all passages and `queries` random queries; -> how many of both."""
+    numbers: dict[str, int] = {}
+    asked: dict[str, tuple[str, int]] = {}
+    for query, passage in pairs:
+        if len(passage) < shortest:
+            continue
+        asked.setdefault(query.lower(), (query, numbers.setdefault(passage, len(numbers))))
+    kept = random.Random(SEED).sample(sorted(asked.values()), min(queries, len(asked)))
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    line = lambda **values: json.dumps(values) + "\n"  # noqa: E731
+    with open(folder / "corpus.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(line(_id=f"d{n}", title="", text=passage) for passage, n in numbers.items())
+    with open(folder / "queries.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(line(_id=f"q{i}", text=query) for i, (query, _) in enumerate(kept))
+    with open(folder / "qrels" / "test.tsv", "w", encoding="utf-8") as file:
+        file.write("query-id\tcorpus-id\tscore\n")
+        file.writelines(f"q{i}\td{n}\t1\n" for i, (_, n) in enumerate(kept))
+    return len(numbers), len(kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("data", "config", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=4000, help="pairs of a cut source, at most")
+    parser.add_argument("--queries", type=int, default=800)
+    args = parser.parse_args()
+    limits = json.loads(args.config.read_text())["data"]["source_limits"]
+    sources = {"squad-dev": read(args.data / "eval" / "squad-dev.jsonl.xz")}
+    for name, limit in limits.items():
+        path = args.data / "train" / f"{name}.jsonl.xz"
+        if path.exists():
+            sources[name] = read(path)[limit:][-args.rows :]
+    for name, pairs in sources.items():
+        documents, queries = write(args.out / name, pairs, args.queries)
+        print(f"{name}: {documents} documents, {queries} queries")
+
+
+if __name__ == "__main__":
+    main()
