@@ -183,6 +183,7 @@ async function measure({ system, threads, model, scratch }: Task): Promise<Outco
     : createOnnxEncoder(join(scratch, system.endsWith('pooled') ? 'pooled' : 'logits'), {
         dtype: system.includes('int8') ? 'q8' : 'fp32',
         threads,
+        weighting: openModel(model).config.winnow,
       }));
   await encoder.encode(texts.slice(0, Math.ceil(texts.length / 4)));
   const start = performance.now();

@@ -31,6 +31,7 @@ interface SystemSettings {
   /** Heaviest terms kept of each document. */
   readonly terms?: number;
   readonly fusion?: NonNullable<SearchOptions['fusion']>;
+  readonly sparseWeight?: number;
   readonly scan?: NonNullable<SearchOptions['scan']>;
   readonly alpha?: number;
   readonly idf?: QueryIdf;
@@ -39,7 +40,7 @@ interface SystemSettings {
 const SETTINGS: Readonly<Record<SearchMode, readonly (keyof SystemSettings)[]>> = {
   sparse: ['model', 'backend', 'terms', 'scan', 'alpha', 'idf'],
   bm25: [],
-  hybrid: ['model', 'backend', 'terms', 'fusion', 'scan', 'alpha', 'idf'],
+  hybrid: ['model', 'backend', 'terms', 'fusion', 'sparseWeight', 'scan', 'alpha', 'idf'],
 };
 
 export const OWN_SYSTEMS = Object.keys(SETTINGS) as readonly SearchMode[];
@@ -58,8 +59,8 @@ export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => Sy
   return (spec) => {
     const mode = modeOf(spec);
     const settings = checkSettings(spec, mode, options.folder);
-    const { model, backend, terms, fusion, scan, alpha, idf } = settings;
-    const search = defined({ fusion, scan, alpha, idf });
+    const { model, backend, terms, fusion, sparseWeight, scan, alpha, idf } = settings;
+    const search = defined({ fusion, sparseWeight, scan, alpha, idf });
     return {
       name: spec.name,
       async open(dataset, onProgress) {
@@ -113,17 +114,23 @@ function checkSettings(spec: SystemSpec, mode: SearchMode, folder: string | unde
       fail(setting, `"${value}" is not allowed`, `use ${values.join(', ')}`)
     );
   };
-  const { model, terms, alpha } = spec.settings;
+  const { model, terms, alpha, sparseWeight } = spec.settings;
   if (model !== undefined && typeof model !== 'string') fail('model', 'must be a name or a folder');
   if (terms !== undefined && !(Number.isInteger(terms) && Number(terms) >= 1))
     fail('terms', `must be a whole number above 0, not ${terms}`);
   if (alpha !== undefined && !(typeof alpha === 'number' && alpha > 0 && alpha <= 1))
     fail('alpha', `must be above 0 and at most 1, not ${alpha}`);
+  if (
+    sparseWeight !== undefined &&
+    !(typeof sparseWeight === 'number' && sparseWeight >= 0 && sparseWeight <= 1)
+  )
+    fail('sparseWeight', `must be from 0 to 1, not ${sparseWeight}`);
   return defined({
     model: typeof model === 'string' ? modelPath(model, folder) : undefined,
     backend: oneOf('backend', ENCODER_BACKENDS),
     terms: terms as number | undefined,
     fusion: oneOf('fusion', FUSIONS),
+    sparseWeight: sparseWeight as number | undefined,
     scan: oneOf('scan', SCANS),
     alpha: alpha as number | undefined,
     idf: oneOf('idf', QUERY_IDF),
@@ -148,7 +155,7 @@ function facts(
   { engine, build }: EvalIndex,
   dataset: EvaluationDataset,
   mode: SearchMode,
-  { terms, fusion = 'rrf', scan, alpha, idf }: SystemSettings,
+  { terms, fusion = 'weighted', sparseWeight, scan, alpha, idf }: SystemSettings,
 ): SystemFacts {
   const { documents, postings, bytes } = engine.stats();
   const indexBytes = Object.entries(bytes).reduce(
@@ -175,7 +182,7 @@ function facts(
     ...defined({ encodeDocsPerSecond: build?.encodeDocsPerSecond, buildSeconds: build?.buildSeconds }),
     settings: {
       backend: build?.backend ?? 'unknown',
-      ...defined({ terms, scan, alpha, idf, fusion: mode === 'hybrid' ? fusion : undefined }),
+      ...defined({ terms, scan, alpha, idf, sparseWeight, fusion: mode === 'hybrid' ? fusion : undefined }),
     },
   };
 }

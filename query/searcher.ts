@@ -49,8 +49,10 @@ export interface SearchOptions extends ScanOptions {
   readonly explain?: boolean;
   /** Keep only the best passage of each source document. Default false. */
   readonly groupByParent?: boolean;
-  /** How `hybrid` joins the two rankings. Default `rrf`. */
+  /** How `hybrid` joins the two rankings: by normalised scores (`weighted`, the default) or by ranks (`rrf`). */
   readonly fusion?: 'rrf' | 'weighted';
+  /** Share of the learned weights in `hybrid`, 0..1, default .8; words have the rest. */
+  readonly sparseWeight?: number;
   /** How query tokens are weighted. Default `blended`. */
   readonly idf?: QueryIdf;
   /** Order the best {@link among} hits by a declared field; scores stay those of the ranking. */
@@ -117,6 +119,8 @@ export const MAX_OFFSET = 10_000;
 const MAX_AMONG = 10_000;
 /** Candidates that each system gives to a fusion or a grouping beyond the hits asked for. */
 const CANDIDATES = 100;
+/** Of the learned weights in a fusion; chosen on development sets (docs/training.md, "After training"). */
+const SPARSE_WEIGHT = 0.8;
 const FILTER_CACHE = 64;
 
 /** Searches one index: integer-exact sparse scores, BM25 and their fusion, over the newest generation. */
@@ -286,8 +290,17 @@ export class Searcher {
           this.bm25(generation, query, depth, accept),
         ];
         const byId = new Map(lists.flat().map((located) => [located.id, located]));
-        const fuse = options.fusion === 'weighted' ? weightedFusion : reciprocalRankFusion;
-        return fuse(lists, [0.5, 0.5])
+        const { fusion = 'weighted', sparseWeight = SPARSE_WEIGHT } = options;
+        if (!(sparseWeight >= 0 && sparseWeight <= 1))
+          throw new WinnowError(
+            'WINNOW_BAD_ARGUMENT',
+            `sparseWeight must be from 0 to 1, got ${sparseWeight}`,
+            {
+              place: 'sparseWeight',
+            },
+          );
+        const fuse = fusion === 'rrf' ? reciprocalRankFusion : weightedFusion;
+        return fuse(lists, [sparseWeight, 1 - sparseWeight])
           .slice(0, k)
           .map(({ id, score }) => ({ ...byId.get(id)!, score }));
       }

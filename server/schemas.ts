@@ -6,6 +6,8 @@ import type { ExplainedHit, SearchResult } from '../query/searcher.ts';
 
 const closed = { additionalProperties: false };
 
+const Idf = Type.Union([Type.Literal('blended'), Type.Literal('table')]);
+
 export const SearchRequest = Type.Object(
   {
     query: Type.String({ minLength: 1, maxLength: 10_000 }),
@@ -16,6 +18,8 @@ export const SearchRequest = Type.Object(
     explain: Type.Optional(Type.Boolean()),
     groupByParent: Type.Optional(Type.Boolean()),
     fusion: Type.Optional(Type.Union([Type.Literal('rrf'), Type.Literal('weighted')])),
+    sparseWeight: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    idf: Type.Optional(Idf),
     sort: Type.Optional(
       Type.Object(
         {
@@ -85,6 +89,7 @@ export const ExplainRequest = Type.Object(
   {
     query: Type.String({ minLength: 1, maxLength: 10_000 }),
     id: Type.String({ minLength: 1, maxLength: 512 }),
+    idf: Type.Optional(Idf),
   },
   closed,
 );

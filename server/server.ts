@@ -69,7 +69,7 @@ export async function createServer(
   app.post(
     '/explain',
     { schema: { body: ExplainRequest, response: { 200: ExplainResponse, ...failures } } },
-    (request) => engine.explain(request.body.query, request.body.id),
+    ({ body: { query, id, ...options } }) => engine.explain(query, id, options),
   );
 
   app.post('/documents', { schema: { response: { 200: AddResponse, ...failures } } }, (request, reply) => {

@@ -29,7 +29,8 @@ export interface OnnxEncoder {
  * Opens a folder (config.json, tokenizer.json, tokenizer_config.json, onnx/model.onnx) or a model name through
  * @huggingface/transformers, which is loaded only here.
  *
- * `logits` may be [1][tokens][V], or [1][V] when the export already takes the activated maximum over tokens.
+ * `logits` may be [1][tokens][V], or [1][V] when the export already takes the activated maximum over tokens; then only the
+ * exponent is left to apply.
  *
  * @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID
  */
@@ -100,7 +101,7 @@ function sparsify(logits: Float32Array, dims: readonly number[], weighting: Term
   for (let term = 0; term < vocabulary; term++) {
     if (!(best[term]! > 0) || SPECIAL_IDS.has(term)) continue;
     termIds.push(term);
-    weights.push(pooled ? best[term]! : termWeight(best[term]!, weighting));
+    weights.push(pooled ? best[term]! ** weighting.exponent : termWeight(best[term]!, weighting));
   }
   return { termIds: Uint16Array.from(termIds), weights: Float32Array.from(weights) };
 }

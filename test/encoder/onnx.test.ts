@@ -11,7 +11,7 @@ import { randomModel } from './random-model.ts';
 
 const test = suite('encoder: onnx backend');
 const folder = mkdtempSync(join(tmpdir(), 'winnow-onnx-'));
-const model = randomModel(5);
+const model = randomModel(5, { winnow: { activation: 'log1p', exponent: 0.5, maxWeight: 3 } });
 
 test.before(() => {
   mkdirSync(join(folder, 'onnx'));
@@ -79,7 +79,7 @@ test('f32 logits and pooled int8 exports give the vectors of the kernels', async
   const forward = createForward(model, { threads: 0 });
   const [own] = await forward.encode([{ ids }]);
   for (const dtype of ['fp32', 'q8'] as const) {
-    const onnx = await createOnnxEncoder(folder, { dtype, threads: 1 });
+    const onnx = await createOnnxEncoder(folder, { dtype, threads: 1, weighting: model.config.winnow });
     const { vectors, tokens } = await onnx.encode(['w7 w150 w42 w7 w209']);
     await onnx.close();
     assert.is(tokens, ids.length);

@@ -65,6 +65,10 @@ test('documents come in as NDJSON, are found, fetched and deleted', async () => 
   const explained = await call('POST', '/explain', { query: 'driving cars', id: 'car' });
   assert.is(explained.body.rank, 1);
   assert.is((await call('POST', '/explain', { query: 'driving cars', id: 'none' })).status, 404);
+  const published = { query: 'driving cars', idf: 'table' };
+  const [byTable] = (await call('POST', '/search', published)).body.hits as { score: number }[];
+  assert.is((await call('POST', '/explain', { ...published, id: 'car' })).body.score, byTable!.score);
+  assert.is.not(byTable!.score, explained.body.score);
   const counted = await call('POST', '/search', {
     query: 'sky automobile',
     facets: ['year'],
@@ -151,6 +155,7 @@ test('a request that does not fit its schema is a 400 that names the field', asy
     [{ query: 'a', k: 0 }, 'k'],
     [{ query: 'a', k: 1.5 }, 'k'],
     [{ query: 'a', mode: 'dense' }, 'mode'],
+    [{ query: 'a', mode: 'hybrid', sparseWeight: 2 }, 'sparseWeight'],
   ] as const) {
     const answer = await call('POST', '/search', body);
     assert.is(answer.status, 400);
