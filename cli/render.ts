@@ -60,12 +60,12 @@ export function renderFacet(field: string, counts: readonly FacetCount[]): strin
 /** The full account of a score as a table. */
 export function renderExplanation(tokens: readonly TokenExplanation[]): string {
   const width = Math.max(5, ...tokens.map(({ token }) => token.length));
-  const header = `${'token'.padEnd(width)}     idf  weight  contribution`;
-  const rows = tokens.map(({ token, idf, weight, contribution, origin }) => {
+  const header = `${'token'.padEnd(width)}   query  weight  contribution`;
+  const rows = tokens.map(({ token, queryWeight, weight, contribution, origin }) => {
     const where = { text: 'in the text', added: 'added by the model', missing: 'not in the document' }[
       origin
     ];
-    const row = `${token.padEnd(width)}  ${idf.toFixed(2).padStart(6)}  ${weight.toFixed(2).padStart(6)}  ${contribution.toFixed(2).padStart(12)}  ${where}`;
+    const row = `${token.padEnd(width)}  ${queryWeight.toFixed(2).padStart(6)}  ${weight.toFixed(2).padStart(6)}  ${contribution.toFixed(2).padStart(12)}  ${where}`;
     return origin === 'missing' ? pc.dim(row) : row;
   });
   return [pc.bold(header), ...rows].join('\n');

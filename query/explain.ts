@@ -7,11 +7,11 @@ export interface TokenExplanation {
   readonly token: string;
   /** Word of the query that the token is part of, as typed: `gout` for the tokens `go` and `##ut`. */
   readonly word: string;
-  /** Query weight. */
-  readonly idf: number;
+  /** Weight of the token in the query (`query-weights.ts`). */
+  readonly queryWeight: number;
   /** Document weight; 0 when the document lacks the token. */
   readonly weight: number;
-  /** idf * weight, up to the rounding of integer scores. */
+  /** queryWeight * weight, up to the rounding of integer scores. */
   readonly contribution: number;
   /** `text`: the token stands in the document; `added`: the model added it; `missing`: the document lacks it. */
   readonly origin: 'text' | 'added' | 'missing';
@@ -37,12 +37,19 @@ export function explainTokens(
   const impactOf = new Map(Array.from(termIds, (termId, i) => [termId, impacts[i]!]));
   return Array.from(query.termIds, (termId, i): TokenExplanation => {
     const impact = impactOf.get(termId) ?? 0;
-    const idf = query.weights[i]! / query.scale;
+    const queryWeight = query.weights[i]! / query.scale;
     const weight = impact * impactScale;
     const origin = impact === 0 ? 'missing' : textIds.has(termId) ? 'text' : 'added';
     const token = tokenizer.tokens[termId]!;
-    return { token, word: words.get(termId) ?? token, idf, weight, contribution: idf * weight, origin };
-  }).sort((a, b) => b.contribution - a.contribution || b.idf - a.idf);
+    return {
+      token,
+      word: words.get(termId) ?? token,
+      queryWeight,
+      weight,
+      contribution: queryWeight * weight,
+      origin,
+    };
+  }).sort((a, b) => b.contribution - a.contribution || b.queryWeight - a.queryWeight);
 }
 
 /** The word of a text that each of its tokens first stands in. */

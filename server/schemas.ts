@@ -41,7 +41,7 @@ export const SearchRequest = Type.Object(
 const TokenExplanation = Type.Object({
   token: Type.String(),
   word: Type.String(),
-  idf: Type.Number(),
+  queryWeight: Type.Number(),
   weight: Type.Number(),
   contribution: Type.Number(),
   origin: Type.String(),
