@@ -7,6 +7,7 @@ import type { EncoderBackend } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
 import type { EvaluationDataset } from '../evaluation/dataset.ts';
 import { FORMAT_VERSION } from '../indexer/format.ts';
+import { isLive } from '../indexer/merge.ts';
 import { INDEX_FILE } from '../indexer/storage.ts';
 import type { ImpactVector, IndexableSource, WeightVector } from '../indexer/types.ts';
 import { analyze } from '../query/english-analyzer.ts';
@@ -175,7 +176,7 @@ function prunedIndex(whole: SearchEngine, folder: string, model: string, terms: 
   const changed: IndexableSource[] = [];
   for (const { segment, live } of generation.segments) {
     for (let docId = 0; docId < segment.numDocs; docId++) {
-      if (live && !((live[docId >> 3]! >> (docId & 7)) & 1)) continue;
+      if (!isLive(live, docId)) continue;
       const id = segment.id(docId);
       gone.delete(id);
       const contentHash = whole.store.sourceHash(id)!;

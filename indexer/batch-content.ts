@@ -1,7 +1,7 @@
 import { encodeColumn, fieldValues } from './filter-columns.ts';
-import { setBit } from './format.ts';
+import { bitmapFor, setBit } from './format.ts';
 import { quantizeInto } from './impact.ts';
-import { buildPostingLists } from './posting-lists.ts';
+import { buildPostingLists, type Rows } from './posting-lists.ts';
 import { allocateForward, type SegmentContent } from './segment-builder.ts';
 import { encodeStrings, sortUtf8 } from './string-table.ts';
 import type { IndexableDocument, IndexSettings } from './types.ts';
@@ -16,12 +16,14 @@ export interface KeyedDocument {
 export function contentOf(documents: readonly KeyedDocument[], settings: IndexSettings): SegmentContent {
   const ids = documents.map(({ item }) => item.document.id);
   const { lexical, words } = lexicalOf(documents);
+  const forward = forwardOf(documents, settings.impactScale);
   return {
     docKeys: Uint32Array.from(documents, ({ docKey }) => docKey),
     ids: encodeStrings(ids),
     ranks: ranksOf(ids),
     lengths: Uint32Array.from(documents, ({ item }) => item.words.length),
-    forward: forwardOf(documents, settings.impactScale),
+    forward,
+    inText: inTextOf(documents, forward.rows),
     lexical,
     words,
     fields: settings.filterFields.flatMap((field) =>
@@ -38,23 +40,32 @@ function forwardOf(documents: readonly KeyedDocument[], impactScale: number): Se
   const most = documents.reduce((sum, { item }) => sum + item.vector.termIds.length, 0);
   const full = allocateForward(numDocs, most);
   const { offsets, lists, values } = full.rows;
-  for (let docId = 0; docId < numDocs; docId++) {
-    const { vector, pieces } = documents[docId]!.item;
-    const from = offsets[docId]!;
-    const to = quantizeInto(vector, impactScale, lists, values, from);
-    offsets[docId + 1] = to;
-    if (!pieces) continue;
-    const standing = new Set(Array.from(pieces));
-    for (let p = from; p < to; p++) if (standing.has(lists[p]!)) setBit(full.inText, p);
-  }
+  for (let docId = 0; docId < numDocs; docId++)
+    offsets[docId + 1] = quantizeInto(
+      documents[docId]!.item.vector,
+      impactScale,
+      lists,
+      values,
+      offsets[docId]!,
+    );
   const total = offsets[numDocs]!;
   if (total === most) return full;
   const cut = allocateForward(numDocs, total); // some weights rounded to 0
   cut.rows.offsets.set(offsets);
   cut.rows.lists.set(lists.subarray(0, total));
   cut.rows.values.set(values.subarray(0, total));
-  cut.inText.set(full.inText.subarray(0, cut.inText.length));
   return cut;
+}
+
+/** Which postings' terms are among the pieces of their document's text. */
+function inTextOf(documents: readonly KeyedDocument[], { offsets, lists }: Rows): Uint8Array {
+  const inText = bitmapFor(lists.length);
+  documents.forEach(({ item }, docId) => {
+    if (!item.pieces) return;
+    const pieces = new Set(item.pieces);
+    for (let p = offsets[docId]!; p < offsets[docId + 1]!; p++) if (pieces.has(lists[p]!)) setBit(inText, p);
+  });
+  return inText;
 }
 
 function lexicalOf(documents: readonly KeyedDocument[]): Pick<SegmentContent, 'lexical' | 'words'> {

@@ -63,6 +63,9 @@ export function bytesOf(array: Uint32Array | Uint16Array | Uint8Array | Float64A
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
+/** An empty bitmap of at least `size` bits; bit i is bit i mod 8 of byte i / 8. */
+export const bitmapFor = (size: number): Uint8Array => new Uint8Array(Math.ceil(size / 8));
+
 export const isBitSet = (bitmap: Uint8Array, index: number): boolean =>
   ((bitmap[index >> 3]! >> (index & 7)) & 1) === 1;
 

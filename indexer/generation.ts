@@ -1,6 +1,6 @@
 import type { Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
-import { corrupt } from './format.ts';
+import { corrupt, isBitSet } from './format.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
 import { Segment, unsealed } from './segment.ts';
 import { getRecord, guard, readPart, type Storage, type StoredRecord, segmentKey } from './storage.ts';
@@ -15,7 +15,7 @@ export interface SegmentView {
 }
 
 const isAlive = ({ live }: Pick<SegmentView, 'live'>, docId: number): boolean =>
-  docId >= 0 && (live === undefined || ((live[docId >> 3]! >> (docId & 7)) & 1) === 1);
+  docId >= 0 && (live === undefined || isBitSet(live, docId));
 
 /**
  * A consistent view of the index. It holds a read transaction, so that large parts can be views of the memory map;

@@ -5,7 +5,7 @@ import { WinnowError } from '../errors.ts';
 import { BackgroundMerge } from './background-merge.ts';
 import { contentOf } from './batch-content.ts';
 import { fieldValues } from './filter-columns.ts';
-import { PartKind } from './format.ts';
+import { bitmapFor, PartKind, setBit } from './format.ts';
 import { Generation } from './generation.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 import { decodeManifest, encodeManifest, type Manifest, REPLACED, type SegmentRef } from './manifest.ts';
@@ -631,7 +631,7 @@ export class IndexStore {
         continue;
       }
       const bitmap = this.tombstonesOf(ref);
-      for (const docId of hits) bitmap[docId >> 3]! |= 1 << (docId & 7);
+      for (const docId of hits) setBit(bitmap, docId);
       const numDeleted = ref.numDeleted + hits.length;
       if (numDeleted === ref.numDocs) {
         this.dropSegment(ref.number);
@@ -646,7 +646,7 @@ export class IndexStore {
   /** Inside a write transaction: the bitmap of a segment's deleted documents (a copy). */
   private tombstonesOf({ number, numDocs }: SegmentRef): Uint8Array {
     const stored = this.storage.tombstones.get(number);
-    if (!stored) return new Uint8Array(Math.ceil(numDocs / 8));
+    if (!stored) return bitmapFor(numDocs);
     return Uint8Array.from(unsealed(stored, `${this.path}, tombstones of segment ${number}`));
   }
 

@@ -1,5 +1,5 @@
 import { mergeColumns, type Origins } from './filter-columns.ts';
-import { isBitSet, type PartKind, setBit } from './format.ts';
+import { bitmapFor, isBitSet, type PartKind, setBit } from './format.ts';
 import type { Generation } from './generation.ts';
 import { mergeLists, usedLists } from './merge-lists.ts';
 import { DROPPED, MergeQueue, mergeStrings } from './merge-strings.ts';
@@ -142,12 +142,14 @@ function mergeContent(
     // Words that only deleted documents had would stay for ever.
     inputs.map(({ segment, live }, input) => live && usedLists(segment.lexical, docIds[input]!)),
   );
+  const forward = gatherForward(segments, origins);
   return {
     docKeys,
     ids: ids.encoded(),
     ranks: mergeRanks(segments, docIds, numDocs),
     lengths,
-    forward: gatherForward(segments, origins),
+    forward,
+    inText: gatherInText(segments, origins, forward.rows.offsets),
     lexical: () =>
       mergeLists(
         segments.map(({ lexical }, input) => ({
@@ -179,7 +181,6 @@ function gatherForward(segments: readonly Segment[], { inputs, docIds }: Origins
     total += offsets[docIds[docId]! + 1]! - offsets[docIds[docId]!]!;
   }
   const part = allocateForward(numDocs, total);
-  const { inText } = part;
   const { offsets, lists, values } = part.rows;
   let at = 0;
   for (let docId = 0; docId < numDocs; docId++) {
@@ -188,12 +189,27 @@ function gatherForward(segments: readonly Segment[], { inputs, docIds }: Origins
     const to = own.offsets[docIds[docId]! + 1]!;
     lists.set(own.lists.subarray(from, to), at);
     values.set(own.values.subarray(from, to), at);
-    const marks = segments[inputs[docId]!]!.inText;
-    for (let p = from; p < to; p++) if (isBitSet(marks, p)) setBit(inText, at + p - from);
     at += to - from;
     offsets[docId + 1] = at;
   }
   return part;
+}
+
+/** Marks of the gathered vectors, which start at `offsets`. */
+function gatherInText(
+  segments: readonly Segment[],
+  { inputs, docIds }: Origins,
+  offsets: Uint32Array,
+): Uint8Array {
+  const marks = segments.map((segment) => ({ from: segment.inText, offsets: segment.forward.offsets }));
+  const inText = bitmapFor(offsets.at(-1)!);
+  for (let docId = 0; docId < docIds.length; docId++) {
+    const own = marks[inputs[docId]!]!;
+    const shift = own.offsets[docIds[docId]!]! - offsets[docId]!;
+    for (let p = offsets[docId]!; p < offsets[docId + 1]!; p++)
+      if (isBitSet(own.from, p + shift)) setBit(inText, p);
+  }
+  return inText;
 }
 
 /** Ranks of the ids among all: each segment knows its own order, so the orders are merged. */

@@ -19,6 +19,8 @@ export interface SegmentContent {
   readonly lengths: Uint32Array;
   /** Vectors, as rows of (termId ascending, impact 1..255) inside the part that will be stored. */
   readonly forward: ForwardDraft;
+  /** Bit p set: the term of posting p of {@link forward} stands in the text of its document. */
+  readonly inText: Uint8Array;
   /** Makes the posting lists of words (value = term frequency clamped to 255), list i for word i. */
   readonly lexical: () => BuiltLists;
   /** Distinct words of the segment in byte order. */
@@ -37,7 +39,6 @@ export function allocateForward(numDocs: number, numPostings: number): ForwardDr
   const [offsets, checksums, lists, values] = views as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   return {
     bytes: packed,
-    inText: new Uint8Array(Math.ceil(numPostings / 8)),
     rows: { offsets: viewU32(offsets, 0, numDocs + 1), lists: viewU16(lists, 0, numPostings), values },
     checksums: viewU32(checksums, 0, blocks),
     directoryBytes: lists.byteOffset,
@@ -47,8 +48,6 @@ export function allocateForward(numDocs: number, numPostings: number): ForwardDr
 /** The Forward part of a segment under construction. */
 export interface ForwardDraft {
   readonly bytes: Uint8Array;
-  /** Bit p set: the term of posting p stands in the text of its document. Becomes a part of its own. */
-  readonly inText: Uint8Array;
   /** Views into `bytes`. */
   readonly rows: Rows & { readonly lists: Uint16Array };
   /** One a block, made by {@link buildSegment}. */
@@ -76,8 +75,8 @@ export function buildSegment(
   content: SegmentContent,
   put: (kind: PartKind, bytes: Uint8Array) => void,
 ): SegmentHeaderMaker {
-  const { docKeys, lengths } = content;
-  const { rows, inText } = content.forward;
+  const { docKeys, lengths, inText } = content;
+  const { rows } = content.forward;
   const numDocs = docKeys.length;
   const written: [kind: PartKind, numBytes: number, directoryBytes: number, crc: number][] = [];
   const whole = (kind: PartKind, bytes: Uint8Array): void => {

@@ -23,7 +23,7 @@ export interface IndexableDocument {
    * WordPiece ids of title and text in any order, to tell terms that stand in the document from those the model added.
    * Absent where the text is not known, as for imported vectors.
    */
-  readonly pieces?: ArrayLike<number>;
+  readonly pieces?: readonly number[];
 }
 
 /** One source document as read from a corpus, whole or cut into passages. */

@@ -1,8 +1,10 @@
+import { isBitSet } from '../indexer/format.ts';
+
 /** Which documents of a segment may be hits: bit docId of a little-endian bitmap; undefined = all. */
 export type Accept = Uint8Array | undefined;
 
 export const accepts = (accept: Accept, docId: number): boolean =>
-  accept === undefined || ((accept[docId >> 3]! >> (docId & 7)) & 1) === 1;
+  accept === undefined || isBitSet(accept, docId);
 
 export function intersect(a: Accept, b: Accept): Accept {
   if (!a || !b) return a ?? b;

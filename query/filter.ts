@@ -1,5 +1,6 @@
 import { WinnowError } from '../errors.ts';
 import { coerce, type FilterColumn } from '../indexer/filter-columns.ts';
+import { bitmapFor, setBit } from '../indexer/format.ts';
 import type { Segment } from '../indexer/segment.ts';
 import type { FilterField } from '../indexer/types.ts';
 import { declaredField } from './fields.ts';
@@ -137,7 +138,7 @@ function columnBitmap(
   numDocs: number,
   test: ValuesTest,
 ): Uint8Array {
-  const bitmap = new Uint8Array(Math.ceil(numDocs / 8));
+  const bitmap = bitmapFor(numDocs);
   const none = test([]);
   const verdicts =
     dictionary && Uint8Array.from({ length: dictionary.length }, (_, i) => Number(test([dictionary.get(i)])));
@@ -148,7 +149,7 @@ function columnBitmap(
     if (from === to) passes = none;
     else if (to === from + 1) passes = verdicts ? verdicts[values[from]!] === 1 : test([values[from]!]);
     else passes = test(Array.from(values.subarray(from, to), (value) => dictionary?.get(value) ?? value));
-    if (passes) bitmap[docId >> 3]! |= 1 << (docId & 7);
+    if (passes) setBit(bitmap, docId);
   }
   return bitmap;
 }
