@@ -10,7 +10,7 @@ import { FORMAT_VERSION } from '../indexer/format.ts';
 import { isLive } from '../indexer/merge.ts';
 import { INDEX_FILE } from '../indexer/storage.ts';
 import type { ImpactVector, IndexableSource, WeightVector } from '../indexer/types.ts';
-import { analyze } from '../query/english-analyzer.ts';
+import { indexable } from '../query/indexable.ts';
 import { openIndex, type SearchEngine } from '../query/search-engine.ts';
 import { ingest } from './ingest.ts';
 import { defined, type EncoderCliOptions } from './options.ts';
@@ -181,19 +181,12 @@ function prunedIndex(whole: SearchEngine, folder: string, model: string, terms: 
       gone.delete(id);
       const contentHash = whole.store.sourceHash(id)!;
       if (pruned.store.sourceHash(id) === contentHash) continue;
-      const { title, text: body } = generation.document(segment.docKeys[docId]!)!;
-      const text = title ? `${title} ${body}` : body;
+      const { title, text } = generation.document(segment.docKeys[docId]!)!;
+      const vector = heaviestTerms(segment.vector(docId), terms, impactScale);
       changed.push({
         id,
         contentHash,
-        documents: [
-          {
-            document: { id, title, text: body, metadata: {} },
-            vector: heaviestTerms(segment.vector(docId), terms, impactScale),
-            words: analyze(text),
-            pieces: whole.model.query.tokenizer.encode(text),
-          },
-        ],
+        documents: [indexable({ id, title, text, metadata: {} }, vector, whole.model)],
       });
     }
   }

@@ -25,11 +25,15 @@ export interface Bm25Query {
   readonly norm: (length: number) => number;
 }
 
+/** ln(1 + (N - df + .5) / (df + .5)), as in Lucene's BM25Similarity. */
+export const inverseDocumentFrequency = (numDocs: number, df: number): number =>
+  Math.log(1 + (numDocs - df + 0.5) / (df + 0.5));
+
 /**
  * Collects idf and length statistics of an index for the words of a query; a word given twice counts twice.
  *
- * Lucene's BM25Similarity: idf = ln(1 + (N - df + .5) / (df + .5)), tf part = tf / (tf + norm), no (k1 + 1). Deleted
- * documents count until their segment is merged, as in Lucene.
+ * Lucene's BM25Similarity: {@link inverseDocumentFrequency}, tf part = tf / (tf + norm), no (k1 + 1). Deleted documents
+ * count until their segment is merged, as in Lucene.
  */
 export function bm25Query(generation: Generation, words: readonly string[]): Bm25Query {
   let numDocs = 0;
@@ -48,7 +52,7 @@ export function bm25Query(generation: Generation, words: readonly string[]): Bm2
       lists.set(segment, list);
       df += segment.lexical.documentFrequency(list);
     }
-    return { word, idf: Math.log(1 + (numDocs - df + 0.5) / (df + 0.5)), lists };
+    return { word, idf: inverseDocumentFrequency(numDocs, df), lists };
   });
   return { terms, norm: (length) => BM25_K1 * (1 - BM25_B + (BM25_B * luceneLength(length)) / average) };
 }

@@ -1,6 +1,7 @@
 import type { IdfQueryEncoder } from '../encoder/idf-query.ts';
 import type { SparseVector } from '../encoder/types.ts';
 import type { Generation } from '../indexer/generation.ts';
+import { inverseDocumentFrequency } from './bm25.ts';
 
 /**
  * Where the weights of query tokens come from. `blended` (the default): from the model's idf table, the documents of the
@@ -14,8 +15,8 @@ export type QueryIdf = (typeof QUERY_IDF)[number];
  *
  *     sqrt(table idf * min(table idf, index idf) * occurrences) / sqrt(sqrt(pieces of its word))
  *
- * - Index idf: ln(1 + (N - df + .5) / (df + .5)), N documents in the index, df of which have the token in their text and a
- *   weight for it. The table was counted over web passages; in an index about one subject the subject's words tell
+ * - Index idf: BM25's, over the documents in the index; df counts those that have the token in their text and a weight for
+ *   it. The table was counted over web passages; in an index about one subject the subject's words tell
  *   documents apart less than it says. It is not raised: `what` is rare in a textbook and yet says nothing. Deleted
  *   documents count until their segment is merged, as in BM25. An index without texts, of imported vectors, says nothing
  *   about df: then the weights are the table's.
@@ -39,7 +40,7 @@ export function queryWeights(
       if (list >= 0) df += segment.textFrequencies[list]!;
     }
     const tableIdf = encoder.idf[termId]!;
-    const indexIdf = Math.log1p((numDocs - df + 0.5) / (df + 0.5));
+    const indexIdf = inverseDocumentFrequency(numDocs, df);
     return Math.sqrt((tableIdf * Math.min(tableIdf, indexIdf) * counts[i]!) / Math.sqrt(wordPieces[i]!));
   });
   return { termIds, weights };

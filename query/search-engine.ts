@@ -7,7 +7,7 @@ import type { Generation } from '../indexer/generation.ts';
 import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
 import type { StoredRecord, StoredSource } from '../indexer/storage.ts';
 import type { FilterField, IndexableSource, IndexStats, SourceDocument } from '../indexer/types.ts';
-import { analyze } from './english-analyzer.ts';
+import { indexable, searchableText } from './indexable.ts';
 import { type ExplainedHit, Searcher, type SearchOptions, type SearchResult } from './searcher.ts';
 
 export interface EngineOptions extends DocumentEncoderOptions {
@@ -59,23 +59,13 @@ export class SearchEngine {
    * The encoder starts with the first call (some 100 ms) and stays until {@link close}.
    */
   async add(sources: readonly SourceDocument[]): Promise<UpsertResult> {
-    const texts = sources.flatMap(({ documents }) =>
-      documents.map(({ title, text }) => (title ? `${title} ${text}` : text)),
-    );
+    const texts = sources.flatMap(({ documents }) => documents.map(searchableText));
     const vectors = await this.encode(texts);
     let next = 0;
     const ready: IndexableSource[] = sources.map(({ id, contentHash, documents }) => ({
       id,
       contentHash,
-      documents: documents.map((document) => {
-        const at = next++;
-        return {
-          document,
-          vector: vectors[at]!,
-          words: analyze(texts[at]!),
-          pieces: this.model.query.tokenizer.encode(texts[at]!),
-        };
-      }),
+      documents: documents.map((document) => indexable(document, vectors[next++]!, this.model)),
     }));
     const result = this.store.upsert(ready);
     this.store.mergeIfNeeded();

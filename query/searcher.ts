@@ -160,10 +160,10 @@ export class Searcher {
     const counted = facets.map((name) => declaredField(filterFields, name, 'facets'));
     const wanted = (groupByParent ? CANDIDATES : 0) + offset + k;
     const depth = sort || facets.length > 0 ? Math.max(wanted, among) : wanted;
-    const ranked = this.locate(generation, query, mode, depth, options);
+    const impact = this.impactQuery(generation, query, options.idf);
+    const ranked = this.locate(generation, query, () => impact, mode, depth, options);
     const best = ranked.slice(0, among);
     const located = sortField === undefined ? ranked : sortByField(best, sortField, sort?.order ?? 'asc');
-    const impact = this.impactQuery(generation, query, options.idf);
     const words = wordsByToken(query, this.encoder.tokenizer);
     const seenParents = new Set<string>();
     const hits: Hit[] = [];
@@ -199,7 +199,9 @@ export class Searcher {
 
   /** Ranking without reading stored fields: the ids and scores of the k best, best first. */
   rank(query: string, mode: SearchMode, k: number, options: SearchOptions = {}): Located[] {
-    return this.locate(this.store.generation(), query, mode, k, options);
+    const generation = this.store.generation();
+    const impact = () => this.impactQuery(generation, query, options.idf);
+    return this.locate(generation, query, impact, mode, k, options);
   }
 
   /** Top-k for a query given as integer weights. */
@@ -268,9 +270,11 @@ export class Searcher {
     return impactQuery(termIds, weights);
   }
 
+  /** @param impact makes the query's integer weights, which BM25 does without */
   private locate(
     generation: Generation,
     query: string,
+    impact: () => ImpactQuery,
     mode: SearchMode,
     k: number,
     options: SearchOptions,
@@ -280,13 +284,13 @@ export class Searcher {
     const accept = this.acceptors(generation, options.filter);
     switch (mode) {
       case 'sparse':
-        return this.sparse(generation, this.impactQuery(generation, query, options.idf), k, accept, options);
+        return this.sparse(generation, impact(), k, accept, options);
       case 'bm25':
         return this.bm25(generation, query, k, accept);
       case 'hybrid': {
         const depth = Math.max(k, CANDIDATES);
         const lists = [
-          this.sparse(generation, this.impactQuery(generation, query, options.idf), depth, accept, options),
+          this.sparse(generation, impact(), depth, accept, options),
           this.bm25(generation, query, depth, accept),
         ];
         const byId = new Map(lists.flat().map((located) => [located.id, located]));

@@ -40,7 +40,7 @@ test('blend the table with the documents that have a token both in text and vect
       const store = indexed(docs, batch);
       const frequency = (id: number) =>
         docs.filter(({ weighted, pieces }) => weighted.includes(id) && pieces.includes(id)).length;
-      const known = docs.some((_, d) => docs[d]!.weighted.some((id) => docs[d]!.pieces.includes(id)));
+      const known = docs.some(({ weighted, pieces }) => weighted.some((id) => pieces.includes(id)));
       const distinct = [...new Set(ids)].sort((a, b) => a - b);
       const expected = distinct.map((id) => {
         const count = ids.filter((other) => other === id).length;
