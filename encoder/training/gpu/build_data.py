@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from tokens import TokenTable, from_lists
+from tokens import SPECIAL_IDS, TokenTable, from_lists
 
 NON_WORD = re.compile(r"\W+")
 
@@ -244,17 +244,20 @@ def continuation_flags(tokenizer_path: Path) -> np.ndarray:
     return flags
 
 
-def idf_table(data: Path) -> np.ndarray:
+def idf_array(vocabulary: dict[str, int], table: dict[str, float]) -> np.ndarray:
     """[V] float32, 1.0 where unseen, 0 at special ids (they never take part in a score)."""
-    tokenizer = json.loads((data / "seed-model" / "tokenizer.json").read_text())["model"]["vocab"]
-    with lzma.open(data / "msmarco-idf.json.xz", "rt") as file:
-        raw = json.load(file)
-    idf = np.ones(len(tokenizer), dtype=np.float32)
-    for piece, value in raw.items():
-        if piece in tokenizer:
-            idf[tokenizer[piece]] = value
-    idf[[0, 100, 101, 102, 103]] = 0
+    idf = np.ones(len(vocabulary), dtype=np.float32)
+    for piece, value in table.items():
+        if piece in vocabulary:
+            idf[vocabulary[piece]] = value
+    idf[list(SPECIAL_IDS)] = 0
     return idf
+
+
+def idf_table(data: Path) -> np.ndarray:
+    vocabulary = json.loads((data / "seed-model" / "tokenizer.json").read_text())["model"]["vocab"]
+    with lzma.open(data / "msmarco-idf.json.xz", "rt") as file:
+        return idf_array(vocabulary, json.load(file))
 
 
 def main() -> None:

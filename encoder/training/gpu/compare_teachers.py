@@ -44,8 +44,7 @@ def sparse_scores(path: Path, config: dict, data: EvalSet, idf: torch.Tensor, en
 def reranked(model: CrossEncoder, data: EvalSet, first: torch.Tensor, weights: list[float], depth: int = 100) -> list[float]:
     """nDCG@10 after reordering each query's `depth` best of `first` [Q, N]: (1 - w) * z(first) + w * z(cross-encoder) for every w."""
     best = first.topk(min(depth, first.shape[1]), dim=1)
-    asked = query_ids(data)
-    asked = asked[:, :64]
+    asked = query_ids(data)[:, :64]
     logits = torch.cat([cross_scores(model, asked[i : i + 1], data.docs, rows[None], 512) for i, rows in enumerate(best.indices)])
     figures = []
     for weight in weights:

@@ -1,11 +1,11 @@
 """nDCG@10 against FLOPS of one model, by raising the threshold of its logits; and the plot of docs/training.md.
 
-    winnow export vectors.jsonl --index INDEX            # one per data set; `winnow eval --cache` leaves the indexes
-    python curve.py --idf idf.json --set scifact BEIR/scifact vectors.jsonl --set ... --out curve.json
+    python curve.py --model ../../../models/winnow-mini --set scifact BEIR/scifact vectors.jsonl --set ... --out curve.json
     python curve.py --plot curves.json --out curve.svg   # {"name": {"points": [[flops, ndcg], ...], "line": true}, ...}
 
-Training a model for every size costs GPU time; lowering the decoder bias of a trained one by d costs nothing: a weight
-w = log(1 + x) becomes log(1 + relu(x - d)). What is lost against training at that size shows where both were done.
+vectors.jsonl: see exported.py. Training a model for every size costs GPU time; lowering the decoder bias of a trained one
+by d costs nothing: a weight w = log(1 + x) becomes log(1 + relu(x - d)), before any exponent. What is lost against
+training at that size shows where both were done.
 """
 
 import argparse
@@ -14,56 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-FULL_WEIGHT = 3.0  # what impact 255 stands for: `winnow.maxWeight` of the model's config.json
+from exported import Collection, ReleasedModel, load, ndcg_at_10
 
 
-def read_vectors(path: Path, term_number: dict[str, int]):
-    """-> document ids, and one (document, term, weight) triple a posting."""
-    ids, documents, terms, weights = [], [], [], []
-    with open(path, encoding="utf-8") as file:
-        for i, row in enumerate(map(json.loads, file)):
-            ids.append(row["id"])
-            vector = row["vector"]
-            documents.append(np.full(len(vector), i))
-            terms.append([term_number[t] for t in vector])
-            weights.append([w * FULL_WEIGHT / 255 for w in vector.values()])
-    return ids, np.concatenate(documents), np.concatenate(terms).astype(int), np.concatenate(weights)
-
-
-def measure(folder: Path, vectors: Path, idf: dict[str, float], tokenizer, shifts: list[float]) -> list[dict]:
-    vocabulary = tokenizer.get_vocab()
-    ids, documents, terms, weights = read_vectors(vectors, vocabulary)
-    number = {id_: i for i, id_ in enumerate(ids)}
-    grades: dict[str, dict[int, int]] = {}
-    for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]:
-        query, doc, grade = line.split("\t")
-        if doc in number and int(grade) > 0:
-            grades.setdefault(query, {})[number[doc]] = int(grade)
-    with open(folder / "queries.jsonl", encoding="utf-8") as file:
-        queries = [q for q in map(json.loads, file) if q["_id"] in grades]
-    pieces = [sorted({t for t in tokenizer.encode(q["text"], add_special_tokens=False).ids if t not in (0, 100, 101, 102, 103)}) for q in queries]
-    names = {i: t for t, i in vocabulary.items()}
-    order = np.argsort(terms, kind="stable")
-    edges = np.searchsorted(terms[order], np.arange(len(vocabulary) + 1))
-    in_query = np.bincount(np.concatenate(pieces), minlength=len(vocabulary)) / len(queries)
-    discount = 1 / np.log2(np.arange(2, 12))
+def measure(data: Collection, idf: np.ndarray, shifts: list[float]) -> list[dict]:
+    queries = [{term: idf[term] for term in q} for q in data.queries]
+    in_query = np.bincount([term for q in queries for term in q], minlength=len(idf)) / len(queries)
     out = []
     for shift in shifts:
-        kept = np.log1p(np.maximum(np.expm1(weights) - shift, 0))
-        total = 0.0
-        for query, tokens in zip(queries, pieces):
-            scores = np.zeros(len(ids))
-            for token in tokens:
-                rows = order[edges[token] : edges[token + 1]]
-                np.add.at(scores, documents[rows], idf.get(names[token], 1.0) * kept[rows])
-            if query["_id"] in number:
-                scores[number[query["_id"]]] = -1
-            best = np.argsort(-scores, kind="stable")[:10]
-            gain = [grades[query["_id"]].get(int(d), 0) for d in best]
-            ideal = sorted(grades[query["_id"]].values(), reverse=True)[:10]
-            total += np.dot(gain, discount) / np.dot(ideal, discount[: len(ideal)])
-        on = np.bincount(terms[kept > 0], minlength=len(vocabulary)) / len(ids)
-        out.append({"shift": shift, "ndcg10": round(total / len(queries), 4), "terms": round(float((kept > 0).sum() / len(ids)), 1),
+        kept = np.log1p(np.maximum(np.expm1(data.activations) - shift, 0))
+        on = np.bincount(data.terms[kept > 0], minlength=len(idf)) / data.count
+        out.append({"shift": shift, "ndcg10": round(ndcg_at_10(data, kept, queries), 4), "terms": round(float((kept > 0).sum() / data.count), 1),
                     "flops": round(float(in_query @ on), 3)})  # fmt: skip
     return out
 
@@ -100,8 +61,7 @@ def svg(curves: dict, width: int = 690, height: int = 360) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--idf", type=Path)
-    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--model", type=Path, help="folder of the model that the indexes were built with")
     parser.add_argument("--set", nargs=3, action="append", metavar=("NAME", "FOLDER", "VECTORS"), default=[])
     parser.add_argument("--shifts", type=float, nargs="+", default=[0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8])
     parser.add_argument("--plot", type=Path)
@@ -110,15 +70,10 @@ def main() -> None:
     if args.plot:
         args.out.write_text(svg(json.loads(args.plot.read_text())))
         return
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(args.tokenizer))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    idf = json.loads(args.idf.read_text())
+    model = ReleasedModel(args.model)
     found = {}
     for name, folder, vectors in args.set:
-        found[name] = measure(Path(folder), Path(vectors), idf, tokenizer, args.shifts)
+        found[name] = measure(load(Path(folder), Path(vectors), model), model.idf, args.shifts)
         for row in found[name]:
             print(name, row, flush=True)
     args.out.write_text(json.dumps(found, indent=1))

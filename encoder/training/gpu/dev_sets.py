@@ -9,17 +9,17 @@ on them (calibrate.py) leaves the evaluation sets alone.
 
 import argparse
 import json
-import lzma
 import random
 from pathlib import Path
+
+from build_data import read_lines
 
 SEED = 7
 
 
 def read(path: Path) -> list[tuple[str, str]]:
     """(query, passage) pairs of a training file."""
-    with lzma.open(path, "rt", encoding="utf-8") as file:
-        return [(row["query"], row["positive"].strip()) for row in map(json.loads, file)]
+    return [(row["query"], row["positive"].strip()) for row in map(json.loads, read_lines(path))]
 
 
 def write(folder: Path, pairs: list[tuple[str, str]], queries: int, shortest: int = 40) -> tuple[int, int]:
