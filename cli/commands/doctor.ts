@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_MODEL, openModel } from '../../encoder/model-file.ts';
 import { describeKernels } from '../../kernels/index.ts';
+import { printable } from '../printable.ts';
 import { version } from '../version.ts';
 
 export function registerDoctor(program: Command): void {
@@ -29,8 +30,9 @@ function run({ model: name = DEFAULT_MODEL, json }: { model?: string; json?: boo
     console.log(JSON.stringify({ ...facts, failed: kernels.failed }));
     return;
   }
-  for (const [label, value] of Object.entries(facts)) console.log(`${label.padEnd(12)} ${value}`);
-  for (const { backend, why } of kernels.failed) console.log(`${'not used'.padEnd(12)} ${backend}: ${why}`);
+  for (const [label, value] of Object.entries(facts)) console.log(`${label.padEnd(12)} ${printable(value)}`);
+  for (const { backend, why } of kernels.failed)
+    console.log(`${'not used'.padEnd(12)} ${backend}: ${printable(why)}`);
   if (kernels.backend !== 'native') {
     console.log('');
     console.log(

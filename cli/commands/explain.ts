@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { openIndex } from '../../query/search-engine.ts';
 import { defined, indexModelOption } from '../options.ts';
+import { printable } from '../printable.ts';
 import { renderExplanation } from '../render.ts';
 
 export function registerExplain(program: Command): void {
@@ -29,7 +30,8 @@ async function run(query: string, id: string, options: ExplainCliOptions): Promi
       console.log(JSON.stringify(explained));
       return;
     }
-    const { id: explainedId, score, rank, tenthScore, tokens } = explained;
+    const { id: rawId, score, rank, tenthScore, tokens } = explained;
+    const explainedId = printable(rawId);
     const short = tenthScore === undefined ? 0 : tenthScore - score;
     console.log(
       rank === undefined
