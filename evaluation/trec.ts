@@ -152,7 +152,8 @@ async function writeLines(file: string, lines: Iterable<string>): Promise<void> 
     if (cause instanceof WinnowError) {
       output.destroy();
       await rm(temporary, { force: true });
-      throw cause;
+      const { code, message, hint } = cause;
+      throw new WinnowError(code, message, { place: file, cause, ...(hint === undefined ? {} : { hint }) });
     }
     throw new WinnowError('WINNOW_STORAGE', `cannot be written: ${(cause as Error).message}`, {
       place: file,
