@@ -47,7 +47,7 @@ export function lineText(
 }
 
 /**
- * The object on a line of JSON. Integers beyond 2^53 come as strings of their digits. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
+ * The object on a line of JSON. Integers whose digits a double would change come as strings. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
  * no such numbers, count as null.
  *
  * @throws RowProblem when it is no JSON object
@@ -84,11 +84,11 @@ function parseExactly(text: string): unknown {
   }
 }
 
-/** Integers beyond 2^53 become strings, so that ids and metadata keep their digits. */
+/** Integers beyond 2^53 whose digits a double would change become strings, so that ids and metadata keep them. */
 function quoteLongIntegers(outside: string): string {
   if (!LONG_INTEGER.test(outside)) return outside;
   return outside.replace(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (number) =>
-    /^-?[1-9]\d{15,}$/.test(number) && !Number.isSafeInteger(Number(number)) ? `"${number}"` : number,
+    /^-?[1-9]\d{15,}$/.test(number) && String(Number(number)) !== number ? `"${number}"` : number,
   );
 }
 
