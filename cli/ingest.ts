@@ -66,7 +66,8 @@ export async function ingest(
   const batch = new Batch(engine, report, badRow);
   const cutting = new Cutting(engine, options.passages);
   const { progress } = corpus;
-  const fraction = () => progress.bytesRead / Math.max(1, progress.bytesTotal);
+  // The length of standard input is not known.
+  const fraction = () => (progress.bytesTotal === 0 ? 0 : progress.bytesRead / progress.bytesTotal);
   for await (const item of corpus) {
     if ('error' in item) {
       if (item.unread) missing?.unread(item.unread);
