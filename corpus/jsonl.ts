@@ -15,7 +15,22 @@ export const FIELD_HINTS = {
   id: 'name the field with --id-column, or pass --generate-ids',
   text: 'name the field with --text-column',
 } as const;
-const LONG_LINE_HINT = 'raise --max-line-bytes (maxLineBytes) or split the text';
+/** The way out where a line cannot be read. */
+export interface LineHints {
+  readonly tooLong: string;
+  readonly encoding: string;
+}
+
+/** For requests, and for commands without options of how a file is read. */
+const PLAIN_HINTS: LineHints = {
+  tooLong: 'split the text',
+  encoding: 'convert it to UTF-8, for example with iconv',
+};
+/** For the corpora of `winnow index`. */
+export const CORPUS_HINTS: LineHints = {
+  tooLong: 'raise --max-line-bytes (maxLineBytes) or split the text',
+  encoding: 'name the encoding with --encoding, or convert the file to UTF-8',
+};
 
 export interface RowReaderOptions extends FieldNames, RowSourceOptions {
   /** Longest line in bytes, 1..; a longer one is reported and skipped unread. Default 10,000,000. */
@@ -29,19 +44,19 @@ export function lineText(
   { bytes, line, sizeBytes }: Line,
   file: string,
   maxLineBytes: number,
-  longLineHint = 'split the text',
+  hints = PLAIN_HINTS,
 ): string | WinnowError {
   if (bytes === undefined)
     return new WinnowError(
       'WINNOW_ROW_TOO_LONG',
       `the line has ${sizeBytes} bytes, the limit is ${maxLineBytes}`,
-      { place: `${file}:${line}`, hint: longLineHint },
+      { place: `${file}:${line}`, hint: hints.tooLong },
     );
   return (
     decodeUtf8(bytes) ??
     new WinnowError('WINNOW_BAD_ROW', 'the line is not valid UTF-8', {
       place: `${file}:${line}`,
-      hint: 'name the encoding with --encoding, or convert the file to UTF-8',
+      hint: hints.encoding,
     })
   );
 }
@@ -155,7 +170,7 @@ async function* readRows(
   const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
   for await (const line of readLines(chunks, maxLineBytes, lineEnd)) {
     const location = { file: name, line: line.line };
-    const text = lineText(line, name, maxLineBytes, hints ? LONG_LINE_HINT : undefined);
+    const text = lineText(line, name, maxLineBytes, hints ? CORPUS_HINTS : undefined);
     if (typeof text !== 'string') {
       yield { error: text, location, unread: unreadRow(line, options) };
       continue;
