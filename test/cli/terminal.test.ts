@@ -22,7 +22,8 @@ function shell(line: string, cwd: string) {
   const script = `cd "${packageRoot}" && ${winnow}; F="${cwd}"; ${line}`;
   const { stdout, stderr, status } = spawnSync('bash', ['-c', `set -o pipefail; ${script}`], {
     encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1' },
+    // The test runner asks for colours, and Node warns of two wishes.
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
   });
   return { stdout, stderr, status };
 }
