@@ -181,7 +181,13 @@ const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 /** Text as the type that the index wants, where it reads as such; what does not is left for the index to refuse. */
 function ofType(value: unknown, type: FieldType | undefined): unknown {
   if (typeof value !== 'string') return value;
-  if (type === 'number' && DECIMAL.test(value) && Number.isFinite(Number(value))) return Number(value);
+  if (type === 'number' && DECIMAL.test(value) && Number.isFinite(Number(value))) {
+    const number = Number(value);
+    // The digits of a long integer are kept; the index rounds what it filters on.
+    return Number.isSafeInteger(number) || !/^[+-]?\d+$/.test(value) || String(number) === value
+      ? number
+      : value;
+  }
   if (type === 'boolean' && /^(?:true|false)$/i.test(value)) return value.toLowerCase() === 'true';
   return value;
 }

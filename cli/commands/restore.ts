@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { restoreSnapshot } from '../../indexer/snapshot.ts';
+import { printable } from '../printable.ts';
 
 export function registerRestore(program: Command): void {
   program
@@ -14,6 +15,6 @@ export function registerRestore(program: Command): void {
 async function run(snapshot: string, options: { index: string; overwrite?: boolean }): Promise<void> {
   const info = await restoreSnapshot(snapshot, options.index, { overwrite: options.overwrite ?? false });
   console.log(
-    `${options.index} holds the ${info.documents.toLocaleString('en')} documents of ${info.createdAt}`,
+    `${printable(options.index)} holds the ${info.documents.toLocaleString('en')} documents of ${printable(info.createdAt)}`,
   );
 }

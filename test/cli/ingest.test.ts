@@ -150,6 +150,10 @@ test('cells of CSV come to the index as it declares them', async () => {
   const { errors } = await run(engine, file, {}, { fieldTypes: { price: 'number', code: 'text' } });
   assert.equal(engine.get('1')?.metadata, { price: 1.5, code: '12' });
   assert.match(errors[0]!.place!, /rows\.csv:3, document "2", field "price"/);
+  // A number of more digits than a double has is stored as it was written.
+  const long = fileOf(['{"id":"3","text":"x","price":9007199254740993}']);
+  await run(engine, long, {}, { fieldTypes: { price: 'number' } });
+  assert.is(engine.get('3')?.metadata.price, '9007199254740993');
   await engine.close();
 });
 
