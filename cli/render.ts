@@ -7,8 +7,9 @@ import type { Snippet } from '../query/snippet.ts';
 /** A hit for the terminal: rank, score, title, id, marked snippet, and which words matched or were added. */
 export function renderHit(hit: Hit, rank: number): string {
   const title = hit.title || hit.id;
+  const id = hit.passage === undefined ? hit.id : `${hit.id} passage ${hit.passage}`;
   const lines = [
-    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(hit.id)}`,
+    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(id)}`,
   ];
   const snippet = renderSnippet(hit.snippet);
   if (snippet) lines.push(indent(snippet));

@@ -107,14 +107,28 @@ test('a long document becomes passages that are found, fetched and deleted toget
   assert.is((await post([{ id: 'long', title: 'Coast', text }])).body.added, 1);
   const whole = await call('GET', '/documents/long');
   assert.is(whole.status, 200);
-  const passages = whole.body.passages as string[];
-  assert.ok(passages.length > 1 && passages[0] === 'long#0');
+  const passages = whole.body.passages as number[];
+  assert.ok(passages.length > 1);
+  assert.equal(passages, [...passages.keys()]);
   const found = await call('POST', '/search', { query: 'lighthouses', groupByParent: true });
-  const parents = (found.body.hits as { parentId?: string }[]).map(({ parentId }) => parentId);
-  assert.is(parents[0], 'long');
-  assert.is(parents.filter((parent) => parent === 'long').length, 1);
+  const hits = found.body.hits as { id: string; passage?: number }[];
+  assert.equal(
+    hits.map(({ id }) => id).filter((id) => id === 'long'),
+    ['long'],
+  );
+  assert.type(hits[0]!.passage, 'number');
+  const second = await call('GET', '/documents/long?passage=1');
+  assert.equal([second.body.id, second.body.passage], ['long', 1]);
+  const explained = await call('POST', '/explain', { query: 'lighthouses', id: 'long', passage: 1 });
+  assert.equal([explained.body.id, explained.body.passage], ['long', 1]);
+  assert.equal((await call('DELETE', '/documents/long?passage=1')).body, { deleted: 1 });
+  assert.is((await call('GET', '/documents/long?passage=1')).status, 404);
+  assert.is((await call('GET', '/documents/long?passage=-1')).status, 400);
+  // The source lost a passage, so the same row is not "unchanged".
+  assert.is((await post([{ id: 'long', title: 'Coast', text }])).body.replaced, 1);
+  assert.is((await call('GET', '/documents/long?passage=1')).status, 200);
   assert.equal((await call('DELETE', '/documents/long')).body, { deleted: 1 });
-  assert.is((await call('GET', `/documents/${encodeURIComponent('long#1')}`)).status, 404);
+  assert.is((await call('GET', '/documents/long?passage=0')).status, 404);
 });
 
 test('bad rows are named by line and cost only themselves', async () => {

@@ -1,0 +1,112 @@
+import type { Database } from 'lmdb';
+import type { Metadata } from '../corpus/types.ts';
+import { WinnowError } from '../errors.ts';
+import { checksum, corrupt, FORMAT_VERSION, UPGRADABLE } from './format.ts';
+import { wrongVersion } from './manifest.ts';
+import type { StoredRecord } from './records.ts';
+import { type FormatReader, type RepairReport, rebuildIndex } from './repair.ts';
+import { guard, type Storage } from './storage.ts';
+
+export interface UpgradeReport extends RepairReport {
+  /** Format version before. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Brings an index of an older format to this build's, in place and in one transaction: vectors, postings and words stay as they are,
+ * nothing is encoded again. What the older build damaged or lost is dropped and reported, as by a repair.
+ *
+ * @throws WinnowError WINNOW_INDEX_VERSION for a format that cannot be read, WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_CORRUPT,
+ *   WINNOW_STORAGE
+ */
+export async function upgradeIndex(folder: string): Promise<UpgradeReport> {
+  let from = FORMAT_VERSION;
+  const report = await rebuildIndex(folder, (storage, version) => {
+    from = version;
+    if (version === FORMAT_VERSION)
+      throw new WinnowError('WINNOW_BAD_ARGUMENT', `the index has format ${FORMAT_VERSION} already`, {
+        place: storage.path,
+        hint: 'nothing is to be done',
+      });
+    if (!UPGRADABLE.includes(version)) throw wrongVersion('index', version, storage.path);
+    return new Format3(storage);
+  });
+  return { ...report, from, to: FORMAT_VERSION };
+}
+
+/** Stored fields in format 3: MessagePack of this, the checksum over the JSON of what was given. */
+interface Format3Document {
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+  readonly metadata: Metadata;
+  readonly parentId?: string;
+  readonly crc: number;
+}
+
+interface Format3Source {
+  readonly hash: string;
+  readonly keys: readonly number[];
+}
+
+/**
+ * Format 3: passages are stored under `source#ordinal` among the users' own ids, and the database `ids` leads from each to its
+ * document.
+ */
+class Format3 implements FormatReader {
+  readonly version = 3;
+  private readonly storage: Storage;
+  private readonly documents: Database<Format3Document, number>;
+  private readonly sourceEntries: Database<Format3Source, string>;
+  private readonly ids: Database<number, string>;
+  /** By document key: its source, and its place in it. */
+  private readonly owners = new Map<number, { id: string; place: number; isCut: boolean }>();
+  /** Ids as the segments say them, of the documents read so far. */
+  private readonly formerIds = new Map<number, string>();
+
+  constructor(storage: Storage) {
+    this.storage = storage;
+    const { root } = storage;
+    this.documents = root.openDB({ name: 'documents', keyEncoding: 'uint32', compression: true });
+    this.sourceEntries = root.openDB({ name: 'sources' });
+    this.ids = root.openDB({ name: 'ids' });
+    for (const { id, keys } of this.sources())
+      keys?.forEach((docKey, place) => {
+        this.owners.set(docKey, { id, place, isCut: keys.length > 1 });
+      });
+  }
+
+  document(docKey: number): StoredRecord | undefined {
+    const place = `${this.storage.path}, stored fields of document ${docKey}`;
+    const stored = guard(place, () => this.documents.get(docKey));
+    if (!stored) return undefined;
+    const { id, title, text, metadata, parentId, crc } = stored;
+    if (checksum(JSON.stringify([id, title, text, metadata, parentId ?? null])) !== crc)
+      throw corrupt(place, 'checksum mismatch');
+    this.formerIds.set(docKey, id);
+    const owner = this.owners.get(docKey);
+    const source = parentId ?? owner?.id ?? id;
+    if (parentId === undefined && !owner?.isCut) return { id: source, title, text, metadata };
+    const ordinal = id.startsWith(`${source}#`) ? Number(id.slice(source.length + 1)) : Number.NaN;
+    const passage = Number.isSafeInteger(ordinal) ? ordinal : (owner?.place ?? 0);
+    return { id: source, passage, title, text, metadata };
+  }
+
+  storedId(docKey: number): string {
+    return this.formerIds.get(docKey)!;
+  }
+
+  discard(): void {
+    this.ids.dropSync();
+  }
+
+  *sources(): Generator<{ id: string; keys: readonly number[] | undefined; hash: string | undefined }> {
+    for (const { key, value } of this.sourceEntries.getRange({ snapshot: false }))
+      yield {
+        id: key,
+        keys: Array.isArray(value?.keys) ? value.keys : undefined,
+        hash: typeof value?.hash === 'string' ? value.hash : undefined,
+      };
+  }
+}
