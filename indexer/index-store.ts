@@ -1,4 +1,4 @@
-import { renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { WinnowError } from '../errors.ts';
@@ -177,7 +177,8 @@ export class IndexStore {
 
   /** Whether the folder holds an index file; an empty one is what a start that was broken off leaves behind. */
   static exists(folder: string): boolean {
-    return (statSync(join(folder, INDEX_FILE), { throwIfNoEntry: false })?.size ?? 0) > 0;
+    const file = join(folder, INDEX_FILE);
+    return existsSync(file) && statSync(file).size > 0;
   }
 
   /** @throws WinnowError WINNOW_INDEX_MISMATCH naming the first setting that differs */

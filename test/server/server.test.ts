@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
@@ -220,6 +220,28 @@ test('snapshots go into the folder that the server was started with, and into no
     listed.map((snapshot) => snapshot.name),
     [name],
   );
+  // One that is broken, or of another format, does not hide the others.
+  mkdirSync(join(snapshots, 'broken'));
+  writeFileSync(join(snapshots, 'broken', 'snapshot.json'), 'no JSON');
+  cpSync(join(snapshots, name), join(snapshots, 'older'), { recursive: true });
+  const info = JSON.parse(readFileSync(join(snapshots, name, 'snapshot.json'), 'utf8'));
+  writeFileSync(join(snapshots, 'older', 'snapshot.json'), JSON.stringify({ ...info, formatVersion: 3 }));
+  cpSync(join(snapshots, name), join(snapshots, 'short'), { recursive: true });
+  truncateSync(join(snapshots, 'short', 'index.mdb'), 4096);
+  const all = await call('GET', '/snapshots');
+  assert.is(all.status, 200);
+  assert.equal(all.body.snapshots, listed);
+  const unusable = all.body.unusable as { name: string; code: string; hint: string }[];
+  assert.equal(
+    unusable.map((one) => [one.name, one.code]),
+    [
+      ['broken', 'WINNOW_SNAPSHOT_INVALID'],
+      ['older', 'WINNOW_INDEX_VERSION'],
+      ['short', 'WINNOW_SNAPSHOT_INVALID'],
+    ],
+  );
+  assert.match(unusable[1]!.hint, 'winnow restore');
+
   const restored = tempFolder();
   await restoreSnapshot(join(snapshots, name), restored);
   const copy = openIndex(restored, { readOnly: true });
