@@ -1,5 +1,5 @@
 import { type ErrorCode, WinnowError } from '../errors.ts';
-import type { CorpusDocument, Metadata } from './types.ts';
+import { type CorpusDocument, MAX_METADATA_DEPTH, type Metadata } from './types.ts';
 
 /** Which fields of a row hold what. Unset: the first of the usual names that the row has. */
 export interface FieldNames {
@@ -50,11 +50,23 @@ function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-/** Later entries of the same name win; `__proto__` is an ordinary name. */
+/**
+ * Later entries of the same name win; `__proto__` is an ordinary name.
+ *
+ * @throws RowProblem for values that nest too deep to be hashed and stored
+ */
 export function toMetadata(entries: Iterable<readonly [string, unknown]>): Metadata {
   const metadata = Object.fromEntries([...new Map(entries)].filter(([, value]) => value !== undefined));
-  // Values are checked where they are stored.
+  for (const [name, value] of Object.entries(metadata))
+    if (isDeeper(value, MAX_METADATA_DEPTH - 1))
+      throw badRow(`"${name.slice(0, 60)}" nests deeper than ${MAX_METADATA_DEPTH} levels`);
+  // What else values must be is checked where they are stored.
   return metadata as Metadata;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 /** Checks a user's id: 1..512 bytes of well-formed UTF-8. @throws RowProblem */

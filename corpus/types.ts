@@ -10,6 +10,9 @@ export type MetadataValue =
 /** Everything is stored and comes back with a hit; filters take strings, numbers, booleans and lists of them. */
 export type Metadata = Readonly<Record<string, MetadataValue>>;
 
+/** How deep lists and objects of metadata may nest; the metadata itself counts as the first. */
+export const MAX_METADATA_DEPTH = 64;
+
 /** One unit of retrieval: a whole short text, or a passage of a longer one. */
 export interface CorpusDocument {
   /** The user's id, unique in the index, 1..512 bytes of UTF-8 without NUL. A passage has the id of its source. */

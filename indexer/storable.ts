@@ -1,12 +1,15 @@
-import type { CorpusDocument, Metadata, MetadataValue } from '../corpus/types.ts';
+import {
+  type CorpusDocument,
+  MAX_METADATA_DEPTH,
+  type Metadata,
+  type MetadataValue,
+} from '../corpus/types.ts';
 import { WinnowError } from '../errors.ts';
 import { displayId, type PassageRef } from './stored-id.ts';
 import type { SourceDocument } from './types.ts';
 
 /** LMDB keys hold 1,978 bytes at most; ids stay well below, so that they fit every client and log line. */
 export const MAX_ID_BYTES = 512;
-/** How deep lists and objects of metadata may nest. */
-export const MAX_METADATA_DEPTH = 64;
 /** Longest stored fields of one document: title, text and metadata, in UTF-16 units. */
 export const MAX_RECORD_LENGTH = 64 * 1024 * 1024;
 
