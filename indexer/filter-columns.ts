@@ -72,7 +72,12 @@ export function coerce(field: FilterField, value: unknown, place = `field "${fie
   throw new WinnowError(
     'WINNOW_BAD_ROW',
     `${shown.length > 100 ? `${shown.slice(0, 100)}…` : shown} is no ${field.type}: ${FORMS[field.type]} is accepted`,
-    { place, hint: `field "${field.name}" was declared as ${field.type} when the index was created` },
+    {
+      place,
+      hint: `field "${field.name}" was declared as ${field.type} when the index was created${
+        field.type === 'date' ? '; the types year, epoch-s and epoch-ms take numbers' : ''
+      }`,
+    },
   );
 }
 

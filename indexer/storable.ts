@@ -37,7 +37,11 @@ export function storableSource(source: SourceDocument): Checked<StorableSource> 
   requireId(id);
   const place = `document "${id}"`;
   if (typeof contentHash !== 'string' || contentHash === '')
-    throw badRow(`${place}, contentHash`, `a text is needed, not ${kind(contentHash)}`, 'see contentHash()');
+    throw badRow(
+      `${place}, contentHash`,
+      `a string is needed, not ${kind(contentHash)}`,
+      'see contentHash()',
+    );
   if (!Array.isArray(documents) || documents.length === 0)
     throw badRow(`${place}, documents`, `a list of at least one document is needed, not ${kind(documents)}`);
   const isCut = documents.length > 1 || documents[0]?.passage !== undefined;
@@ -50,7 +54,8 @@ export function storableSource(source: SourceDocument): Checked<StorableSource> 
 
 /** @throws WinnowError WINNOW_BAD_ROW for an id that no document can have */
 export function requireId(id: unknown): asserts id is string {
-  if (typeof id !== 'string') throw badRow('id', `an id is a text, not ${kind(id)}`, 'String(id) makes one');
+  if (typeof id !== 'string')
+    throw badRow('id', `an id must be a string, not ${kind(id)}`, 'String(id) makes one');
   const bytes = Buffer.byteLength(id, 'utf8');
   const wrong =
     bytes === 0
@@ -94,7 +99,7 @@ function storableDocument(
     ['text', text],
   ] as const)
     if (typeof value !== 'string')
-      throw badRow(`${place}, ${name}`, `a ${name} is a text, not ${kind(value)}`);
+      throw badRow(`${place}, ${name}`, `the ${name} must be a string, not ${kind(value)}`);
   if (!isPlainObject(metadata))
     throw badRow(`${place}, metadata`, `metadata is an object of names and values, not ${kind(metadata)}`);
   const copy = new MetadataCopy(place);

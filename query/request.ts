@@ -130,7 +130,7 @@ export function requireRef(ref: unknown, place: string): PassageRef {
       ? refOf(ref as DocumentRef)
       : undefined;
   if (!given)
-    throw bad(place, `must be an id, or {id, passage}, not ${shown(ref)}`, 'ids are texts: String(id)');
+    throw bad(place, `must be an id, or {id, passage}, not ${shown(ref)}`, 'ids are strings: String(id)');
   const { passage } = given;
   if (typeof ref !== 'string')
     check(
@@ -194,8 +194,8 @@ function mistake(value: unknown, schema: Schema): string | undefined {
     case 'string':
       if (schema.enum && !schema.enum.includes(value as string))
         return mustBe(`one of ${schema.enum.join(', ')}`);
-      if (typeof value !== 'string') return mustBe('a text');
-      if (value.length < (schema.minLength ?? 0)) return mustBe('a text that is not empty');
+      if (typeof value !== 'string') return mustBe('a string');
+      if (value.length < (schema.minLength ?? 0)) return mustBe('a string that is not empty');
       return value.length > (schema.maxLength ?? Infinity)
         ? `is ${value.length} characters long, at most ${schema.maxLength} are allowed`
         : undefined;

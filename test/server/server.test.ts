@@ -131,6 +131,34 @@ test('a long document becomes passages that are found, fetched and deleted toget
   assert.is((await call('GET', '/documents/long?passage=0')).status, 404);
 });
 
+test('metadata of any JSON comes back equal and can be deleted; what JSON cannot say costs only its row', async () => {
+  const metadata = '{"__proto__":{"a":[1,"x",null]},"constructor":1,"":{"deep":{"er":[true]}},"none":null}';
+  const answer = await post([
+    `{"id":"odd","text":"An odd page about orchards.","metadata":${metadata}}`,
+    '{"id":"half","text":"A page about harbours.","\\ud800":"\\udc00 x"}',
+    '{"id":"huge","text":"A page about numbers.","n":1e999}',
+    `{"id":"deep","text":"A page about depth.","n":${'['.repeat(2000)}${']'.repeat(2000)}}`,
+  ]);
+  assert.is(answer.body.added, 2);
+  assert.equal(
+    (answer.body.errors as { line: number; code: string }[]).map(({ line, code }) => [line, code]),
+    [
+      [3, 'WINNOW_BAD_ROW'],
+      [4, 'WINNOW_BAD_ROW'],
+    ],
+  );
+  const odd = await fetch(`${base}/documents/odd`);
+  const body = JSON.parse(await odd.text());
+  assert.is(JSON.stringify(body.metadata), metadata);
+  const { hits } = (await call('POST', '/search', { query: 'orchards', k: 1 })).body as {
+    hits: { metadata: object }[];
+  };
+  assert.is(JSON.stringify(hits[0]!.metadata), metadata);
+  assert.equal((await call('GET', '/documents/half')).body.metadata, { '\ufffd': '\ufffd x' });
+  for (const id of ['odd', 'half'])
+    assert.equal((await call('DELETE', `/documents/${id}`)).body, { deleted: 1 });
+});
+
 test('bad rows are named by line and cost only themselves', async () => {
   const answer = await post([
     { id: 'ok', text: 'A good row.' },
