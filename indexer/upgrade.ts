@@ -81,9 +81,11 @@ class Format3 implements FormatReader {
     const place = `${this.storage.path}, stored fields of document ${docKey}`;
     const stored = guard(place, () => this.documents.get(docKey));
     if (!stored) return undefined;
-    const { id, title, text, metadata, parentId, crc } = stored;
-    if (checksum(JSON.stringify([id, title, text, metadata, parentId ?? null])) !== crc)
-      throw corrupt(place, 'checksum mismatch');
+    const { id, title, text, parentId, crc } = stored;
+    const metadata = [stored.metadata, withProto(stored.metadata) as Metadata].find(
+      (given) => checksum(JSON.stringify([id, title, text, given, parentId ?? null])) === crc,
+    );
+    if (!metadata) throw corrupt(place, 'checksum mismatch');
     this.formerIds.set(docKey, id);
     const owner = this.owners.get(docKey);
     const source = parentId ?? owner?.id ?? id;
@@ -109,4 +111,16 @@ class Format3 implements FormatReader {
         hash: typeof value?.hash === 'string' ? value.hash : undefined,
       };
   }
+}
+
+/**
+ * The value with the name `__proto__` where MessagePack's decoder says `__proto_`, so that nobody's prototype is changed. Whether it was
+ * given so the checksum tells, which is over what was given.
+ */
+function withProto(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withProto);
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name === '__proto_' ? '__proto__' : name, withProto(item)]),
+  );
 }
