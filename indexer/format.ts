@@ -5,7 +5,7 @@ import { WinnowError } from '../errors.ts';
 export const FORMAT_VERSION = 4;
 
 /** Older versions that `winnow upgrade` reads. */
-export const UPGRADABLE: readonly number[] = [3];
+export const UPGRADABLE: readonly number[] = [2, 3];
 
 /** Arrays inside a part start at multiples of this many bytes, so that SIMD loads and typed-array views are aligned. */
 export const ALIGNMENT = 64;

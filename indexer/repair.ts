@@ -43,6 +43,8 @@ export interface RepairReport {
 /** How a format version stores what a segment does not hold. */
 export interface FormatReader {
   readonly version: number;
+  /** Makes the parts that this build's segments have beside the version's own, before the segment is opened. */
+  prepareSegment?(number: number): void;
   /** @throws WinnowError WINNOW_INDEX_CORRUPT for fields that are not those that were written */
   document(docKey: number): StoredRecord | undefined;
   /** What a segment calls the document. */
@@ -184,6 +186,7 @@ class Rebuild {
     const { number, numDocs } = ref;
     try {
       const { filterFields } = manifest.settings;
+      reader.prepareSegment?.(number);
       const segment = Generation.readSegment(storage, number, filterFields, undefined, reader.version);
       segment.verify();
       const deleted =

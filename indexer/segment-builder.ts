@@ -152,6 +152,7 @@ export function encodeHeader(
     sumLengths,
   }: { number: number; numDocs: number; numPostings: number; sumLengths: number },
   entries: ReadonlyMap<number, PartEntry>,
+  formatVersion = FORMAT_VERSION,
 ): Uint8Array {
   const builder = new flatbuffers.Builder(1024);
   const partOffsets = [...entries].map(([kind, { numBytes, directoryBytes, directoryCrc, bodyCrc }]) =>
@@ -161,7 +162,7 @@ export function encodeHeader(
   builder.finish(
     SegmentHeader.createSegmentHeader(
       builder,
-      FORMAT_VERSION,
+      formatVersion,
       number,
       numDocs,
       BigInt(numPostings),

@@ -1,11 +1,14 @@
 import type { Database } from 'lmdb';
 import type { Metadata } from '../corpus/types.ts';
 import { WinnowError } from '../errors.ts';
-import { checksum, corrupt, FORMAT_VERSION, UPGRADABLE } from './format.ts';
+import { bitmapFor, checksum, corrupt, FORMAT_VERSION, PartKind, UPGRADABLE } from './format.ts';
 import { wrongVersion } from './manifest.ts';
 import type { StoredRecord } from './records.ts';
 import { type FormatReader, type RepairReport, rebuildIndex } from './repair.ts';
-import { guard, type Storage } from './storage.ts';
+import { packSections, unpackSections } from './sections.ts';
+import { Segment } from './segment.ts';
+import { encodeHeader, entryOf } from './segment-builder.ts';
+import { guard, readPart, type Storage, segmentKey } from './storage.ts';
 
 export interface UpgradeReport extends RepairReport {
   /** Format version before. */
@@ -30,7 +33,7 @@ export async function upgradeIndex(folder: string): Promise<UpgradeReport> {
         hint: 'nothing is to be done',
       });
     if (!UPGRADABLE.includes(version)) throw wrongVersion('index', version, storage.path);
-    return new Format3(storage);
+    return version === 2 ? new Format2(storage) : new Format3(storage);
   });
   return { ...report, from, to: FORMAT_VERSION };
 }
@@ -55,8 +58,8 @@ interface Format3Source {
  * document.
  */
 class Format3 implements FormatReader {
-  readonly version = 3;
-  private readonly storage: Storage;
+  readonly version: number = 3;
+  protected readonly storage: Storage;
   private readonly documents: Database<Format3Document, number>;
   private readonly sourceEntries: Database<Format3Source, string>;
   private readonly ids: Database<number, string>;
@@ -110,6 +113,44 @@ class Format3 implements FormatReader {
         keys: Array.isArray(value?.keys) ? value.keys : undefined,
         hash: typeof value?.hash === 'string' ? value.hash : undefined,
       };
+  }
+}
+
+/**
+ * Format 2: as format 3, but its segments do not say which terms stand in the text. Nothing is said then: queries are weighted by the
+ * model's table alone, as for documents that came without text.
+ */
+class Format2 extends Format3 {
+  override readonly version = 2;
+
+  prepareSegment(number: number): void {
+    const { segments, path } = this.storage;
+    const place = `${path}, segment ${number}`;
+    const read = (kind: number) => readPart(this.storage, segmentKey(number, kind));
+    const header = read(0);
+    if (!header) throw corrupt(place, 'the segment is missing');
+    const segment = new Segment(header, read, [], place, this.version);
+    if (segment.entries.get(PartKind.Forward)?.directoryBytes === 0)
+      throw new WinnowError(
+        'WINNOW_INDEX_VERSION',
+        'the index has an early form of format 2, without checksums of vectors',
+        {
+          place,
+          hint: 'index the documents again into a new folder with `winnow index`',
+        },
+      );
+    const bytes = read(PartKind.Terms);
+    if (!bytes || checksum(bytes) !== segment.entries.get(PartKind.Terms)?.bodyCrc)
+      throw corrupt(`${place}, part Terms`, 'checksum mismatch');
+    const [terms] = unpackSections(bytes, place);
+    const entries = new Map(segment.entries);
+    const put = (kind: PartKind, part: Uint8Array): void => {
+      entries.set(kind, entryOf(part));
+      segments.put(segmentKey(number, kind), Buffer.from(part));
+    };
+    put(PartKind.Terms, packSections([terms!, new Uint8Array(2 * terms!.length)]));
+    put(PartKind.InText, packSections([bitmapFor(segment.numPostings)]));
+    segments.put(segmentKey(number, 0), Buffer.from(encodeHeader(segment, entries, this.version)));
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -19,17 +19,20 @@ import { tempFolder } from '../helpers/temp-folder.ts';
  * format-3.mdb.gz was written by the last build of format 3 (commit dc884a8): `sky` and `guide` (three passages of 24 tokens);
  * `a`, whose passage 0 was overwritten by the document `a#0`; `name` and `half`, poisoned by the metadata names `__proto__` and
  * U+D800; `bad-date`
- * with the date 8.65e15; and a deleted document.
+ * with the date 8.65e15; and a deleted document. format-2.mdb.gz holds the same, by the last build of format 2 (commit 6c3970f) and
+ * its model.
  */
 
 const test = suite('older formats');
 
-function format3(folder = tempFolder()): string {
-  mkdirSync(folder, { recursive: true });
-  const packed = readFileSync(join(packageRoot, 'test/fixtures/indexes/format-3.mdb.gz'));
+function older(version: number): string {
+  const folder = tempFolder();
+  const packed = readFileSync(join(packageRoot, `test/fixtures/indexes/format-${version}.mdb.gz`));
   writeFileSync(join(folder, INDEX_FILE), gunzipSync(packed));
   return folder;
 }
+
+const format3 = (): string => older(3);
 
 const codeOf = async (action: () => unknown): Promise<WinnowError> => {
   try {
@@ -103,6 +106,23 @@ test('an upgrade keeps vectors and texts, separates passages from ids, and drops
   await takeSnapshot(index.store, copy);
   await restoreSnapshot(copy, tempFolder());
   await index.close();
+});
+
+test('format 2 is upgraded as well; its segments do not say which terms stand in the text', async () => {
+  const folder = older(2);
+  const report = await upgradeIndex(folder);
+  assert.equal([report.from, report.documents, report.segments.length], [2, 9, 0]);
+  const store = IndexStore.open(folder);
+  store.verify();
+  assert.equal((store.get('guide') as { passages?: readonly number[] }).passages, [0, 1, 2]);
+  const [view] = store.generation().segments;
+  assert.not.ok(view!.segment.hasText);
+  const sky = store.generation().locate('sky')!;
+  assert.is(sky.view.segment.vector(sky.docId).termIds.length > 0, true);
+  store.delete(['sky']);
+  store.optimize();
+  store.verify();
+  await store.close();
 });
 
 test('an index of this format has nothing to upgrade', async () => {
