@@ -20,7 +20,7 @@ import { FORMAT_VERSION, UPGRADABLE } from './format.ts';
 import { IndexStore } from './index-store.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 import { wrongVersion } from './manifest.ts';
-import { INDEX_FILE, requireSpace, storageError } from './storage.ts';
+import { INDEX_FILE, requireFolder, requireSpace, storageError } from './storage.ts';
 import { type UpgradeReport, upgradeIndex } from './upgrade.ts';
 
 /** Beside the copy of the index file in a snapshot's folder; written last, so a folder without it is no snapshot. */
@@ -44,9 +44,15 @@ export const PARTIAL = '.partial';
  * Writes a consistent copy of an index into a new folder, without free pages, while searches and writes go on: the copy is
  * what one read transaction sees.
  *
- * @throws WinnowError WINNOW_ALREADY_EXISTS, WINNOW_STORAGE (also when there is too little space, before anything is written)
+ * @throws WinnowError WINNOW_BAD_ARGUMENT, WINNOW_ALREADY_EXISTS, WINNOW_STORAGE (also when there is too little space, before anything is written)
  */
 export async function takeSnapshot(store: IndexStore, folder: string): Promise<SnapshotInfo> {
+  requireFolder(folder);
+  if (!(store instanceof IndexStore))
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', 'store must be the store of an open index', {
+      place: 'store',
+      hint: 'pass index.store',
+    });
   if (existsSync(folder)) throw alreadyExists(folder, 'name a folder that does not exist');
   const partial = `${folder}${PARTIAL}`;
   try {
@@ -143,6 +149,8 @@ export async function restoreSnapshot(
   target: string,
   { overwrite = false, upgrade = false }: RestoreOptions = {},
 ): Promise<RestoreReport> {
+  requireFolder(snapshot, 'snapshot');
+  requireFolder(target, 'target');
   const info = requireRestorable(snapshot, { upgrade });
   if (IndexStore.exists(target) && !overwrite)
     throw alreadyExists(target, 'name another folder, or pass --overwrite to replace the index');
@@ -197,6 +205,7 @@ export interface CompactReport {
  * @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open, WINNOW_STORAGE
  */
 export async function compactIndex(folder: string): Promise<CompactReport> {
+  requireFolder(folder);
   const store = IndexStore.open(folder, { merges: 'inline' });
   const file = join(folder, INDEX_FILE);
   const partial = join(folder, `compact${PARTIAL}`);

@@ -32,6 +32,18 @@ export function dropSegment(storage: Storage, number: number): void {
   storage.tombstones.remove(number);
 }
 
+/** @throws WinnowError WINNOW_BAD_ARGUMENT for what is no path */
+export function requireFolder(folder: unknown, place = 'folder'): void {
+  if (typeof folder === 'string' && folder !== '' && !folder.includes('\u0000')) return;
+  throw new WinnowError(
+    'WINNOW_BAD_ARGUMENT',
+    `${place} must be the path of a folder, not ${JSON.stringify(folder) ?? typeof folder}`,
+    {
+      place,
+    },
+  );
+}
+
 /**
  * Opens the LMDB file of an index folder.
  *
@@ -43,6 +55,7 @@ export function openStorage(
   folder: string,
   { create, readOnly }: { create: boolean; readOnly: boolean },
 ): Storage {
+  requireFolder(folder);
   const path = resolve(folder);
   const file = join(path, INDEX_FILE);
   if (!existsSync(file)) {

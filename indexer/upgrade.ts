@@ -155,8 +155,8 @@ class Format2 extends Format3 {
 }
 
 /**
- * The value with the name `__proto__` where MessagePack's decoder says `__proto_`, so that nobody's prototype is changed. Whether it was
- * given so the checksum tells, which is over what was given.
+ * The value with the name `__proto__` where MessagePack's decoder says `__proto_`, so that nobody's prototype is changed. The checksum
+ * is over what was given, and decides which of the two it was.
  */
 function withProto(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;

@@ -152,12 +152,6 @@ export function requireList(list: unknown, place: string): void {
     throw bad(place, `must be a list, not ${shown(list)}`, 'put a single one into brackets: [one]');
 }
 
-/** @throws WinnowError WINNOW_BAD_ARGUMENT */
-export function requireFolder(folder: unknown): void {
-  if (typeof folder !== 'string' || folder === '' || folder.includes('\u0000'))
-    throw bad('folder', `must be the path of a folder, not ${shown(folder)}`);
-}
-
 const RESERVED = new Set(['and', 'or', 'not']);
 
 /**

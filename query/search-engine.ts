@@ -7,6 +7,7 @@ import type { Generation } from '../indexer/generation.ts';
 import { IndexStore, type UpsertResult } from '../indexer/index-store.ts';
 import type { StoredRecord, StoredSource } from '../indexer/records.ts';
 import type { StorableSource } from '../indexer/storable.ts';
+import { requireFolder } from '../indexer/storage.ts';
 import type { DocumentRef } from '../indexer/stored-id.ts';
 import type { FilterField, IndexableSource, IndexStats, SourceDocument } from '../indexer/types.ts';
 import { indexable, searchableText } from './indexable.ts';
@@ -14,7 +15,6 @@ import {
   EXPLAIN_OPTIONS,
   OPEN_OPTIONS,
   requireFilterFields,
-  requireFolder,
   requireList,
   requireOptions,
   requireQuery,

@@ -1,6 +1,10 @@
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WinnowError } from '../../errors.ts';
+import { repairIndex } from '../../indexer/repair.ts';
+import { compactIndex, restoreSnapshot, takeSnapshot } from '../../indexer/snapshot.ts';
+import { upgradeIndex } from '../../indexer/upgrade.ts';
 import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
@@ -135,6 +139,19 @@ test('an index is opened with options and field declarations that can work', asy
     [fields({ name: 'and', type: 'string' }), 'filterFields[0].name'],
     [fields({ name: '\ud800', type: 'string' }), 'filterFields[0].name'],
     [fields({ name: 'y', type: 'number' }, { name: 'y', type: 'string' }), 'filterFields[1].name'],
+  ];
+  for (const [action, place] of cases) assert.is(await codeOf(action), `WINNOW_BAD_ARGUMENT ${place}`);
+});
+
+test('the functions beside an index check their folders and what they are given', async () => {
+  const cases: [() => unknown, string][] = [
+    [() => takeSnapshot(index as never, join(tempFolder(), 'copy')), 'store'],
+    [() => takeSnapshot(index.store, 5 as never), 'folder'],
+    [() => restoreSnapshot(undefined as never, tempFolder()), 'snapshot'],
+    [() => restoreSnapshot(tempFolder(), ''), 'target'],
+    [() => compactIndex(undefined as never), 'folder'],
+    [() => repairIndex(null as never), 'folder'],
+    [() => upgradeIndex({} as never), 'folder'],
   ];
   for (const [action, place] of cases) assert.is(await codeOf(action), `WINNOW_BAD_ARGUMENT ${place}`);
 });
