@@ -108,7 +108,10 @@ export async function ingest(
 /** The error of a document that the index refuses, with the row it came from. */
 function located(error: WinnowError, id: string, { file, line }: SourceLocation): WinnowError {
   const { code, message, place, hint, cause } = error;
-  const where = `${file}:${line}, document "${id}"${place === undefined ? '' : `, ${place}`}`;
+  const name = `document "${id}"`;
+  // The index names the document itself where one of its fields is at fault.
+  const inDocument = place === undefined || place.startsWith(name) ? (place ?? name) : `${name}, ${place}`;
+  const where = `${file}:${line}, ${inDocument}`;
   return new WinnowError(code, message, { place: where, cause, ...(hint === undefined ? {} : { hint }) });
 }
 

@@ -11,6 +11,7 @@ import { MAX_IMPACT } from '../indexer/format.ts';
 import type { Generation, SegmentView } from '../indexer/generation.ts';
 import { isLive } from '../indexer/merge.ts';
 import { forEachInList, rowsOfPostingLists } from '../indexer/posting-lists.ts';
+import { displayId, parseStoredId } from '../indexer/stored-id.ts';
 import type { IndexableSource } from '../indexer/types.ts';
 import type { SearchEngine } from '../query/search-engine.ts';
 
@@ -101,7 +102,7 @@ export async function importVectors(
     try {
       if ('error' in item) throw item.error;
       const source = indexable(item.row);
-      engine.store.validate({ id: source.id, documents: source.documents.map(({ document }) => document) });
+      engine.store.prepare({ ...source, documents: source.documents.map(({ document }) => document) });
       batch.push(source);
     } catch (error) {
       if (!(error instanceof WinnowError)) throw error;
@@ -223,6 +224,19 @@ export async function exportVectors(
   }
 }
 
+/** Other engines have one name for each document: that of a passage is `source#ordinal`, unless a document is called so. */
+function exportedId(generation: Generation, stored: string): string {
+  const ref = parseStoredId(stored);
+  const id = displayId(ref);
+  if (ref.passage !== undefined && generation.documentsOf({ id }).length > 0)
+    throw new WinnowError(
+      'WINNOW_BAD_DATASET',
+      `passage ${ref.passage} of "${ref.id}" would be exported as "${id}", which is the id of a document`,
+      { place: `document "${id}"`, hint: 'give that document another id, or index with --no-passages' },
+    );
+  return id;
+}
+
 function* jsonPieces(engine: SearchEngine, generation: Generation, side: Side): Generator<string> {
   const { tokens } = engine.model.query.tokenizer;
   for (const { segment, live } of generation.segments) {
@@ -241,7 +255,7 @@ function* jsonPieces(engine: SearchEngine, generation: Generation, side: Side): 
         });
       }
       const text = generation.document(segment.docKeys[docId]!)?.text ?? '';
-      yield formatJsonVector({ id: segment.id(docId), text, vector });
+      yield formatJsonVector({ id: exportedId(generation, segment.id(docId)), text, vector });
     }
   }
 }
@@ -257,7 +271,8 @@ function* ciffPieces(engine: SearchEngine, generation: Generation, side: Side): 
       if (!isLive(live, docId)) continue;
       numbers[s]![docId] = documents.length;
       const length = side === 'words' ? segment.lengths[docId]! : segment.vector(docId).termIds.length;
-      documents.push({ docId: documents.length, id: segment.id(docId), length });
+      const id = exportedId(generation, segment.id(docId));
+      documents.push({ docId: documents.length, id, length });
     }
   });
   /** By term: the lists that hold it. */

@@ -14,6 +14,7 @@ import { registerSearch } from './commands/search.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
 import { registerStats } from './commands/stats.ts';
+import { registerUpgrade } from './commands/upgrade.ts';
 import { printable, printableLines } from './printable.ts';
 import { version } from './version.ts';
 
@@ -35,6 +36,7 @@ for (const register of [
   registerSnapshot,
   registerRestore,
   registerCompact,
+  registerUpgrade,
   registerDoctor,
   registerBench,
   registerDemo,

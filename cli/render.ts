@@ -7,8 +7,9 @@ import { printable, printableText } from './printable.ts';
 
 /** A hit for the terminal: rank, score, title, id, marked snippet, and which words matched or were added. */
 export function renderHit(hit: Hit, rank: number): string {
-  const id = printable(hit.id);
-  const title = printableText(hit.title) || id;
+  const name = printable(hit.id);
+  const title = printableText(hit.title) || name;
+  const id = hit.passage === undefined ? name : `${name} passage ${hit.passage}`;
   const lines = [
     `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(id)}`,
   ];
