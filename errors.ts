@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   WINNOW_MODEL_NOT_FOUND: { status: 404, summary: 'no model of that name or at that path' },
   WINNOW_MODEL_INVALID: { status: 400, summary: 'a model file is damaged or not of a supported shape' },
   WINNOW_KERNEL_UNAVAILABLE: { status: 500, summary: 'the requested kernel backend cannot run here' },
+  WINNOW_MISSING_PACKAGE: { status: 500, summary: 'an optional package is not installed' },
   WINNOW_FILTER_FIELD: { status: 400, summary: 'a filter names a field that was not declared filterable' },
   WINNOW_BAD_DATASET: { status: 400, summary: 'an evaluation data set or run file is malformed' },
   WINNOW_SERVER: { status: 500, summary: 'the server could not start or failed inside' },

@@ -1,20 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { WinnowError } from '../errors.ts';
-import { registerBench } from './commands/bench.ts';
-import { registerCompact } from './commands/compact.ts';
-import { registerDemo } from './commands/demo.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerEval } from './commands/eval.ts';
-import { registerExplain } from './commands/explain.ts';
-import { registerIndex } from './commands/index.ts';
-import { registerInterchange } from './commands/interchange.ts';
-import { registerRestore } from './commands/restore.ts';
-import { registerSearch } from './commands/search.ts';
-import { registerServe } from './commands/serve.ts';
-import { registerSnapshot } from './commands/snapshot.ts';
-import { registerStats } from './commands/stats.ts';
-import { registerUpgrade } from './commands/upgrade.ts';
 import { printable, printableLines } from './printable.ts';
 import { version } from './version.ts';
 
@@ -25,27 +11,36 @@ const program = new Command('winnow')
   .showHelpAfterError('(run with --help for the options)')
   .exitOverride();
 
-for (const register of [
-  registerIndex,
-  registerSearch,
-  registerExplain,
-  registerServe,
-  registerInterchange,
-  registerEval,
-  registerStats,
-  registerSnapshot,
-  registerRestore,
-  registerCompact,
-  registerUpgrade,
-  registerDoctor,
-  registerBench,
-  registerDemo,
-]) {
-  register(program);
+type Register = (program: Command) => void;
+
+/** What registers each command. A run loads only its own module: most of a short run is loading. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  index: async () => (await import('./commands/index.ts')).registerIndex,
+  search: async () => (await import('./commands/search.ts')).registerSearch,
+  explain: async () => (await import('./commands/explain.ts')).registerExplain,
+  serve: async () => (await import('./commands/serve.ts')).registerServe,
+  export: async () => (await import('./commands/interchange.ts')).registerExport,
+  import: async () => (await import('./commands/interchange.ts')).registerImport,
+  eval: async () => (await import('./commands/eval.ts')).registerEval,
+  stats: async () => (await import('./commands/stats.ts')).registerStats,
+  snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,
+  restore: async () => (await import('./commands/restore.ts')).registerRestore,
+  compact: async () => (await import('./commands/compact.ts')).registerCompact,
+  upgrade: async () => (await import('./commands/upgrade.ts')).registerUpgrade,
+  doctor: async () => (await import('./commands/doctor.ts')).registerDoctor,
+  demo: async () => (await import('./commands/demo.ts')).registerDemo,
+};
+
+/** Registers the command that the arguments name, or all of them for help, a missing name or an unknown one. */
+async function register(name: string | undefined): Promise<void> {
+  const load =
+    name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+  for (const registerOne of await Promise.all(load.map((one) => one()))) registerOne(program);
 }
 
 async function main(): Promise<number> {
   try {
+    await register(process.argv[2]);
     await program.parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {

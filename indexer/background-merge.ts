@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { type ErrorCode, WinnowError } from '../errors.ts';
+import { startThread } from '../worker-thread.ts';
 
 /** What the thread is told. */
 export interface MergeTask {
@@ -63,7 +64,7 @@ export class BackgroundMerge {
     const task: MergeTask = { folder: this.folder, segments, reorderFrom: this.reorderFrom, stop };
     let worker: Worker;
     try {
-      worker = startWorker(task);
+      worker = startThread('indexer/merge-worker', task);
     } catch {
       this.broken = true;
       return;
@@ -108,15 +109,4 @@ export class BackgroundMerge {
     this.failure = error && new WinnowError(code!, message!, place);
     if (error) this.failedAt = performance.now();
   }
-}
-
-/** The thread's entry beside this file: .ts when run from source, .js when compiled. */
-function startWorker(task: MergeTask): Worker {
-  if (!import.meta.url.endsWith('.ts'))
-    return new Worker(new URL('./merge-worker.js', import.meta.url), { workerData: task });
-  // From source the thread needs tsx too; flags such as --import do not reach it on every Node version.
-  const entry = new URL('./merge-worker.ts', import.meta.url).href;
-  const tsx = import.meta.resolve('tsx/esm/api');
-  const boot = `import('${tsx}').then(({ register }) => { register(); return import('${entry}'); });`;
-  return new Worker(boot, { eval: true, workerData: task, execArgv: [] });
 }

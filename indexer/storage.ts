@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import type { Database, RootDatabase, Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
 import { corrupt, PartKind, ZERO_COPY_BYTES } from './format.ts';
+import { loadLmdb } from './lmdb.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 
 /** The one file that LMDB keeps an index in; its lock file lies beside it. */
@@ -69,7 +70,7 @@ export function openStorage(
   }
   return guard(path, () => {
     checkLmdbFile(file, { create });
-    const root = open({
+    const root = loadLmdb().open({
       path: file,
       readOnly,
       maxDbs: 8,

@@ -34,7 +34,7 @@ const sideOption = (): Option =>
     .choices(SIDES)
     .default('impacts');
 
-export function registerInterchange(program: Command): void {
+export function registerImport(program: Command): void {
   program
     .command('import')
     .description('index documents that another engine gives as term vectors')
@@ -45,6 +45,9 @@ export function registerInterchange(program: Command): void {
     .option('--model <name>', 'model whose vocabulary the terms are from (default: winnow-mini)')
     .option('--max-weight <w>', 'weight that becomes the largest impact, 255 (default: 255)', number(0, 1e9))
     .action(runImport);
+}
+
+export function registerExport(program: Command): void {
   program
     .command('export')
     .description('write the documents of an index as term vectors for another engine')

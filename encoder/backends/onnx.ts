@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import type * as Transformers from '@huggingface/transformers';
 import { WinnowError } from '../../errors.ts';
 import { type TermWeighting, termWeight } from '../term-weight.ts';
 import type { SparseVector } from '../types.ts';
@@ -32,7 +33,7 @@ export interface OnnxEncoder {
  * `logits` may be [1][tokens][V], or [1][V] when the export already takes the activated maximum over tokens; then only the
  * exponent is left to apply.
  *
- * @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID
+ * @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID, WINNOW_MISSING_PACKAGE
  */
 export async function createOnnxEncoder(
   nameOrFolder: string,
@@ -45,7 +46,7 @@ export async function createOnnxEncoder(
       hint: 'name a folder with config.json, tokenizer.json and onnx/model.onnx',
     });
   }
-  const { AutoModelForMaskedLM, AutoTokenizer, env } = await import('@huggingface/transformers');
+  const { AutoModelForMaskedLM, AutoTokenizer, env } = await transformers();
   const folder = resolve(nameOrFolder);
   const before = env.localModelPath;
   if (local) env.localModelPath = dirname(folder);
@@ -104,4 +105,16 @@ function sparsify(logits: Float32Array, dims: readonly number[], weighting: Term
     weights.push(pooled ? best[term]! ** weighting.exponent : termWeight(best[term]!, weighting));
   }
   return { termIds: Uint16Array.from(termIds), weights: Float32Array.from(weights) };
+}
+
+/** The package that runs ONNX models. It is optional: with its runtimes it is larger than all else, and a search needs none of it. */
+async function transformers(): Promise<typeof Transformers> {
+  try {
+    return await import('@huggingface/transformers');
+  } catch (cause) {
+    throw new WinnowError('WINNOW_MISSING_PACKAGE', '@huggingface/transformers cannot be loaded', {
+      hint: 'run: npm install @huggingface/transformers',
+      cause,
+    });
+  }
 }

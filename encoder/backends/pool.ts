@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { WinnowError } from '../../errors.ts';
+import { startThread } from '../../worker-thread.ts';
 import type { SparseVector } from '../types.ts';
 import type { TokenSequence } from './bert-body.ts';
 import type { EngineSeat } from './engine.ts';
@@ -16,19 +17,6 @@ interface Seat {
   job: Job | undefined;
 }
 
-/** The thread's entry beside this file: .ts when run from source, .js when compiled. */
-function startWorker(seat: EngineSeat): Worker {
-  if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL('./worker.js', import.meta.url), { workerData: seat });
-  }
-  // From source the thread needs tsx too; flags such as --import do not reach it on every Node version.
-  const entry = new URL('./worker.ts', import.meta.url).href;
-  // A script given as text has no place of its own: bare names would be looked up from the current folder.
-  const tsx = import.meta.resolve('tsx/esm/api');
-  const boot = `import('${tsx}').then(({ register }) => { register(); return import('${entry}'); });`;
-  return new Worker(boot, { eval: true, workerData: seat, execArgv: [] });
-}
-
 /** Worker threads that encode batches side by side; the caller's thread stays free. */
 export class EncoderPool {
   readonly #seats: Seat[];
@@ -37,7 +25,7 @@ export class EncoderPool {
 
   constructor(seats: readonly EngineSeat[]) {
     this.#seats = seats.map((seat) => {
-      const own: Seat = { worker: startWorker(seat), job: undefined };
+      const own: Seat = { worker: startThread('encoder/backends/worker', seat), job: undefined };
       own.worker.on('message', (result: ResultMessage) => this.#finish(own, result));
       own.worker.on('error', (cause) => this.#fail(`an encoder thread ended: ${cause.message}`, cause));
       own.worker.on('exit', () => this.#fail('an encoder thread ended'));

@@ -108,7 +108,6 @@ test('every command works', async () => {
   const file = put('vectors.jsonl.xz', storedXz(vectors));
   assert.match(await succeeds('import', file, '--index', join(work, 'imported')), /2 documents imported/);
   assert.match(await succeeds('doctor'), /^kernels\s+(native|wasm)/m);
-  assert.match(await succeeds('bench', '--help'), /Usage: winnow bench/);
   for (const [name, content] of Object.entries({
     'corpus.jsonl': ROWS,
     'queries.jsonl': '{"_id":"1","text":"volcano"}\n',

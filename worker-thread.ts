@@ -1,0 +1,22 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { packageRoot } from './package-root.ts';
+
+/**
+ * Starts a thread of this package.
+ *
+ * @param entry path inside the project without its ending, such as `indexer/merge-worker`
+ * @param workerData cloned into the thread; SharedArrayBuffers are shared
+ */
+export function startThread(entry: string, workerData: unknown): Worker {
+  // Found by the package and not beside this file, which a bundler may have moved.
+  if (!import.meta.url.endsWith('.ts'))
+    return new Worker(join(packageRoot, 'dist', `${entry}.js`), { workerData });
+  // From source the thread needs tsx too; flags such as --import do not reach it on every Node version.
+  const source = pathToFileURL(join(packageRoot, `${entry}.ts`)).href;
+  // A script given as text has no place of its own: bare names would be looked up from the current folder.
+  const tsx = import.meta.resolve('tsx/esm/api');
+  const boot = `import('${tsx}').then(({ register }) => { register(); return import('${source}'); });`;
+  return new Worker(boot, { eval: true, workerData, execArgv: [] });
+}
