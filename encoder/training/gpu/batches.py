@@ -67,6 +67,15 @@ class Batches:
         own = student[query_rows.clamp(max=len(student) - 1)]
         return torch.where(use[:, None], own, teachers[query_rows][:, :count])
 
+    def relevance_of(self, query_rows: torch.Tensor, doc_rows: torch.Tensor) -> torch.Tensor:
+        """[Q], [Q, P] -> [Q, P] float32 logits of the relevance teacher, NaN where it was not asked."""
+        judged = self.prepared["relevance"]
+        real = query_rows.clamp(max=len(judged) - 1)
+        same = self.prepared["candidates"][real][:, None, :] == doc_rows[:, :, None]
+        logits = judged[real].float().gather(1, same.float().argmax(2))
+        known = same.any(2) & (query_rows < len(judged))[:, None]
+        return torch.where(known, logits, torch.nan)
+
     def documents_of(self, query_rows: torch.Tensor, span: bool, count: int) -> torch.Tensor:
         """[Q] -> [Q, count]: first the anchor (positive), then sampled candidates, nearer ones more often.
 

@@ -1,11 +1,12 @@
 """Turns the raw pair and text files into token tables (docs, queries, evaluation sets). Runs once, on a CPU.
 
-    python build_data.py --data DATA [--extra EXTRA] --eval EVALDIR --config config/winnow-mini.json --out OUT
+    python build_data.py --data DATA [--extra EXTRA] --eval EVALDIR --dev DEV --config config/winnow-mini.json --out OUT
 
 Three rules are applied here so that no later step has to think about them:
   * files named in `exclude_sources` are not read (they hold judgements of an evaluated set);
-  * a training query equal to an evaluation query is dropped, and so is a passage that begins like an evaluated one or
-    shares a run of twelve words with one in more than one place;
+  * a training query equal to an evaluation or development query is dropped, and so is a passage that begins like an
+    evaluated one or shares a run of twelve words with one in more than one place (passages of development sets may be trained
+    on as texts: only their queries are kept apart);
   * equal passages are stored once, so an in-batch "negative" is never the positive under another number.
 """
 
@@ -92,13 +93,12 @@ class Tokens:
         return out
 
 
-def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> Evaluated:
-    """Writes OUT/eval-NAME.npz and returns what must not be trained on."""
-    evaluated = Evaluated()
+def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path, evaluated: Evaluated, passages: bool) -> None:
+    """Writes OUT/eval-NAME.npz and adds to `evaluated` what must not be trained on: the queries, and with `passages` the texts."""
     for name in names:
         data = read_eval_set(root / name)
         texts = [((d.get("title") or "") + " " + d["text"]).strip() for d in data["corpus"]]
-        for doc in data["corpus"]:
+        for doc in data["corpus"] if passages else []:
             evaluated.add_passage(doc.get("title") or "", doc["text"])
         evaluated.queries.update(fingerprint(q["text"], 10_000) for q in data["queries"])
         number = {d["_id"]: i for i, d in enumerate(data["corpus"])}
@@ -121,7 +121,6 @@ def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path) -> Ev
             same=np.array(same, dtype=np.int32).reshape(-1, 2),
         )
         print(f"{name}: {docs.rows} docs, {queries.rows} queries, {len(judged)} judgements")
-    return evaluated
 
 
 @dataclass
@@ -265,6 +264,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more folders with train/ and text/ (biomedical.py)")
     parser.add_argument("--eval", type=Path, required=True)
+    parser.add_argument("--dev", type=Path, required=True, help="what dev_sets.py wrote")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -273,7 +273,9 @@ def main() -> None:
     tokenizer_path = args.data / "seed-model" / "tokenizer.json"
     np.savez(args.out / "vocab.npz", idf=idf_table(args.data), continues=continuation_flags(tokenizer_path))
     tokenizer = Tokens(tokenizer_path, config["max_tokens"])
-    evaluated = build_eval(args.eval, config["eval_sets"], tokenizer, args.out)
+    evaluated = Evaluated()
+    build_eval(args.eval, config["eval_sets"], tokenizer, args.out, evaluated, passages=True)
+    build_eval(args.dev, config["dev_sets"], tokenizer, args.out, evaluated, passages=False)
     build_train([args.data, *args.extra], config, tokenizer, evaluated, args.out)
 
 

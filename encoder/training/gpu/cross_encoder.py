@@ -49,7 +49,7 @@ def main() -> None:
     torch.manual_seed(config["seed"])
     world = World({**config, "data": {**config["data"], "eval_sets": []}}, args.data, args.work)
     batches = Batches(world.prepared, world.docs, settings, torch.Generator(device=device).manual_seed(config["seed"] + 3))
-    teachers = Distiller(None, world.docs, world.prepared, world.idf, settings)
+    teachers = Distiller(None, world.docs, world.prepared, world.weights, settings)
     model = CrossEncoder(settings["model"])
     model.load_state_dict(checkpoint.load(args.models / settings["start"]), strict=False)
     model.to(device, dtype)
@@ -64,7 +64,7 @@ def main() -> None:
         flat = doc_rows.flatten()
         query_ids = world.prepared["queries"].bare(query_rows, settings["query_width"])
         with torch.no_grad():
-            scores = teachers.teacher_scores(query_rows, flat, world.docs.padded(flat, width)[0], query_matrix(query_ids, world.idf))
+            scores = teachers.teacher_scores(query_rows, flat, world.docs.padded(flat, width)[0], query_matrix(query_ids, world.weights.idf))
             columns = losses.own_columns(*doc_rows.shape, device)
             labelled = (query_rows < real) & (doc_rows[:, 0] == world.prepared["positive"][query_rows])
             wanted = target(scores.gather(1, columns), labelled, settings["teacher_scale"], settings["label_share"])

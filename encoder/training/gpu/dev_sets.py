@@ -1,10 +1,13 @@
 """Development sets that nobody reports: what the training data has but no model was trained on.
 
-    python dev_sets.py --data DATA --config config/winnow-mini.json --out DEV
+    python dev_sets.py --data DATA [--extra EXTRA] --config config/winnow-mini.json --out DEV
 
 SQuAD's dev split, and of every source that `source_limits` cuts off the last rows, which lie beyond the limit. A query has
 one relevant passage, the one it came with. Each set is a BEIR folder, so that `winnow eval DEV/NAME` runs it. What is chosen
-on them (calibrate.py) leaves the evaluation sets alone.
+on them (calibrate.py, train.py) leaves the evaluation sets alone.
+
+A source with few rows has too few passages of its own to be a test; `distractors` of the config fills such sets up with the
+passages of its trained rows. Their queries stay out.
 """
 
 import argparse
@@ -22,14 +25,19 @@ def read(path: Path) -> list[tuple[str, str]]:
     return [(row["query"], row["positive"].strip()) for row in map(json.loads, read_lines(path))]
 
 
-def write(folder: Path, pairs: list[tuple[str, str]], queries: int, shortest: int = 40) -> tuple[int, int]:
-    """Writes a BEIR folder of all passages and `queries` random queries; -> how many of both."""
+def write(
+    folder: Path, pairs: list[tuple[str, str]], queries: int, others: list[tuple[str, str]] = [], shortest: int = 40
+) -> tuple[int, int]:
+    """Writes a BEIR folder of all passages, those of `others` included, and `queries` random queries; -> how many of both."""
     numbers: dict[str, int] = {}
     asked: dict[str, tuple[str, int]] = {}
     for query, passage in pairs:
         if len(passage) < shortest:
             continue
         asked.setdefault(query.lower(), (query, numbers.setdefault(passage, len(numbers))))
+    for _, passage in others:
+        if len(passage) >= shortest:
+            numbers.setdefault(passage, len(numbers))
     kept = random.Random(SEED).sample(sorted(asked.values()), min(queries, len(asked)))
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     line = lambda **values: json.dumps(values) + "\n"  # noqa: E731
@@ -47,17 +55,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("data", "config", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more folders with train/ (biomedical.py)")
     parser.add_argument("--rows", type=int, default=4000, help="pairs of a cut source, at most")
     parser.add_argument("--queries", type=int, default=800)
     args = parser.parse_args()
-    limits = json.loads(args.config.read_text())["data"]["source_limits"]
-    sources = {"squad-dev": read(args.data / "eval" / "squad-dev.jsonl.xz")}
-    for name, limit in limits.items():
-        path = args.data / "train" / f"{name}.jsonl.xz"
-        if path.exists():
-            sources[name] = read(path)[limit:][-args.rows :]
-    for name, pairs in sources.items():
-        documents, queries = write(args.out / name, pairs, args.queries)
+    config = json.loads(args.config.read_text())["data"]
+    sources = {"squad-dev": (read(args.data / "eval" / "squad-dev.jsonl.xz"), [])}
+    for name, limit in config["source_limits"].items():
+        for path in (folder / "train" / f"{name}.jsonl.xz" for folder in [args.data, *args.extra]):
+            if path.exists():
+                rows = read(path)
+                trained = rows[:limit] if name in config["distractors"] else []
+                sources[name] = (rows[limit:][-args.rows :], trained)
+    for name in config["dev_sets"]:
+        pairs, others = sources[name]
+        documents, queries = write(args.out / name, pairs, args.queries, others)
         print(f"{name}: {documents} documents, {queries} queries")
 
 

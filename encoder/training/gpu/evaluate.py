@@ -2,8 +2,8 @@
 
     python evaluate.py CHECKPOINT --data DATA [--sets scifact ...]
 
-Document = title + " " + text cut at 512 tokens; query = set of WordPieces times idf; score = sum idf(t) * w(t, d);
-the query's own document is dropped. On the GPU because five sets take four seconds there.
+Document = title + " " + text cut at 512 tokens; query = its tokens with search's weights (query_weights.py); score =
+sum q(t) * w(t, d); the query's own document is dropped. On the GPU because five sets take four seconds there.
 """
 
 import argparse
@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import checkpoint
-from model import SparseEncoder
-from tokens import TokenTable, query_matrix
+from model import SparseEncoder, TwoOutputEncoder
+from query_weights import QueryWeights
+from tokens import TokenTable
 
 
 @dataclass
@@ -78,24 +80,87 @@ def query_ids(eval_set: EvalSet) -> torch.Tensor:
     return eval_set.queries.bare(rows, int(eval_set.queries.lengths().max()))
 
 
-def evaluate(model: SparseEncoder, eval_set: EvalSet, idf: torch.Tensor) -> dict[str, float]:
-    """nDCG@10, mean terms a document, and the expected postings a query touches (paper section 1.6)."""
-    weights = encode_table(model, eval_set.docs)
-    queries = query_matrix(query_ids(eval_set), idf.float())
-    scores = torch.cat([queries @ block.float().T for block in weights.split(2048)], dim=1)
+def zscored(scores: torch.Tensor) -> torch.Tensor:
+    """Each row to mean 0 and deviation 1 over its finite values; the others stay at -inf."""
+    finite = scores.isfinite()
+    count = finite.sum(1, keepdim=True).clamp(min=1)
+    centred = torch.where(finite, scores - torch.where(finite, scores, 0.0).sum(1, keepdim=True) / count, 0.0)
+    deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
+    return torch.where(finite, centred / (deviation + 1e-6), -torch.inf)
+
+
+def encode_both(model: TwoOutputEncoder, table: TokenTable, tokens_per_block: int = 65536) -> tuple[torch.Tensor, torch.Tensor]:
+    """All documents of a table -> [N, V] float16 weights and [N, H] float32 vectors, from one pass."""
+    device = table.tokens.device
+    weights = torch.empty(table.rows, model.config["vocab_size"], dtype=torch.float16, device=device)
+    vectors = torch.empty(table.rows, model.config["hidden_size"], device=device)
+    for rows, width in length_sorted_blocks(table, tokens_per_block):
+        ids, mask = table.padded(rows, width)
+        body = model.bert(ids, mask)
+        logits = model.pooled_logits(model.transformed(body, mask)).float()
+        weights[rows] = model.activation(logits).pow(model.exponent).half()
+        vectors[rows] = model.pooled(body, mask)
+    return weights, vectors
+
+
+@torch.no_grad()
+def first_stage(
+    model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, dict[str, float]]:
+    """-> scores [Q, N] (-inf at a query's own document), vectors [N, H] of a model with two outputs, the query weights' base [V],
+    and figures of the size: terms per document, expected postings that a query touches (paper section 1.6)."""
+    two = isinstance(model, TwoOutputEncoder)
+    documents, vectors = encode_both(model, eval_set.docs) if two else (encode_table(model, eval_set.docs), None)
+    ids = query_ids(eval_set)
+    on = documents > 0
+    # As in search: a document counts for a token that stands in its text and has a weight.
+    frequency = torch.zeros(len(weights.idf), device=ids.device)
+    for rows, width in length_sorted_blocks(eval_set.docs, 65536):
+        in_text = torch.zeros(len(rows), len(frequency), dtype=torch.bool, device=ids.device)
+        in_text.scatter_(1, eval_set.docs.padded(rows, width)[0], True)
+        frequency += (in_text & on[rows]).sum(0)
+    base = weights.base(frequency, eval_set.docs.rows)
+    queries = torch.cat([weights.matrix(part, base) for part in ids.split(64)])
+    scores = torch.cat([queries @ block.float().T for block in documents.split(2048)], dim=1)
     scores[eval_set.own[:, 0], eval_set.own[:, 1]] = -torch.inf
-    on = weights > 0
-    in_query = (queries > 0).float().mean(0)
-    return {
-        "ndcg10": ndcg_at_10(scores, eval_set.gains),
+    size = {
         "terms": on.sum(1).float().mean().item(),
-        "flops": (in_query * on.float().mean(0)).sum().item(),
+        "flops": ((queries > 0).float().mean(0) * on.float().mean(0)).sum().item(),
     }
+    return scores, vectors, base, size
+
+
+@torch.no_grad()
+def evaluate(model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights, depth: int = 100, share: float = 0.3) -> dict[str, float]:
+    """nDCG@10 and the figures of the size.
+
+    A model with a second output is also judged on the `depth` best hits reordered by (1 - share) * z(sparse) + share * z(cosine):
+    `vector` by the query's vector from the model, `tokens` by the sum of its token vectors. compare_stages.py tries all shares.
+    """
+    scores, vectors, base, size = first_stage(model, eval_set, weights)
+    figures = {"ndcg10": ndcg_at_10(scores, eval_set.gains), **size}
+    if vectors is not None:
+        best = scores.topk(min(depth, scores.shape[1]), dim=1)
+        first = zscored(best.values)
+        short = query_ids(eval_set)[:, :64]
+        told = F.normalize(vectors, dim=1)[best.indices]
+        asked = {
+            "vector": torch.cat([model.query_vectors(part) for part in short.split(256)]),
+            "tokens": torch.cat([model.token_vectors(part, weights.of_tokens(part, base)) for part in short.split(256)]),
+        }
+        for name, query_vectors in asked.items():
+            cosine = (told * F.normalize(query_vectors, dim=1)[:, None]).sum(2)
+            cosine = zscored(torch.where(first.isfinite(), cosine, -torch.inf))
+            mixed = torch.full_like(scores, -torch.inf).scatter(1, best.indices, (1 - share) * first + share * cosine)
+            figures[name] = ndcg_at_10(mixed, eval_set.gains)
+    return figures
 
 
 def load_model(path: Path, config: dict, device, dtype=torch.float32) -> SparseEncoder:
     model = SparseEncoder(config)
     missing, unexpected = model.load_state_dict(checkpoint.load(path), strict=False)
+    # A model with two outputs serves as one with the first alone.
+    unexpected = [name for name in unexpected if not name.startswith(("dense.", "token."))]
     if missing or unexpected:
         raise ValueError(f"{path}: missing {missing}, unexpected {unexpected}")
     return model.to(device, dtype).eval()
@@ -110,10 +175,10 @@ def main() -> None:
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     config = json.loads(args.config.read_text())
-    idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
+    weights = QueryWeights.load(args.data, device)
     model = load_model(args.checkpoint, config["model"], device)
     for name in args.sets or config["data"]["eval_sets"]:
-        print(name, json.dumps(evaluate(model, load_set(args.data, name, device), idf)), flush=True)
+        print(name, json.dumps(evaluate(model, load_set(args.data, name, device), weights)), flush=True)
 
 
 if __name__ == "__main__":

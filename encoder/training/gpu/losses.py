@@ -81,6 +81,18 @@ def blend_own(mixed: torch.Tensor, own: torch.Tensor, weight: float) -> torch.Te
     return mixed.scatter(1, columns, torch.lerp(here, moved, weight).clamp(0, 1))
 
 
+def blend_relevance(mixed: torch.Tensor, logits: torch.Tensor, weight: float, temperature: float) -> torch.Tensor:
+    """Lets a relevance model judge each query's own P documents: mixed [Q, Q * P], logits [Q, P] (NaN = not judged) -> [Q, Q * P].
+
+    Unlike `blend_own` it says how good a document is, not only which is better: sigmoid(logit / temperature) is 0 for a near
+    neighbour that does not answer, which the mixture puts close to 1.
+    """
+    columns = own_columns(*logits.shape, logits.device)
+    here = mixed.gather(1, columns)
+    judged = torch.lerp(here, torch.sigmoid(logits / temperature), weight)
+    return mixed.scatter(1, columns, torch.where(logits.isnan(), here, judged))
+
+
 def vector_error(logits: torch.Tensor, weights: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> torch.Tensor:
     """Squared distance of a student's vectors from a sparse teacher's, relative to the teacher's own length; mean over documents.
 

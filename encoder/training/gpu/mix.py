@@ -4,7 +4,7 @@
 
 Every point of the grid of weights is one mean. Means of separately trained models have more terms on than either, so the
 decoder bias is lowered until the size set is within the budget: candidates are compared at equal cost. They are judged on
-the watch sets; the others are only reported. The best are written as OUT-1, OUT-2, ...
+the development sets; the others are only reported. The best are written as OUT-1, OUT-2, ...
 """
 
 import argparse
@@ -12,12 +12,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import checkpoint
 import losses
 from evaluate import load_set
+from query_weights import QueryWeights
 from runtime import Log, pick_device
 from train import Judge
 
@@ -26,7 +26,14 @@ BIAS = "cls.predictions.bias"
 
 
 def mean(states: list[State], weights: tuple[float, ...]) -> State:
-    return {name: sum(w * state[name].float() for w, state in zip(weights, states)) for name in states[0]}
+    """The weighted mean; of a tensor that only some of the states have (a second output), the mean of those."""
+    out = {}
+    for name in dict.fromkeys(name for state in states for name in state):
+        parts = [(weight, state[name].float()) for weight, state in zip(weights, states) if name in state]
+        total = sum(weight for weight, _ in parts)
+        # Only states of weight 0 have it: their plain mean keeps the output usable.
+        out[name] = sum((weight / total if total > 0 else 1 / len(parts)) * value for weight, value in parts)
+    return out
 
 
 def cut(state: State, terms_of: Callable[[State], float], budget: float, precision: float = 0.005) -> tuple[State, float]:
@@ -54,10 +61,10 @@ def main() -> None:
     parser.add_argument("--keep", type=int, default=2)
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
-    watched, size_set = config["train"]["watch_sets"], config["train"]["size_set"]
+    watched, size_set = config["data"]["dev_sets"], config["train"]["size_set"]
     device, dtype = pick_device()
-    idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
-    judge = Judge(config, {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"]}, idf, dtype)
+    names = config["data"]["eval_sets"] + config["data"]["dev_sets"]
+    judge = Judge(config, {name: load_set(args.data, name, device) for name in names}, QueryWeights.load(args.data, device), dtype, config["train"])
     log = Log(Path(f"{args.out}.jsonl"))
     states = [{name: value.to(device) for name, value in checkpoint.load(path).items()} for path in args.models]
     found = []

@@ -2,21 +2,21 @@
 
     python soup.py --config CONFIG --data DATA --work WORK --last 1 2 3 4 --out WORK/final
 
-Tries the mean of the last N snapshots for every N given, judges each on the watch sets (int8 rows) and writes the
-best one, with figures of all sets. Sets outside `watch_sets` take no part in the choice.
+Tries the mean of the last N snapshots for every N given, judges each on the development sets (int8 rows) and writes the
+best one, with figures of all sets. The evaluation sets take no part in the choice.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import checkpoint
 from evaluate import load_set
+from query_weights import QueryWeights
 from runtime import Log, pick_device
-from train import Judge
+from train import Judge, means
 
 
 def main() -> None:
@@ -30,11 +30,11 @@ def main() -> None:
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
     device, dtype = pick_device()
-    idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
-    judge = Judge(config, {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"]}, idf, dtype)
+    names = config["data"]["eval_sets"] + config["data"]["dev_sets"]
+    judge = Judge(config, {name: load_set(args.data, name, device) for name in names}, QueryWeights.load(args.data, device), dtype, config["train"])
     log = Log(args.work / "soup.jsonl")
     paths = sorted(args.work.glob("snapshot-*.pt"), key=lambda p: int(p.stem.split("-")[1]))
-    watched = config["train"]["watch_sets"]
+    watched = config["data"]["dev_sets"]
     best = None
     if args.steps:
         paths = [args.work / f"snapshot-{step}.pt" for step in args.steps]
@@ -42,13 +42,13 @@ def main() -> None:
         states = [torch.load(p, map_location=device) for p in paths[-count:]]
         mean = {name: sum(s[name].float() for s in states) / len(states) for name in states[0]}
         figures = judge(mean, watched)
-        score = sum(figures[name]["ndcg10"] for name in watched) / len(watched)
-        log(averaged=len(states), mean=round(score, 4), **figures)
+        score = means(figures)["ndcg10"]
+        log(averaged=len(states), mean=means(figures), **figures)
         if best is None or score > best[0]:
             best = (score, len(states), mean)
     figures = judge(best[2])
-    log(chosen=best[1], **figures)
-    log(unrounded=judge(best[2], rounded=False))
+    reported = {name: figures[name] for name in config["data"]["eval_sets"]}
+    log(chosen=best[1], mean=means(reported), **reported)
     best[2]["cls.predictions.bias"] -= args.lower_bias
     checkpoint.save(args.out, best[2], {"model": config["model"], "averaged": best[1], "figures": figures})
 

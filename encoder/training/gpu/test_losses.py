@@ -3,6 +3,7 @@
     python -m unittest test_losses      # from this folder
 """
 
+import math
 import tempfile
 import unittest
 from pathlib import Path
@@ -15,9 +16,10 @@ from batches import Batches
 from cross_encoder import target
 from evaluate import ndcg_at_10
 from mix import BIAS, cut, mean
-from model import CrossEncoder, SparseEncoder
+from model import CrossEncoder, SparseEncoder, TwoOutputEncoder, framed
+from query_weights import QueryWeights, text_frequency
 from spans import draw_spans
-from teachers import SparseScores, bm25_weights, mine_sparse, sparse_vectors
+from teachers import SparseScores, bm25_weights, mine_sparse, relevance_of_candidates, sparse_vectors
 from tokens import CLS, PAD, SEP, TokenTable, from_lists, pairs, query_matrix
 
 TINY = {
@@ -191,6 +193,88 @@ class VectorTeacher(unittest.TestCase):
         torch.testing.assert_close(logits, model.pooled_logits(states).gather(1, terms).float(), atol=1e-5, rtol=1e-5)
 
 
+class Relevance(unittest.TestCase):
+    def test_a_judged_document_moves_towards_its_probability_and_the_others_stay(self):
+        mixed = torch.rand(2, 6)
+        logits = torch.tensor([[9.0, -9.0, torch.nan], [torch.nan] * 3])
+        out = losses.blend_relevance(mixed, logits, 0.5, 3.0)
+        torch.testing.assert_close(out[1], mixed[1])
+        torch.testing.assert_close(out[0, 2:], mixed[0, 2:])
+        torch.testing.assert_close(out[0, :2], (mixed[0, :2] + torch.sigmoid(torch.tensor([3.0, -3.0]))) / 2)
+
+    def test_candidates_are_scored_as_one_by_one(self):
+        torch.manual_seed(5)
+        config = {**TINY, "pooler": True}
+        model = CrossEncoder(config).eval()
+        queries = from_lists([[5, 6, 7], [8], [9, 10]])
+        docs = from_lists([[20 + i] * (3 * i + 1) for i in range(9)])
+        candidates = torch.tensor([[0, 8, 3], [4, 4, 1]])
+        rows = torch.tensor([2, 0])
+        got = relevance_of_candidates(model, queries, docs, rows, candidates, tokens_per_block=64)
+        for i, row in enumerate(rows):
+            for j, doc in enumerate(candidates[i]):
+                alone = model(*pairs(queries.bare(row[None], 4), docs, doc[None], 32))
+                self.assertAlmostEqual(got[i, j].item(), alone.item(), places=2)
+
+
+class ProductQueryWeights(unittest.TestCase):
+    def test_weights_follow_the_formula_of_search(self):
+        idf = torch.tensor([0.0] * 110 + [4.0, 2.0, 6.0, 5.0])
+        continues = torch.zeros(114, dtype=torch.bool)
+        continues[112] = True
+        weights = QueryWeights(idf, continues)
+        frequency = torch.zeros(114)
+        frequency[110] = 50
+        base = weights.base(frequency, 100)
+        index = math.log(1 + 50.5 / 50.5)
+        self.assertAlmostEqual(base[110].item(), math.sqrt(4 * index), places=5)
+        self.assertAlmostEqual(base[111].item(), 2.0, places=5)  # the index's idf is higher: the table's holds
+        # 111 twice, once with a continuation (two pieces), once alone; 113 once.
+        ids = torch.tensor([[111, 112, 111, 113, 0]])
+        row = weights.matrix(ids, base)[0]
+        self.assertAlmostEqual(row[111].item(), base[111].item() * math.sqrt(2), places=5)
+        self.assertAlmostEqual(row[112].item(), base[112].item() / 2**0.25, places=5)
+        self.assertAlmostEqual(row[113].item(), base[113].item(), places=5)
+        self.assertEqual(row[0].item(), 0)
+
+    def test_text_frequency_counts_documents(self):
+        docs = from_lists([[5, 5, 6], [6], [7, 5]])
+        self.assertEqual(text_frequency(docs, 10)[5:8].tolist(), [2, 2, 1])
+
+
+class TwoOutputs(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(3)
+        self.model = TwoOutputEncoder(TINY).eval()
+
+    def test_a_vector_does_not_depend_on_padding(self):
+        ids = torch.tensor([[101, 30, 31, 102, 0, 0]])
+        mask = ids != 0
+        body = self.model.bert(ids, mask)
+        short = self.model.bert(ids[:, :4], mask[:, :4])
+        torch.testing.assert_close(self.model.pooled(body, mask), self.model.pooled(short, mask[:, :4]), rtol=1e-4, atol=1e-5)
+
+    def test_a_query_is_framed_and_marked(self):
+        ids, mask = framed(torch.tensor([[7, 8, 0], [9, 0, 0]]))
+        self.assertEqual(ids.tolist(), [[101, 7, 8, 102, 0], [101, 9, 102, 0, 0]])
+        self.assertEqual(mask.sum(1).tolist(), [4, 3])
+
+    def test_token_vectors_are_a_weighted_sum_and_leave_the_embeddings_alone(self):
+        ids = torch.tensor([[7, 8], [7, 0], [8, 0]])
+        weights = torch.tensor([[2.0, 3.0], [2.0, 0.0], [3.0, 0.0]])
+        both, first, second = self.model.token_vectors(ids, weights)
+        torch.testing.assert_close(both, first + second, rtol=1e-4, atol=1e-5)
+        both.sum().backward()
+        self.assertIsNone(self.model.bert.embeddings.word_embeddings.weight.grad)
+
+    def test_the_exponent_has_a_finite_gradient_at_zero(self):
+        self.model.exponent = 0.8
+        weights = torch.tensor([[0.0, 0.5]], requires_grad=True)
+        self.model.scored(weights).sum().backward()
+        self.assertTrue(weights.grad.isfinite().all())
+        self.assertEqual(weights.grad[0, 0].item(), 0)
+
+
 class PublishedNames(unittest.TestCase):
     def test_a_bare_body_and_a_whole_masked_lm_get_this_projects_names(self):
         one = torch.ones(1)
@@ -212,6 +296,12 @@ class Mixing(unittest.TestCase):
     def test_the_mean_is_weighted(self):
         mixed = mean([{"x": torch.tensor([1.0])}, {"x": torch.tensor([5.0])}], (0.25, 0.75))
         self.assertAlmostEqual(mixed["x"].item(), 4.0)
+
+    def test_a_tensor_that_one_state_lacks_is_the_mean_of_the_others(self):
+        states = [{"a": torch.tensor([0.0])}, {"a": torch.tensor([4.0]), "b": torch.tensor([2.0])}]
+        mixed = mean(states, (0.75, 0.25))
+        self.assertEqual((mixed["a"].item(), mixed["b"].item()), (1.0, 2.0))
+        self.assertEqual(mean(states, (1.0, 0.0))["b"].item(), 2.0)
 
     def test_the_bias_is_lowered_as_little_as_the_budget_asks(self):
         logits = torch.linspace(0.0005, 1.0, 1000)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from checkpoint import pack
-from model import DenseTeacher, SparseEncoder
+from model import CrossEncoder, DenseTeacher, SparseEncoder
 from teachers import TEACHERS
 from tokens import TokenTable
 
@@ -31,12 +31,15 @@ def main() -> None:
     config["cross_encoder"].update(buckets=[{"width": 64, "queries": 3, "share": 0.5}, {"width": 96, "queries": 2, "share": 0.5}], seconds=5)
     config["warmup"].update(tokens=128, widths=[32, 64], log_every=5, seconds=5)
     config["warmup"]["calibration"].update(docs=16, width=64)
-    config["prepare"].update(spans=2000, clusters=16, student_spans=200, trusted_cosine=-1.0)
-    config["train"].update(
+    config["prepare"].update(spans=2000, clusters=16, student_spans=200)
+    config["prepare"]["relevance"]["model"].update(small)
+    config["prepare"]["relevance"]["least_logit"] = -10.0
+    config["train"].update(target_terms=[200, 240],
+        
         buckets=[{"width": 64, "queries": 4, "share": 0.5}, {"width": 128, "queries": 4, "share": 0.5}],
         run=2, window=8, log_seconds=1, eval_seconds=8, watch_sets=["nq-utd"], final_sets=["nq-utd"], size_set="nq-utd", seconds=30,
     )  # fmt: skip
-    config["data"]["eval_sets"] = ["nq-utd"]
+    config["data"].update(eval_sets=["nq-utd"], dev_sets=["nq-utd"])
     (args.out / "config.json").write_text(json.dumps(config))
 
     docs = TokenTable.load(args.data / "docs.npz")
@@ -66,6 +69,8 @@ def main() -> None:
     for kind in TEACHERS.values():
         teacher = DenseTeacher({**config["model"], "num_hidden_layers": kind.layers}, kind.pooling)
         save_file(pack(teacher.state_dict()), str(args.out / kind.file))
+    relevance = config["prepare"]["relevance"]
+    save_file(pack(CrossEncoder(relevance["model"]).state_dict()), str(args.out / relevance["teacher"]))
     save_file(pack(SparseEncoder(config["model"]).state_dict()), str(args.out / "random.safetensors"))
 
 

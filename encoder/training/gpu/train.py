@@ -11,39 +11,64 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 
 import checkpoint
 import losses
 from batches import Batches
 from evaluate import EvalSet, evaluate, load_set
-from model import CrossEncoder, SparseEncoder
+from model import CrossEncoder, SparseEncoder, TwoOutputEncoder
 from optimizer import MasterAdamW, cosine
+from query_weights import QueryWeights, text_frequency
 from runtime import Log, pick_device
 from teachers import DenseScores, SparseScores, bm25_weights, cross_scores, load_cross_encoder
 from tokens import TokenTable, query_matrix
 
 
+class Scale:
+    """The factor on a student's scores that brings them closest to the teacher's logits; re-fitted until it is frozen."""
+
+    def __init__(self, first: float, device):
+        self.value = torch.tensor(first, device=device)
+
+    @torch.no_grad()
+    def fit(self, scores: torch.Tensor, teacher: torch.Tensor) -> None:
+        near = self.value * torch.tensor([0.85, 0.93, 1.0, 1.07, 1.15], device=self.value.device)
+        self.value.lerp_(losses.fit_scale(scores, teacher, near), 0.3)
+
+    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores * self.value
+
+
 class Distiller:
-    """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms, and with a
-    `vector_teacher` the distance from its vectors."""
+    """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms; with a
+    `vector_teacher` the distance from its vectors; with a `cosine_weight` the ranking by the second output's cosine, alone and
+    added to the sparse score, for every size in `vector_sizes` and both kinds of query vector."""
 
     def __init__(
-        self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, idf: torch.Tensor, settings: dict, cross: CrossEncoder | None = None
+        self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, weights: QueryWeights, settings: dict, cross: CrossEncoder | None = None
     ):
         """`model` may be None where only the teachers are asked."""
         self.model = model
         self.cross = cross
         self.docs = docs
         self.prepared = prepared
-        self.idf = idf
+        self.weights = weights
+        self.idf = idf = weights.idf
+        self.base = weights.base(text_frequency(docs, len(idf)), docs.rows) if settings["idf_in_score"] else (idf > 0).float()
         self.settings = settings
+        self.batches: Batches | None = None
         self.mean_length = docs.lengths().float().mean().item()
         self.dense = {name: DenseScores(*pair) for name, pair in prepared["dense"].items()}
         self.sparse: dict[str, SparseScores] = prepared["sparse"]
-        self.scale = torch.tensor(float(settings["first_scale"]), device=idf.device)
-        self.penalty = torch.tensor(float(settings["first_penalty"]), device=idf.device)
+        self.scale = Scale(settings["first_scale"], idf.device)
+        kinds = [(kind, size) for kind in ("model", "tokens") for size in settings["vector_sizes"]]
+        self.cosine_scales = {kind: Scale(20.0, idf.device) for kind in kinds}
+        self.mix_scales = {kind: Scale(0.6, idf.device) for kind in kinds}
+        # One per bucket: long documents would otherwise pay for short ones.
+        self.penalty = torch.full((len(settings["buckets"]),), float(settings["first_penalty"]), device=idf.device)
+        self.calls = 0
 
     def teacher_scores(self, query_rows, doc_rows, doc_ids, queries) -> torch.Tensor:
         """[Q] x [D] -> [Q, D] in 0..1, the mean of the per-query normalised teachers."""
@@ -58,38 +83,46 @@ class Distiller:
                 scores.append(self.dense[name](query_rows, doc_rows))
         return losses.ensemble(scores, list(weights.values()))
 
-    def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, width: int, progress: float):
-        """query_rows [Q], doc_rows [Q, P] -> loss and the parts worth watching (0-d tensors, no synchronisation)."""
+    def teacher(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, ids: torch.Tensor, query_ids: torch.Tensor, width: int) -> torch.Tensor:
+        """query_rows [Q], doc_rows [Q, P], ids [Q * P, T], query_ids [Q, L] -> [Q, Q * P] in 0..1, everything that judges put together."""
+        s = self.settings
+        mixed = self.teacher_scores(query_rows, doc_rows.flatten(), ids, query_matrix(query_ids, self.idf))
+        if s["relevance_weight"] > 0 and self.batches is not None:
+            logits = self.batches.relevance_of(query_rows, doc_rows)
+            mixed = losses.blend_relevance(mixed, logits, s["relevance_weight"], s["relevance_temperature"])
+        if self.cross is not None:
+            own = cross_scores(self.cross, query_ids, self.docs, doc_rows, width)
+            mixed = losses.blend_own(mixed, own, s["cross_weight"])
+        return mixed
+
+    def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, bucket: int, width: int, progress: float):
+        """query_rows [Q], doc_rows [Q, P] of a bucket -> loss and the parts worth watching (0-d tensors, no synchronisation)."""
         s = self.settings
         anchors = torch.arange(len(query_rows), device=query_rows.device) * doc_rows.shape[1]
-        own_rows, doc_rows = doc_rows, doc_rows.flatten()
-        ids, mask = self.docs.padded(doc_rows, width)
+        flat = doc_rows.flatten()
+        ids, mask = self.docs.padded(flat, width)
         query_ids = self.prepared["queries"].bare(query_rows, s["query_width"])
-        queries = query_matrix(query_ids, self.idf)
         with torch.no_grad():
-            teacher01 = self.teacher_scores(query_rows, doc_rows, ids, queries)
-            if self.cross is not None:
-                own = cross_scores(self.cross, query_ids, self.docs, own_rows, width)
-                teacher01 = losses.blend_own(teacher01, own, s["cross_weight"])
+            teacher01 = self.teacher(query_rows, doc_rows, ids, query_ids, width)
             teacher = teacher01 * s["teacher_scale"]
+            token_weights = self.weights.of_tokens(query_ids, self.base)
+            queries = self.weights.matrix(query_ids, self.base) if s["idf_in_score"] else query_matrix(query_ids, self.base)
 
-        states = self.model.head_states(ids, mask)
+        body = self.model.bert(ids, mask)
+        states = self.model.transformed(body, mask)
         vector = s.get("vector_weight", 0.0)
         if vector:
             teacher_docs = self.sparse[s["vector_teacher"]].docs
-            also = teacher_docs.rows(doc_rows)[0]
-            terms, logits = self.model.top_logits(states, s["keep_terms"], also)
+            terms, logits = self.model.top_logits(states, s["keep_terms"], teacher_docs.rows(flat)[0])
         else:
             terms, logits = self.model.top_logits(states, s["keep_terms"])
         weights = self.model.spread(terms, logits)
-        if not s["idf_in_score"]:
-            queries = (queries > 0).float()
-        student = losses.length_free(queries @ weights.T, queries.sum(1))
-        if progress < s["freeze_scale_at"]:
-            with torch.no_grad():
-                near = self.scale * torch.tensor([0.85, 0.93, 1.0, 1.07, 1.15], device=self.scale.device)
-                self.scale.lerp_(losses.fit_scale(student, teacher, near), 0.1)
-        rank = losses.kl_to_teacher(student * self.scale, teacher)
+        student = losses.length_free(queries @ self.model.scored(weights).T, queries.sum(1))
+        fit = progress < s["freeze_scale_at"] and self.calls % s["refit_every"] == 0
+        self.calls += 1
+        if fit:
+            self.scale.fit(student, teacher)
+        rank = losses.kl_to_teacher(self.scale(student), teacher)
 
         own_logits = self.model.logits_of(states[anchors], query_ids).float()
         confidence = teacher01.gather(1, anchors[:, None]).squeeze(1).square()
@@ -97,35 +130,67 @@ class Distiller:
 
         size = losses.flops(weights, s["l0_threshold"])
         ramp = min(1.0, progress / s["penalty_ramp"]) ** 2 if s["penalty_ramp"] > 0 else 1.0
-        loss = rank + ramp * self.penalty * size + s["revival"] * revival
+        loss = rank + ramp * self.penalty[bucket] * size + s["revival"] * revival
         parts = {"kl": rank, "flops": size, "revival": revival, "terms": (weights.detach() > 0).sum(1).float().mean()}
         if vector:
-            target = teacher_docs.dense(doc_rows, weights.shape[1]).gather(1, terms)
+            target = teacher_docs.dense(flat, weights.shape[1]).gather(1, terms)
             parts["vector"] = losses.vector_error(logits, self.model.activation(logits), target, self.idf[terms])
             loss = loss + vector * parts["vector"]
+        if s["cosine_weight"]:
+            parts.update(self.cosine_losses(body, mask, query_ids, token_weights, self.scale(student.detach()), teacher, fit))
+            loss = loss + s["cosine_weight"] * (parts["cosine"] + s["token_share"] * parts["tokens"])
         return loss, parts
 
-    def control(self, terms: torch.Tensor, target: float) -> None:
-        """lambda follows the terms per document: the wanted size is what one knows, the penalty is not."""
-        self.penalty.mul_((terms / target).clamp(0.5, 2.0) ** self.settings["control_gain"])
+    def cosine_losses(self, body, mask, query_ids, token_weights, student, teacher, fit: bool) -> dict[str, torch.Tensor]:
+        """KL of the cosine alone and of sparse score + cosine, mean over sizes: "cosine" for queries that ran through the model,
+        "tokens" for sums of token vectors. The first `size` numbers of a vector are a vector of that size."""
+        told = self.model.pooled(body, mask)
+        asked = {"model": self.model.query_vectors(query_ids), "tokens": self.model.token_vectors(query_ids, token_weights)}
+        out = {}
+        for kind, name in (("model", "cosine"), ("tokens", "tokens")):
+            total = 0.0
+            for size in self.settings["vector_sizes"]:
+                cosine = F.normalize(asked[kind][:, :size], dim=1) @ F.normalize(told[:, :size], dim=1).T
+                alone, mixed = self.cosine_scales[kind, size], self.mix_scales[kind, size]
+                if fit:
+                    alone.fit(cosine, teacher)
+                    mixed.fit(student + alone(cosine), teacher)
+                total = total + losses.kl_to_teacher(alone(cosine), teacher) + losses.kl_to_teacher(mixed(student + alone(cosine)), teacher)
+            out[name] = total / len(self.settings["vector_sizes"])
+        return out
+
+    def control(self, bucket: int, terms: torch.Tensor, target: float) -> None:
+        """lambda follows the terms per document of its bucket: the wanted size is what one knows, the penalty is not."""
+        self.penalty[bucket] *= (terms / target).clamp(0.5, 2.0) ** self.settings["control_gain"]
 
 
 class Judge:
     """Evaluates the running average, rounded to int8 rows, in a second copy of the model."""
 
-    def __init__(self, config: dict, sets: dict[str, EvalSet], idf: torch.Tensor, dtype):
-        self.model = SparseEncoder(config["model"]).to(idf.device, dtype).eval()
+    def __init__(self, config: dict, sets: dict[str, EvalSet], weights: QueryWeights, dtype, settings: dict):
+        self.model = encoder_of(config, settings).to(weights.idf.device, dtype).eval()
         self.sets = sets
-        self.idf = idf
+        self.weights = weights
 
     def __call__(self, state: dict[str, torch.Tensor], names: list[str] | None = None, rounded: bool = True) -> dict:
         with torch.no_grad():
             self.model.load_state_dict(checkpoint.fake_quantized(state) if rounded else state, strict=False)
         out = {}
         for name in names or self.sets:
-            result = evaluate(self.model, self.sets[name], self.idf)
-            out[name] = {key: round(value, 4 if key == "ndcg10" else 2) for key, value in result.items()}
+            result = evaluate(self.model, self.sets[name], self.weights)
+            out[name] = {key: round(value, 2 if key in ("terms", "flops") else 4) for key, value in result.items()}
         return out
+
+
+def encoder_of(config: dict, settings: dict) -> SparseEncoder:
+    """The model that a config's settings train: with a `cosine_weight` it has a second output."""
+    return (TwoOutputEncoder if settings["cosine_weight"] else SparseEncoder)(config["model"])
+
+
+def means(figures: dict) -> dict[str, float]:
+    """Figures by set -> the mean of every nDCG over the sets."""
+    keys = [key for key in next(iter(figures.values())) if key not in ("terms", "flops")]
+    return {key: round(sum(row[key] for row in figures.values()) / len(figures), 4) for key in keys}
 
 
 class World:
@@ -134,12 +199,12 @@ class World:
     def __init__(self, config: dict, data: Path, work: Path):
         self.device, self.dtype = pick_device()
         self.docs = TokenTable.load(data / "docs.npz").to(self.device)
-        self.idf = torch.from_numpy(np.load(data / "vocab.npz")["idf"]).to(self.device)
+        self.weights = QueryWeights.load(data, self.device)
         self.prepared = torch.load(work / "prepared.pt", map_location=self.device, weights_only=False)
         named = {path.stem.removeprefix("sparse-"): path for path in sorted(work.glob("sparse-*.pt"))}
         self.prepared["sparse"] = {name: SparseScores.load(path, self.device) for name, path in named.items()}
         self.work = work
-        self.sets = {name: load_set(data, name, self.device) for name in config["data"]["eval_sets"]}
+        self.sets = {name: load_set(data, name, self.device) for name in config["data"]["eval_sets"] + config["data"]["dev_sets"]}
 
     def cross_encoder(self, config: dict) -> CrossEncoder | None:
         """The model `train.cross_encoder` names in the prepared folder (cross_encoder.py writes it), if the config names one."""
@@ -162,20 +227,21 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
 
     docs, prepared = world.docs, world.prepared
     batches = Batches(prepared, docs, settings, generator)
-    model = SparseEncoder(config["model"])
+    model = encoder_of(config, settings)
     model.load_state_dict(checkpoint.load(start or work / "warm"), strict=False)
     model.to(device, dtype)
-    optimizer = MasterAdamW(model, {"cls.": settings["head_lr_factor"]}, settings["weight_decay"], settings["ema"])
-    distiller = Distiller(model, docs, prepared, world.idf, settings, world.cross_encoder(config))
-    # Without idf in the score a query is a set of ones, in training and in the judgement.
-    judge = Judge(config, world.sets, world.idf if settings["idf_in_score"] else (world.idf > 0).float(), dtype)
-    trained, step, target = 0.0, 0, float(settings["target_terms"])
+    factors = {"cls.": settings["head_lr_factor"], "dense.": settings["vector_lr_factor"], "token.": settings["vector_lr_factor"]}
+    optimizer = MasterAdamW(model, factors, settings["weight_decay"], settings["ema"])
+    distiller = Distiller(model, docs, prepared, world.weights, settings, world.cross_encoder(config))
+    distiller.batches = batches
+    judge = Judge(config, world.sets, world.weights, dtype, settings)
+    trained, step, factor = 0.0, 0, 1.0
     saved = work / "state.pt"
     if saved.exists() and not start:
         state = torch.load(saved, map_location=device, weights_only=False)
         optimizer.restore(state["optimizer"])
-        trained, step, target = state["trained"], state["step"], state["target"]
-        distiller.scale.copy_(state["scale"])
+        trained, step, factor = state["trained"], state["step"], state["factor"]
+        distiller.scale.value.copy_(state["scale"])
         distiller.penalty.copy_(state["penalty"])
         generator.manual_seed(config["seed"] + 1 + step)
         log(resumed=step, trained=round(trained, 1))
@@ -183,23 +249,22 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
     steps, total = settings.get("steps"), settings["seconds"]
     stop_at = trained + seconds
     shares = torch.tensor([b.share for b in batches.buckets])
-    controlled = settings["controlled_bucket"]
 
     def checkpointed(final: bool) -> dict:
-        nonlocal target
+        nonlocal factor
         averaged = optimizer.weights(averaged=True)
         figures = judge(averaged, settings["final_sets"] if final else settings["watch_sets"])
         terms = figures[settings["size_set"]]["terms"]
         # Documents in use are longer than those of a batch; steer by what the size set really gets.
-        target *= min(max(settings["size_terms"] / terms, 0.93), 1.07)
-        log(step=step, trained=round(trained, 1), target=round(target, 1), **figures)
+        factor *= min(max(settings["size_terms"] / terms, 0.93), 1.07)
+        log(step=step, trained=round(trained, 1), factor=round(factor, 3), mean=means(figures), **figures)
         if settings["keep"]:
             checkpoint.save(work / "latest", averaged, {"model": config["model"], "step": step, "trained": trained, "figures": figures})
             # Snapshots of the running average can be averaged again at the end (soup.py).
             torch.save({name: value.half() for name, value in averaged.items()}, work / f"snapshot-{step}.pt")
             torch.save(
-                {"optimizer": optimizer.state(), "trained": trained, "step": step, "target": target,
-                 "scale": distiller.scale, "penalty": distiller.penalty},
+                {"optimizer": optimizer.state(), "trained": trained, "step": step, "factor": factor,
+                 "scale": distiller.scale.value, "penalty": distiller.penalty},
                 saved,
             )  # fmt: skip
         return figures
@@ -211,11 +276,10 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
             break
         bucket = int(torch.multinomial(shares, 1))
         query_rows, doc_rows = batches.draw(bucket)
-        loss, parts = distiller(query_rows, doc_rows, batches.buckets[bucket].width, progress)
+        loss, parts = distiller(query_rows, doc_rows, bucket, batches.buckets[bucket].width, progress)
         loss.backward()
         optimizer.step(settings["lr"] * cosine(progress))
-        if bucket == controlled:
-            distiller.control(parts["terms"], target)
+        distiller.control(bucket, parts["terms"], settings["target_terms"][bucket] * factor)
         step += 1
         if step % 10 == 0 and device.type == "cuda":
             torch.cuda.synchronize()
@@ -224,8 +288,8 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
         clock = now
         if trained - last_log >= settings["log_seconds"]:
             last_log = trained
-            log(step=step, trained=round(trained, 1), bucket=bucket, lam=round(distiller.penalty.item(), 5),
-                c=round(distiller.scale.item(), 3), **{k: round(v.item(), 4) for k, v in parts.items()})  # fmt: skip
+            log(step=step, trained=round(trained, 1), bucket=bucket, lam=[round(p, 5) for p in distiller.penalty.tolist()],
+                c=round(distiller.scale.value.item(), 3), **{k: round(v.item(), 4) for k, v in parts.items()})  # fmt: skip
         if trained - last_eval >= settings["eval_seconds"]:
             last_eval = trained
             checkpointed(final=False)
