@@ -4,7 +4,7 @@
 #   release.sh WORK
 #
 # WORK/raw (train/, text/, seed-model/tokenizer.json, msmarco-idf.json.xz: see build_data.py), WORK/eval (BEIR folders),
-# WORK/models (teachers and bodies: import_onnx.py; splade-tiny.safetensors) and WORK/start (the released model folder) must be
+# WORK/models (teachers and bodies: import_onnx.py; splade-tiny.safetensors; the relevance teacher that the configs name) and WORK/start (the released model folder) must be
 # there. What was done lies in WORK as files; WORK/progress has a line a finished step, WORK/log-STEP what it printed.
 #
 # Why one script: a rented machine that waits for a person to read figures is lost. Everything that would be decided on the
@@ -84,7 +84,8 @@ evaluate() { # NAME...
 }
 
 all='{"bge":0.28,"e5":0.2,"minilm":0.14,"bm25":0.13,"base":0.25}'
-step build python3 build_data.py --data "$work/raw" --eval "$work/eval" --config $mini --out "$work/world" || exit 1
+step dev-sets python3 dev_sets.py --data "$work/raw" --config $mini --out "$work/dev" || exit 1
+step build python3 build_data.py --data "$work/raw" --eval "$work/eval" --dev "$work/dev" --config $mini --out "$work/world" || exit 1
 rm -f "$work"/done-* "$work"/ended-*
 queue first_queue &
 queue second_queue &
