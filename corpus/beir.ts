@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { WinnowError } from '../errors.ts';
-import { findFile, openBytes } from './byte-source.ts';
+import { findFile, openBytes, readFailure } from './byte-source.ts';
 import { RowProblem } from './document-row.ts';
 import { lineText, parseJsonObject } from './jsonl.ts';
 import { DEFAULT_MAX_LINE_BYTES, readLines } from './lines.ts';
@@ -28,6 +28,9 @@ export interface BeirTopics {
   readonly missingQueries: readonly string[];
 }
 
+/** What separates columns in the files of TREC: blanks as C's isspace knows them, so that other blanks may be in ids. */
+export const BLANKS = /[ \t\n\v\f\r]+/;
+
 function badDataset(message: string, file: string, line: number, hint?: string): WinnowError {
   return new WinnowError('WINNOW_BAD_DATASET', message, {
     place: `${file}:${line}`,
@@ -44,13 +47,7 @@ export async function* textLines(file: string): AsyncGenerator<{ line: number; t
       if (text.trim() !== '') yield { line: found.line, text };
     }
   } catch (error) {
-    if (error instanceof WinnowError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new WinnowError('WINNOW_NOT_FOUND', 'no such file', { place: file });
-    throw new WinnowError('WINNOW_BAD_DATASET', `cannot be read: ${(error as Error).message}`, {
-      place: file,
-      cause: error,
-    });
+    throw readFailure(error, file);
   }
 }
 
@@ -104,7 +101,7 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
     const isFirst = first;
     first = false;
     let fields = text.split('\t').map((field) => field.trim());
-    if (fields.length === 1) fields = text.trim().split(/\s+/);
+    if (fields.length === 1) fields = text.split(BLANKS).filter(Boolean);
     if (fields.length !== 3 && fields.length !== 4)
       throw badDataset(
         `${fields.length} fields, expected query, document, score or TREC's four`,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
+import { WinnowError } from '../errors.ts';
 import { listZip, openZipEntry, type ZipEntry } from './zip.ts';
 
 /** How far a corpus has been read; the object is updated in place while its items are consumed. */
@@ -20,6 +21,31 @@ export interface CorpusProgress {
 
 /** Bytes taken from disk at a time: few, so that the progress of a short file is not done with its first read. */
 const READ_BYTES = 16_384;
+
+/** The path that stands for standard input; a file of that name is `./-`. */
+export const STDIN = '-';
+
+/** What messages call a path. */
+export function sourceName(path: string): string {
+  return path === STDIN ? 'standard input' : path;
+}
+
+/** Why a whole file cannot be read, as a coded error: WINNOW_NOT_FOUND where there is none, else `code`. */
+export function readFailure(
+  cause: unknown,
+  path: string,
+  code: 'WINNOW_BAD_DATASET' | 'WINNOW_BAD_ROW' = 'WINNOW_BAD_DATASET',
+): WinnowError {
+  if (cause instanceof WinnowError) return cause;
+  const place = sourceName(path);
+  if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+    return new WinnowError('WINNOW_NOT_FOUND', 'no such file', { place, cause });
+  return new WinnowError(code, `cannot be read: ${(cause as Error).message}`, {
+    place,
+    hint: 'is it a file of that kind, whole and readable?',
+    cause,
+  });
+}
 
 export function newProgress(): CorpusProgress {
   return { bytesRead: 0, bytesTotal: 0, filesRead: 0, filesTotal: 0, documents: 0, errors: 0 };
@@ -49,6 +75,7 @@ async function zipEntry(archive: string, member: string): Promise<ZipEntry> {
 
 /** Bytes on disk, compressed where the file is. @throws when there is no such file */
 export async function fileSize(path: string): Promise<number> {
+  if (path === STDIN) return 0;
   const inside = splitMember(path);
   return inside ? (await zipEntry(inside.archive, inside.member)).compressedBytes : (await stat(path)).size;
 }
@@ -80,8 +107,8 @@ export async function findFile(folder: string, ...names: readonly string[]): Pro
 }
 
 /**
- * Streams a file's bytes, decompressed where its name ends in `.gz` or `.xz`, also out of a ZIP archive (`a.zip#file`).
- * `onRead` hears how many bytes were taken from disk. A read error or a damaged archive throws from the iteration; leaving
+ * Streams the bytes of a file or of standard input (`-`), decompressed where its name ends in `.gz` or `.xz`, also out of a ZIP archive (`a.zip#file`).
+ * `onRead` is called with the number of bytes taken from disk. A read error or a damaged archive throws from the iteration; leaving
  * the iteration early closes the file.
  */
 export async function* openBytes(
@@ -98,15 +125,20 @@ export async function* openBytes(
 }
 
 async function* readCounted(path: string, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
-  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+  const stream = path === STDIN ? process.stdin : createReadStream(path, { highWaterMark: READ_BYTES });
+  for await (const chunk of stream) {
     onRead((chunk as Buffer).length);
     yield chunk as Buffer;
   }
 }
 
+type XzModule = Pick<typeof import('xz-decompress'), 'XzReadableStream'>;
+
 async function* unxz(packed: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   // Loaded only here: few corpora are packed so, and the decoder is WebAssembly.
-  const { XzReadableStream } = await import('xz-decompress');
+  // It is CommonJS, of which plain Node shows only the default export; a test runner may show the names as well.
+  const loaded = (await import('xz-decompress')) as XzModule & { readonly default?: XzModule };
+  const { XzReadableStream } = loaded.default ?? loaded;
   // Readable.toWeb() throws into the void when its reader leaves early, so the bytes are handed over by hand.
   const source = new ReadableStream<Uint8Array>({
     async pull(controller) {

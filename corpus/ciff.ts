@@ -1,6 +1,6 @@
 import protobuf from 'protobufjs/minimal.js';
 import { WinnowError } from '../errors.ts';
-import { openBytes } from './byte-source.ts';
+import { openBytes, readFailure } from './byte-source.ts';
 
 /**
  * The Common Index File Format (Lin et al., SIGIR 2020): length-delimited protobuf messages, a Header, its posting lists,
@@ -80,13 +80,21 @@ function damaged(path: string, offset: number | undefined, message: string): Win
   });
 }
 
+async function* bytesOf(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* openBytes(path);
+  } catch (error) {
+    throw readFailure(error, path);
+  }
+}
+
 /** Splits a stream into its length-delimited messages. */
 async function* delimited(path: string): AsyncGenerator<{ message: Uint8Array; offset: number }> {
   let chunks: Buffer[] = [];
   let held = 0;
   let offset = 0;
   let needed = 1;
-  for await (const chunk of openBytes(path)) {
+  for await (const chunk of bytesOf(path)) {
     chunks.push(chunk);
     held += chunk.length;
     if (held < needed) continue;

@@ -1,203 +1,196 @@
-import { parse } from 'csv-parse/sync';
 import { WinnowError } from '../errors.ts';
-import { type CorpusProgress, openBytes } from './byte-source.ts';
-import { documentFromRow, RowProblem } from './document-row.ts';
-import { lineText, type ReadItem, type RowReaderOptions } from './jsonl.ts';
-import { DEFAULT_MAX_LINE_BYTES, type Line, readLines } from './lines.ts';
+import { type CorpusProgress, sourceName, uncompressedName } from './byte-source.ts';
+import { detectDialect } from './csv-dialect.ts';
+import { readRecords } from './csv-records.ts';
+import { documentFromRow, type FieldNames, ID_FIELDS, RowProblem, TEXT_FIELDS } from './document-row.ts';
+import type { ReadItem, RowReaderOptions } from './jsonl.ts';
+import { DEFAULT_MAX_LINE_BYTES, readLines } from './lines.ts';
+import { openRowSource } from './row-source.ts';
 
 export interface CsvOptions extends RowReaderOptions {
-  /** One character; default tab for .tsv, else the comma. */
+  /** One character; default: what the file is found to use, of comma, semicolon, tab and bar. */
   readonly delimiter?: string;
-  /** Whether `"` quotes a field. Default true, false when the delimiter is a tab: TSV files rarely quote. */
+  /** Whether `"` quotes a field. Default: true, with tabs only where the file is found to quote. */
   readonly quotes?: boolean;
   /** Column names where the file has no header line. */
   readonly columns?: readonly string[];
 }
 
-interface TextLine {
-  readonly line: number;
-  readonly text: string;
-}
-
-function quoteCount(text: string): number {
-  let count = 0;
-  for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', at + 1)) count++;
-  return count;
-}
+const LONG_LINE_HINT = 'raise --max-line-bytes (maxLineBytes) or split the text';
+const OPTIONS_HINT = 'name them with --id-column and --text-column, or the separator with --delimiter';
+const HEADER_HINT = 'mend the first line, or pass --delimiter, --encoding or --no-quotes';
 
 /**
- * Groups lines into records: a record is complete when its quotes are even (RFC 4180 doubles a quote inside quotes). When
- * the group cannot be completed within the limit, or is no valid record, only its first line is given up and reading goes
- * on with the second, so one stray quote costs one line and not the rest of the file.
- */
-async function* readRecords(
-  lines: AsyncIterable<Line>,
-  file: string,
-  quotes: boolean,
-  maxRecordBytes: number,
-  parseRecord: (text: string) => string[],
-): AsyncGenerator<{ line: number; fields: string[] } | { line: number; error: WinnowError }> {
-  const source = lines[Symbol.asyncIterator]();
-  const waiting: TextLine[] = []; // lines to be read again, last first
-  let ended = false;
-
-  async function next(): Promise<TextLine | { line: number; error: WinnowError } | undefined> {
-    const again = waiting.pop();
-    if (again) return again;
-    if (ended) return undefined;
-    const step = await source.next();
-    if (step.done) {
-      ended = true;
-      return undefined;
-    }
-    const text = lineText(step.value, file, maxRecordBytes);
-    return typeof text === 'string'
-      ? { line: step.value.line, text }
-      : { line: step.value.line, error: text };
-  }
-
-  try {
-    for (let first = await next(); first; first = await next()) {
-      if ('error' in first) {
-        yield first;
-        continue;
-      }
-      const group: TextLine[] = [first];
-      let odd = quotes && quoteCount(first.text) % 2 === 1;
-      let size = first.text.length;
-      let problem: WinnowError | undefined;
-      while (odd) {
-        const more = await next();
-        if (more === undefined || 'error' in more || size + more.text.length > maxRecordBytes) {
-          problem = new WinnowError('WINNOW_BAD_ROW', 'a quoted field is never closed', {
-            place: `${file}:${first.line}`,
-            hint: 'double the quotes inside a field, or switch quotes off',
-          });
-          if (more && 'error' in more) yield more;
-          else if (more) group.push(more);
-          break;
-        }
-        group.push(more);
-        size += more.text.length + 1;
-        if (quoteCount(more.text) % 2 === 1) odd = false;
-      }
-      if (!problem) {
-        try {
-          const text = group.length === 1 ? first.text : group.map((part) => part.text).join('\n');
-          if (text.trim() !== '') yield { line: first.line, fields: parseRecord(text) };
-          continue;
-        } catch (error) {
-          const reason = (error as Error).message.replace(/\s*(?:at|on) line \d+.*$/i, '').slice(0, 160);
-          problem = new WinnowError('WINNOW_BAD_ROW', `not a CSV record: ${reason}`, {
-            place: `${file}:${first.line}`,
-            hint: 'double the quotes inside a field, or switch quotes off',
-          });
-        }
-      }
-      yield { line: first.line, error: problem };
-      for (let i = group.length - 1; i > 0; i--) waiting.push(group[i]!);
-    }
-  } finally {
-    await source.return?.();
-  }
-}
-
-/** Makes a parser for one record without its line end. */
-function recordParser(delimiter: string, quotes: boolean): (text: string) => string[] {
-  const options = {
-    delimiter,
-    quote: quotes ? '"' : null,
-    relax_column_count: true,
-    record_delimiter: '\u0000',
-  };
-  return (text) => {
-    if (!quotes || !text.includes('"')) return text.split(delimiter);
-    const rows = parse(text, options) as string[][];
-    if (rows.length !== 1) throw new Error('a NUL character outside quotes');
-    return rows[0]!;
-  };
-}
-
-/**
- * Reads CSV or TSV with a header line (or given `columns`): one document a record. A number in a metadata column becomes a
- * number when it prints back the same; empty cells are left out.
+ * Reads CSV or TSV with a header line (or given `columns`): one document per record. Encoding, line ends, delimiter and
+ * quotes are detected where they are not given, and `onNotice` is called for what is not usual for the file's name. A header that
+ * cannot be read, or that has no id or text, is one error and ends the file: no row may become the header. A number in a
+ * metadata column becomes a number when it prints back the same, or where `fieldTypes` asks for one; empty cells are left
+ * out.
  *
- * @throws WinnowError WINNOW_BAD_ARGUMENT when a named column is not in the header
+ * @throws WinnowError WINNOW_BAD_ARGUMENT when a named column is not in the header, WINNOW_BAD_ROW for the header
  */
 export async function* readCsv(
   path: string,
   options: CsvOptions,
   progress: CorpusProgress,
 ): AsyncGenerator<ReadItem> {
-  const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
-  const delimiter = options.delimiter ?? (/\.tsv(\.gz|\.xz)?$/i.test(path) ? '\t' : ',');
-  const quotes = options.quotes ?? delimiter !== '\t';
-  const bytes = openBytes(path, (count) => {
-    progress.bytesRead += count;
+  const file = sourceName(path);
+  const maxRecordBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
+  const { chunks, head, whole, lineEnd } = await openRowSource(path, options, progress, true);
+  const { delimiter, quotes, columns: given } = options;
+  const dialect = detectDialect({
+    head,
+    whole,
+    lineEnd,
+    usual: /\.tsv$/i.test(uncompressedName(path)) ? '\t' : ',',
+    ...(delimiter === undefined ? {} : { delimiter }),
+    ...(quotes === undefined ? {} : { quotes }),
+    ...(given === undefined ? {} : { columns: given }),
+    known: (header) => {
+      const names = canonicalNames(header, options);
+      return (
+        Number(idColumn(names, options) !== undefined) + Number(textColumn(names, options) !== undefined)
+      );
+    },
   });
-  let columns = options.columns;
-  if (columns) checkColumns(columns, options, path);
-  const records = readRecords(
-    readLines(bytes, maxLineBytes),
-    path,
-    quotes,
-    maxLineBytes,
-    recordParser(delimiter, quotes),
-  );
+  for (const message of dialect.assumed) options.onNotice?.({ place: file, message });
+
+  let columns = given && checkedColumns(given, options, `${file}:1`);
+  const records = readRecords(readLines(chunks, maxRecordBytes, lineEnd), {
+    ...dialect,
+    file,
+    maxRecordBytes,
+    longLineHint: LONG_LINE_HINT,
+    width: () => columns?.length,
+  });
   for await (const record of records) {
-    const location = { file: path, line: record.line };
-    if ('error' in record) {
-      yield { error: record.error, location };
-      continue;
-    }
+    const location = { file, line: record.line };
     if (!columns) {
-      columns = record.fields.map((name) => name.trim());
-      checkColumns(columns, options, path);
-      continue;
-    }
-    try {
-      if (record.fields.length !== columns.length)
-        throw new RowProblem(
-          'WINNOW_BAD_ROW',
-          `${record.fields.length} fields where the header has ${columns.length}`,
-        );
-      const row = rowFromFields(columns, record.fields, options);
-      const fallbackId = options.generateIds ? `line-${record.line}` : undefined;
-      yield { document: documentFromRow(row, options, fallbackId), location };
-    } catch (error) {
-      if (!(error instanceof RowProblem)) throw error;
-      yield { error: error.at(path, record.line), location };
+      const place = `${file}:${record.line}`;
+      if ('error' in record)
+        throw new WinnowError('WINNOW_BAD_ROW', `the header cannot be read: ${record.error.message}`, {
+          place,
+          hint: HEADER_HINT,
+        });
+      columns = checkedColumns(record.fields, options, place);
+    } else if ('error' in record) {
+      yield { error: record.error, location, unread: record.unread };
+    } else if (record.fields.some((field) => field !== '')) {
+      yield itemFromRecord(record.fields, columns, options, location);
     }
   }
 }
 
-function checkColumns(columns: readonly string[], options: CsvOptions, path: string): void {
+function itemFromRecord(
+  fields: readonly string[],
+  columns: readonly string[],
+  options: CsvOptions,
+  location: { readonly file: string; readonly line: number },
+): ReadItem {
+  const { file, line } = location;
+  try {
+    if (fields.length !== columns.length) {
+      const problem = new RowProblem(
+        'WINNOW_BAD_ROW',
+        `${fields.length} fields where the header has ${columns.length}`,
+      );
+      const at = columns.indexOf(idColumn(columns, options) ?? '');
+      const id = at < 0 ? undefined : fields[at];
+      problem.unread = id ? { id } : { all: true };
+      throw problem;
+    }
+    const row = rowFromFields(columns, fields, options);
+    return {
+      document: documentFromRow(row, options, options.generateIds ? `line-${line}` : undefined),
+      location,
+    };
+  } catch (error) {
+    if (!(error instanceof RowProblem)) throw error;
+    return { error: error.at(file, line), location, ...(error.unread ? { unread: error.unread } : {}) };
+  }
+}
+
+const DOCUMENT_FIELDS = [...ID_FIELDS, 'title', ...TEXT_FIELDS];
+
+/**
+ * The names of columns as rows use them: the usual names in small letters whatever the header's case, `column_3` for a
+ * column without a name.
+ */
+function canonicalNames(header: readonly string[], options: FieldNames): string[] {
+  const names = header.map((name, i) => name.trim() || `column_${i + 1}`);
+  const named = new Set([options.idField, options.titleField, options.textField]);
+  for (const usual of DOCUMENT_FIELDS) {
+    if (names.includes(usual)) continue;
+    const at = names.findIndex((name) => name.toLowerCase() === usual && !named.has(name));
+    if (at >= 0) names[at] = usual;
+  }
+  // A repeated name of metadata is told apart by a number; of a field of the document it is an error.
+  const seen = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let n = 2; seen.has(own) && !DOCUMENT_FIELDS.includes(name) && !named.has(name); n++)
+      own = `${name}_${n}`;
+    seen.add(own);
+    return own;
+  });
+}
+
+/** @throws WinnowError when a document cannot be made of these columns */
+function checkedColumns(header: readonly string[], options: CsvOptions, place: string): string[] {
+  const columns = canonicalNames(header, options);
+  const found = `the columns are ${header.map((name) => `"${name.slice(0, 80)}"`).join(', ')}`;
   const { idField, titleField, textField, metadataFields = [] } = options;
   for (const name of [idField, titleField, textField, ...metadataFields]) {
     if (name === undefined || columns.includes(name)) continue;
-    throw new WinnowError('WINNOW_BAD_ARGUMENT', `there is no column "${name}"`, {
-      place: `${path}:1`,
-      hint: `the columns are ${columns.map((c) => `"${c}"`).join(', ')}`,
-    });
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', `there is no column "${name}"`, { place, hint: found });
   }
+  const missing = [
+    ...(idColumn(columns, options) === undefined && !options.generateIds
+      ? [`id (${ID_FIELDS.join(', ')})`]
+      : []),
+    ...(textColumn(columns, options) === undefined ? [`text (${TEXT_FIELDS.join(', ')})`] : []),
+  ];
+  if (missing.length > 0)
+    throw new WinnowError('WINNOW_BAD_ROW', `the header has no ${missing.join(' and no ')}: ${found}`, {
+      place,
+      hint: OPTIONS_HINT,
+    });
+  const twice = columns.find((name, i) => columns.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new WinnowError('WINNOW_BAD_ROW', `the header names the column "${twice}" twice`, {
+      place,
+      hint: 'give each column its own name',
+    });
+  return columns;
 }
 
-const TEXT_COLUMNS = new Set(['_id', 'id', 'title', 'text', 'contents', 'body']);
+function idColumn(columns: readonly string[], options: FieldNames): string | undefined {
+  return [options.idField, ...(options.idField === undefined ? ID_FIELDS : [])].find(
+    (name) => name !== undefined && columns.includes(name),
+  );
+}
+
+function textColumn(columns: readonly string[], options: FieldNames): string | undefined {
+  return [options.textField, ...(options.textField === undefined ? TEXT_FIELDS : [])].find(
+    (name) => name !== undefined && columns.includes(name),
+  );
+}
 
 function rowFromFields(
   columns: readonly string[],
   fields: readonly string[],
   options: CsvOptions,
 ): Record<string, unknown> {
-  const textual = new Set([options.idField, options.titleField, options.textField]);
+  const textual = new Set([options.idField, options.titleField, options.textField, ...DOCUMENT_FIELDS]);
+  const ids = new Set([options.idField, ...ID_FIELDS]);
+  const types = new Map(Object.entries(options.fieldTypes ?? {}));
   const entries: [string, unknown][] = [];
   columns.forEach((name, index) => {
     const field = fields[index]!;
-    if (textual.has(name) || TEXT_COLUMNS.has(name)) {
+    if (textual.has(name)) {
       // An empty id cell counts as no id.
-      if (field !== '' || (name !== options.idField && name !== '_id' && name !== 'id'))
-        entries.push([name, field]);
-    } else if (field !== '') entries.push([name, numberOrText(field)]);
+      if (field !== '' || !ids.has(name)) entries.push([name, field]);
+    } else if (field !== '') entries.push([name, types.has(name) ? field : numberOrText(field)]);
   });
   return Object.fromEntries(entries);
 }

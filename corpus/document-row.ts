@@ -1,5 +1,5 @@
 import { type ErrorCode, WinnowError } from '../errors.ts';
-import type { CorpusDocument, Metadata, MetadataValue } from './types.ts';
+import type { CorpusDocument, Metadata, MetadataValue, UnreadScope } from './types.ts';
 
 /** Which fields of a row hold what. Unset: the first of the usual names that the row has. */
 export interface FieldNames {
@@ -11,10 +11,17 @@ export interface FieldNames {
   readonly textField?: string;
   /** Fields kept as metadata; default: every other field that holds a scalar. */
   readonly metadataFields?: readonly string[];
+  /**
+   * Types that the index wants: a cell of CSV, or the digits of a long integer, become a number or boolean where that is
+   * the type, and stay text where it is `text`. Absent: cells that print back the same become numbers.
+   */
+  readonly fieldTypes?: Readonly<Record<string, FieldType>>;
 }
 
-const ID_FIELDS = ['_id', 'id'];
-const TEXT_FIELDS = ['text', 'contents', 'body'];
+export type FieldType = 'text' | 'number' | 'boolean';
+
+export const ID_FIELDS = ['_id', 'id'];
+export const TEXT_FIELDS = ['text', 'contents', 'body'];
 /** The index takes 512 bytes; a passage of the document adds `#` and up to nine digits. */
 const MAX_ID_BYTES = 502;
 
@@ -22,21 +29,27 @@ const MAX_ID_BYTES = 502;
 export class RowProblem extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** The document that the row is about, where its id could be read. */
+  unread?: UnreadScope;
+  /** Which field the row lacks, for the reader to say how it can be named. */
+  missing?: 'id' | 'text';
   constructor(code: ErrorCode, message: string, hint?: string) {
     super(message);
     this.code = code;
     this.hint = hint;
   }
-  at(file: string, line: number): WinnowError {
+  at(file: string, line: number, hint = this.hint): WinnowError {
     return new WinnowError(this.code, this.message, {
       place: `${file}:${line}`,
-      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(hint === undefined ? {} : { hint }),
     });
   }
 }
 
-function badRow(message: string, hint?: string): RowProblem {
-  return new RowProblem('WINNOW_BAD_ROW', message, hint);
+function badRow(message: string, missing?: 'id' | 'text'): RowProblem {
+  const problem = new RowProblem('WINNOW_BAD_ROW', message);
+  if (missing) problem.missing = missing;
+  return problem;
 }
 
 /** Name a value's type as a person would, for messages. */
@@ -101,26 +114,45 @@ export function documentFromRow(
   names: FieldNames = {},
   fallbackId?: string,
 ): CorpusDocument {
-  const has = (field: string) => Object.hasOwn(row, field);
-  const idField = names.idField ?? ID_FIELDS.find(has);
-  const textField = names.textField ?? TEXT_FIELDS.find(has);
-  const titleField = names.titleField ?? 'title';
+  // An alias whose value is null does not hide the next one.
+  const filled = (field: string) => Object.hasOwn(row, field) && row[field] !== null;
+  const idField = names.idField ?? ID_FIELDS.find(filled);
+  const id = rowId(row, idField, names, fallbackId);
+  try {
+    const textField = names.textField ?? TEXT_FIELDS.find(filled);
+    return { id, ...content(row, id, { ...names, idField, textField }) };
+  } catch (error) {
+    if (error instanceof RowProblem) error.unread = { id };
+    throw error;
+  }
+}
 
-  const rawId = idField === undefined ? undefined : row[idField];
-  let id: string;
-  if (typeof rawId === 'string') id = rawId;
-  else if (typeof rawId === 'number' && Number.isFinite(rawId)) id = String(rawId);
-  else if ((rawId === undefined || rawId === null) && fallbackId !== undefined) id = fallbackId;
-  else if (rawId === undefined || rawId === null)
-    throw badRow(`no id: expected the field ${names.idField ?? ID_FIELDS.join(' or ')}`, 'name the id field');
-  else throw badRow(`"${idField}" must be a string or number, not ${typeName(rawId)}`);
-  checkId(id);
+function rowId(
+  row: Record<string, unknown>,
+  idField: string | undefined,
+  names: FieldNames,
+  fallbackId: string | undefined,
+): string {
+  const raw = idField === undefined ? undefined : row[idField];
+  if (typeof raw === 'string') return checkId(raw);
+  if (typeof raw === 'number' && Number.isFinite(raw)) return String(raw);
+  if (raw !== undefined && raw !== null)
+    throw badRow(`"${idField}" must be a string or number, not ${typeName(raw)}`);
+  if (fallbackId !== undefined) return checkId(fallbackId);
+  throw badRow(`no id: expected the field ${names.idField ?? ID_FIELDS.join(' or ')}`, 'id');
+}
 
-  if (textField === undefined || !has(textField))
-    throw badRow(
-      `no text: expected the field ${names.textField ?? TEXT_FIELDS.join(', ')}`,
-      'name the text field',
-    );
+function content(
+  row: Record<string, unknown>,
+  id: string,
+  names: Omit<FieldNames, 'idField' | 'textField'> & {
+    readonly idField: string | undefined;
+    readonly textField: string | undefined;
+  },
+): Omit<CorpusDocument, 'id'> {
+  const { idField, textField, titleField = 'title', metadataFields: wanted, fieldTypes } = names;
+  if (textField === undefined || !Object.hasOwn(row, textField))
+    throw badRow(`no text: expected the field ${textField ?? TEXT_FIELDS.join(', ')}`, 'text');
   const text = optionalText(row, textField);
   const title = optionalText(row, titleField);
   if (text.trim() === '' && title.trim() === '')
@@ -133,7 +165,23 @@ export function documentFromRow(
     ([name]) => !known.has(name) && !(isNested && name === 'metadata'),
   );
   if (isNested) entries.push(...Object.entries(nested));
-  const wanted = names.metadataFields;
-  const metadata = toMetadata(wanted ? entries.filter(([name]) => wanted.includes(name)) : entries);
-  return { id, title, text, metadata };
+  const kept = wanted ? entries.filter(([name]) => wanted.includes(name)) : entries;
+  const typed = fieldTypes
+    ? kept.map(([name, value]): [string, unknown] => [name, ofType(value, ownType(fieldTypes, name))])
+    : kept;
+  return { title, text, metadata: toMetadata(typed) };
+}
+
+function ownType(types: Readonly<Record<string, FieldType>>, name: string): FieldType | undefined {
+  return Object.hasOwn(types, name) ? types[name] : undefined;
+}
+
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/** Text as the type that the index wants, where it reads as such; what does not is left for the index to refuse. */
+function ofType(value: unknown, type: FieldType | undefined): unknown {
+  if (typeof value !== 'string') return value;
+  if (type === 'number' && DECIMAL.test(value) && Number.isFinite(Number(value))) return Number(value);
+  if (type === 'boolean' && /^(?:true|false)$/i.test(value)) return value.toLowerCase() === 'true';
+  return value;
 }

@@ -1,5 +1,5 @@
 import type { WinnowError } from '../errors.ts';
-import { openBytes } from './byte-source.ts';
+import { openBytes, readFailure, sourceName } from './byte-source.ts';
 import { RowProblem } from './document-row.ts';
 import { lineText, parseJsonObject } from './jsonl.ts';
 import { DEFAULT_MAX_LINE_BYTES, readLines } from './lines.ts';
@@ -17,22 +17,29 @@ export type VectorItem = { readonly row: VectorDocument } | { readonly error: Wi
 
 /**
  * Reads the JSON vector collection of Anserini and Pyserini, one document a line: `{"id", "contents"?, "vector": {term:
- * weight}}`; plain, `.gz` or `.xz`. A bad row is an item of its own and ends nothing.
+ * weight}}`; plain, `.gz`, `.xz` or standard input (`-`). A bad row is an item of its own and ends nothing.
+ *
+ * @throws WinnowError WINNOW_NOT_FOUND, WINNOW_BAD_DATASET from the iteration when the file cannot be read
  */
 export async function* readJsonVectors(path: string): AsyncGenerator<VectorItem> {
-  for await (const line of readLines(openBytes(path), DEFAULT_MAX_LINE_BYTES)) {
-    const text = lineText(line, path, DEFAULT_MAX_LINE_BYTES);
-    if (typeof text !== 'string') {
-      yield { error: text };
-      continue;
+  const name = sourceName(path);
+  try {
+    for await (const line of readLines(openBytes(path), DEFAULT_MAX_LINE_BYTES)) {
+      const text = lineText(line, name, DEFAULT_MAX_LINE_BYTES);
+      if (typeof text !== 'string') {
+        yield { error: text };
+        continue;
+      }
+      if (text.trim() === '') continue;
+      try {
+        yield { row: vectorDocument(parseJsonObject(text)) };
+      } catch (error) {
+        if (!(error instanceof RowProblem)) throw error;
+        yield { error: error.at(name, line.line) };
+      }
     }
-    if (text.trim() === '') continue;
-    try {
-      yield { row: vectorDocument(parseJsonObject(text)) };
-    } catch (error) {
-      if (!(error instanceof RowProblem)) throw error;
-      yield { error: error.at(path, line.line) };
-    }
+  } catch (error) {
+    throw readFailure(error, path);
   }
 }
 

@@ -1,15 +1,23 @@
 import { WinnowError } from '../errors.ts';
-import { type CorpusProgress, openBytes } from './byte-source.ts';
+import { type CorpusProgress, sourceName } from './byte-source.ts';
 import { documentFromRow, type FieldNames, RowProblem } from './document-row.ts';
-import { DEFAULT_MAX_LINE_BYTES, decodeUtf8, type Line, readLines } from './lines.ts';
-import type { CorpusDocument, SourceLocation } from './types.ts';
+import { DEFAULT_MAX_LINE_BYTES, decodeUtf8, type Line, type LineEnd, readLines } from './lines.ts';
+import { openRowSource, type RowSourceOptions } from './row-source.ts';
+import type { CorpusDocument, SourceLocation, UnreadScope } from './types.ts';
 
 /** What a reader makes of one row: a document or the reason why there is none. */
 export type ReadItem =
   | { readonly document: CorpusDocument; readonly location: SourceLocation }
-  | { readonly error: WinnowError; readonly location: SourceLocation };
+  | { readonly error: WinnowError; readonly location: SourceLocation; readonly unread?: UnreadScope };
 
-export interface RowReaderOptions extends FieldNames {
+/** The way out where a row has no id or no text, in files: a request has no options for it. */
+export const FIELD_HINTS = {
+  id: 'name the field with --id-column, or pass --generate-ids',
+  text: 'name the field with --text-column',
+} as const;
+const LONG_LINE_HINT = 'raise --max-line-bytes (maxLineBytes) or split the text';
+
+export interface RowReaderOptions extends FieldNames, RowSourceOptions {
   /** Longest line in bytes, 1..; a longer one is reported and skipped unread. Default 10,000,000. */
   readonly maxLineBytes?: number;
   /** Give rows without an id the id `line-N`. Such ids change when lines are inserted. Default false. */
@@ -21,24 +29,25 @@ export function lineText(
   { bytes, line, sizeBytes }: Line,
   file: string,
   maxLineBytes: number,
+  longLineHint = 'split the text',
 ): string | WinnowError {
   if (bytes === undefined)
     return new WinnowError(
       'WINNOW_ROW_TOO_LONG',
       `the line has ${sizeBytes} bytes, the limit is ${maxLineBytes}`,
-      { place: `${file}:${line}`, hint: 'raise maxLineBytes or split the text' },
+      { place: `${file}:${line}`, hint: longLineHint },
     );
   return (
     decodeUtf8(bytes) ??
     new WinnowError('WINNOW_BAD_ROW', 'the line is not valid UTF-8', {
       place: `${file}:${line}`,
-      hint: 'convert the file to UTF-8, for example with iconv',
+      hint: 'name the encoding with --encoding, or convert the file to UTF-8',
     })
   );
 }
 
 /**
- * The object on a line of JSON. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
+ * The object on a line of JSON. Integers beyond 2^53 come as strings of their digits. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
  * no such numbers, count as null.
  *
  * @throws RowProblem when it is no JSON object
@@ -46,7 +55,7 @@ export function lineText(
 export function parseJsonObject(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseWithPythonNumbers(text);
+    value = parseExactly(text);
   } catch (error) {
     // V8 quotes the text in its message; a cut keeps a long line out of the log.
     const reason = (error as Error).message.replace(/\s+/g, ' ').slice(0, 120);
@@ -57,30 +66,61 @@ export function parseJsonObject(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function parseWithPythonNumbers(text: string): unknown {
+/** What JSON.parse cannot keep: integers that are no exact double, and Python's names of no numbers. */
+const LONG_INTEGER = /\d{16}/;
+const PYTHON_NUMBER = /NaN|Infinity/;
+
+function parseExactly(text: string): unknown {
+  const long = LONG_INTEGER.test(text);
   try {
-    return JSON.parse(text);
+    return JSON.parse(long ? rewriteOutsideStrings(text, quoteLongIntegers) : text);
   } catch (error) {
-    if (!/NaN|Infinity/.test(text)) throw error;
-    return JSON.parse(pythonNumbersToNull(text));
+    if (!PYTHON_NUMBER.test(text)) throw error;
+    return JSON.parse(
+      rewriteOutsideStrings(text, (outside) =>
+        quoteLongIntegers(outside.replace(/-?\b(?:NaN|Infinity)\b/g, 'null')),
+      ),
+    );
   }
 }
 
-/** Replaces the three names outside strings. */
-function pythonNumbersToNull(text: string): string {
-  let result = '';
+/** Integers beyond 2^53 become strings, so that ids and metadata keep their digits. */
+function quoteLongIntegers(outside: string): string {
+  if (!LONG_INTEGER.test(outside)) return outside;
+  return outside.replace(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (number) =>
+    /^-?[1-9]\d{15,}$/.test(number) && !Number.isSafeInteger(Number(number)) ? `"${number}"` : number,
+  );
+}
+
+/** Applies `rewrite` to the parts of a JSON text between its strings; linear in the text. */
+function rewriteOutsideStrings(text: string, rewrite: (outside: string) => string): string {
+  const parts: string[] = [];
   let from = 0;
   while (from < text.length) {
     const quote = text.indexOf('"', from);
-    const outside = text.slice(from, quote < 0 ? text.length : quote);
-    result += outside.replace(/-?\b(?:NaN|Infinity)\b/g, 'null');
+    parts.push(rewrite(text.slice(from, quote < 0 ? text.length : quote)));
     if (quote < 0) break;
     let end = quote + 1;
     while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
-    result += text.slice(quote, end + 1);
+    parts.push(text.slice(quote, end + 1));
     from = end + 1;
   }
-  return result;
+  return parts.join('');
+}
+
+/** Which document an unreadable row was about: its only id field, as far as its start shows; else any document. */
+function unreadRow({ bytes, head }: Line, names: FieldNames): UnreadScope {
+  const text = (bytes ?? head)?.toString('utf8') ?? '';
+  const field = names.idField === undefined ? '_?id' : names.idField.replace(/[^\w]/g, '\\$&');
+  const pattern = new RegExp(`"${field}"\\s*:\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(-?\\d+))`, 'g');
+  const found = [...text.matchAll(pattern)];
+  if (found.length !== 1) return { all: true };
+  const [, quoted, digits] = found[0]!;
+  try {
+    return { id: digits ?? String(JSON.parse(`"${quoted}"`)) };
+  } catch {
+    return { all: true };
+  }
 }
 
 /** Reads a JSON Lines file; see {@link readJsonlStream}. Errors of the file itself end the stream by throwing. */
@@ -89,14 +129,12 @@ export async function* readJsonl(
   options: RowReaderOptions,
   progress: CorpusProgress,
 ): AsyncGenerator<ReadItem> {
-  const bytes = openBytes(path, (count) => {
-    progress.bytesRead += count;
-  });
-  yield* readJsonlStream(bytes, path, options);
+  const { chunks, lineEnd } = await openRowSource(path, options, progress, false);
+  yield* readRows(chunks, sourceName(path), options, { lineEnd, hints: true });
 }
 
 /**
- * Reads JSON Lines from any byte stream: one document a line, blank lines ignored.
+ * Reads JSON Lines from any byte stream: one document per line, blank lines ignored.
  *
  * @param name what errors call the stream: a path, or "request body"
  */
@@ -105,21 +143,34 @@ export async function* readJsonlStream(
   name: string,
   options: RowReaderOptions = {},
 ): AsyncGenerator<ReadItem> {
+  yield* readRows(chunks, name, options, { lineEnd: 'lf', hints: false });
+}
+
+async function* readRows(
+  chunks: AsyncIterable<Buffer>,
+  name: string,
+  options: RowReaderOptions,
+  { lineEnd, hints }: { readonly lineEnd: LineEnd; readonly hints: boolean },
+): AsyncGenerator<ReadItem> {
   const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
-  for await (const line of readLines(chunks, maxLineBytes)) {
+  for await (const line of readLines(chunks, maxLineBytes, lineEnd)) {
     const location = { file: name, line: line.line };
-    const text = lineText(line, name, maxLineBytes);
+    const text = lineText(line, name, maxLineBytes, hints ? LONG_LINE_HINT : undefined);
     if (typeof text !== 'string') {
-      yield { error: text, location };
+      yield { error: text, location, unread: unreadRow(line, options) };
       continue;
     }
     if (text.trim() === '') continue;
+    let row: Record<string, unknown> | undefined;
     try {
       const fallbackId = options.generateIds ? `line-${line.line}` : undefined;
-      yield { document: documentFromRow(parseJsonObject(text), options, fallbackId), location };
+      row = parseJsonObject(text);
+      yield { document: documentFromRow(row, options, fallbackId), location };
     } catch (error) {
       if (!(error instanceof RowProblem)) throw error;
-      yield { error: error.at(name, line.line), location };
+      const unread = row === undefined ? unreadRow(line, options) : error.unread;
+      const hint = hints && error.missing ? FIELD_HINTS[error.missing] : undefined;
+      yield { error: error.at(name, line.line, hint), location, ...(unread ? { unread } : {}) };
     }
   }
 }

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { WinnowError } from '../errors.ts';
 import {
   type CorpusProgress,
@@ -7,14 +7,18 @@ import {
   findFile,
   isZip,
   newProgress,
-  uncompressedName,
+  readFailure,
+  STDIN,
+  sourceName,
 } from './byte-source.ts';
 import { contentHash } from './content-hash.ts';
 import { type CsvOptions, readCsv } from './csv.ts';
+import { type FileKind, fileKind, walkFolder } from './folder.ts';
 import { type ReadItem, readJsonl } from './jsonl.ts';
 import type { Section } from './sections.ts';
-import { isTextFile, readTextFile, type TextFileOptions, walkTextFiles } from './text-files.ts';
-import type { CorpusDocument, SourceLocation } from './types.ts';
+import { checkEncoding } from './text-encoding.ts';
+import { readTextFile, type TextFileOptions } from './text-files.ts';
+import type { CorpusDocument, SourceLocation, UnreadScope } from './types.ts';
 
 export type CorpusFormat = 'beir' | 'jsonl' | 'csv' | 'text-folder' | 'text-file';
 
@@ -23,11 +27,35 @@ export interface CorpusOptions extends CsvOptions, TextFileOptions {
   readonly format?: CorpusFormat;
   /** Throw at the first bad row instead of handing it out. Default false. */
   readonly strict?: boolean;
+  /** Follow symbolic links that lead out of a folder. Default false: they are left out and counted in a notice. */
+  readonly followLinks?: boolean;
   /**
-   * How many ids are remembered to find duplicates, 0.. (about 100 bytes each). After that many documents new
-   * duplicates pass unnoticed; the index then keeps the last one. Default 1,000,000.
+   * How many ids are remembered to find repeated ones, 0.. (about 150 bytes each). After that many documents new
+   * repetitions are not reported; the last row wins all the same. Default 1,000,000.
    */
   readonly maxTrackedIds?: number;
+  /** Called when an id comes again: the later row is handed out as well and replaces the earlier one. */
+  readonly onRepeatedId?: (repeated: RepeatedId) => void;
+}
+
+/** An id that two rows have. */
+export interface RepeatedId {
+  readonly id: string;
+  readonly earlier: SourceLocation;
+  readonly later: SourceLocation;
+}
+
+/** The repetition as an error, for those who do not allow it. */
+export function repeatedIdError(
+  { id, earlier, later }: RepeatedId,
+  code: 'WINNOW_BAD_ROW' | 'WINNOW_BAD_DATASET' = 'WINNOW_BAD_ROW',
+): WinnowError {
+  const where =
+    earlier.file === later.file ? `on line ${earlier.line}` : `at ${earlier.file}:${earlier.line}`;
+  return new WinnowError(code, `the id "${id}" was already used ${where}`, {
+    place: `${later.file}:${later.line}`,
+    hint: 'give every document its own id',
+  });
 }
 
 export type CorpusItem =
@@ -39,7 +67,7 @@ export type CorpusItem =
       /** Headings of Markdown and HTML files, for {@link splitPassages}. */
       readonly sections?: readonly Section[];
     }
-  | { readonly error: WinnowError; readonly location: SourceLocation };
+  | { readonly error: WinnowError; readonly location: SourceLocation; readonly unread?: UnreadScope };
 
 /** A corpus ready to be read once. */
 export interface Corpus extends AsyncIterable<CorpusItem> {
@@ -51,10 +79,10 @@ export interface Corpus extends AsyncIterable<CorpusItem> {
 
 /**
  * Recognises a BEIR folder (one with corpus.jsonl), a .jsonl/.ndjson, .csv/.tsv, Markdown, HTML or text file, or a folder
- * of such files, and streams its documents. JSON Lines and CSV may be compressed (`.gz`, `.xz`), and
- * a BEIR folder may be a `.zip`. A bad row comes out as
- * an `error` item in its place; the stream itself throws only with `strict`. A corpus without a single row ends with an
- * `error` item of code WINNOW_EMPTY_CORPUS.
+ * of such files, and streams its documents; `-` with a given format is standard input. Files may be compressed (`.gz`,
+ * `.xz`), and a BEIR folder may be a `.zip`. A bad row, file or subfolder comes out as an `error` item in its place; the
+ * stream itself throws only with `strict`. Of rows with the same id all are handed out, so the last one wins. A corpus
+ * without a single row ends with an `error` item of code WINNOW_EMPTY_CORPUS.
  *
  * @throws WinnowError WINNOW_NOT_FOUND, WINNOW_UNKNOWN_FORMAT, WINNOW_BAD_ARGUMENT (an option out of range)
  */
@@ -64,9 +92,12 @@ export async function openCorpus(path: string, options: CorpusOptions = {}): Pro
   const progress = newProgress();
   const file = format === 'beir' ? await beirCorpusFile(path) : path;
   if (format === 'text-folder') {
-    for await (const name of walkTextFiles(path)) {
+    // What is left out is told when the folder is read.
+    for await (const entry of walkFolder(path, { followLinks: options.followLinks ?? false })) {
+      if ('error' in entry) continue;
       progress.filesTotal++;
-      progress.bytesTotal += await fileSize(join(path, name));
+      // A file that is gone by now is reported when it is read.
+      progress.bytesTotal += await fileSize(join(path, entry.path)).catch(() => 0);
     }
   } else {
     progress.filesTotal = 1;
@@ -99,6 +130,7 @@ function checkOptions(options: CorpusOptions): void {
       place: name,
     });
   }
+  if (options.encoding !== undefined) checkEncoding(options.encoding);
   if (options.delimiter !== undefined && (options.delimiter.length !== 1 || options.delimiter === '"'))
     throw new WinnowError('WINNOW_BAD_ARGUMENT', 'must be one character other than the quote', {
       place: 'delimiter',
@@ -107,6 +139,11 @@ function checkOptions(options: CorpusOptions): void {
 
 /** Which reader a path needs. @throws WinnowError WINNOW_NOT_FOUND, WINNOW_UNKNOWN_FORMAT */
 async function detectFormat(path: string): Promise<CorpusFormat> {
+  if (path === STDIN)
+    throw new WinnowError('WINNOW_UNKNOWN_FORMAT', 'standard input has no name to tell its format from', {
+      place: sourceName(path),
+      hint: 'pass --format jsonl, csv or text-file',
+    });
   const found = await stat(path).catch(() => {
     throw notFound(path);
   });
@@ -115,17 +152,14 @@ async function detectFormat(path: string): Promise<CorpusFormat> {
     const file = await beirCorpusFile(path).catch(() => undefined);
     return file === undefined ? 'text-folder' : 'beir';
   }
-  const name = uncompressedName(path);
-  const ending = extname(name).toLowerCase();
-  if (ending === '.jsonl' || ending === '.ndjson') return 'jsonl';
-  if (ending === '.csv' || ending === '.tsv') return 'csv';
-  if (isTextFile(path)) return 'text-file';
+  const kind = fileKind(path);
+  if (kind) return kind === 'text' ? 'text-file' : kind;
   throw new WinnowError(
     'WINNOW_UNKNOWN_FORMAT',
     `cannot tell the format of "${basename(path)}" from its name`,
     {
       place: path,
-      hint: 'use .jsonl, .ndjson, .csv, .tsv, .md, .html or .txt, or name the format',
+      hint: 'use .jsonl, .ndjson, .csv, .tsv, .md, .html or .txt, or pass --format',
     },
   );
 }
@@ -154,16 +188,56 @@ async function* openRows(
   progress: CorpusProgress,
 ): AsyncGenerator<RawItem> {
   if (format === 'text-folder') {
-    for await (const name of walkTextFiles(file))
-      yield await readTextFile(join(file, name), name, options, progress);
-  } else if (format === 'text-file') yield await readTextFile(file, basename(file), options, progress);
-  else {
-    yield* format === 'csv' ? readCsv(file, options, progress) : readJsonl(file, options, progress);
-    progress.filesRead++;
+    for await (const entry of walkFolder(file, options)) {
+      const path = join(file, entry.path);
+      if ('error' in entry)
+        yield { error: entry.error, location: { file: path, line: 1 }, unread: entry.unread };
+      else yield* readFile(entry.kind, path, entry.path, options, progress);
+    }
+  } else {
+    const kind = format === 'text-file' ? 'text' : format === 'beir' ? 'jsonl' : format;
+    yield* readFile(kind, file, basename(file), options, progress);
   }
 }
 
-/** Adds hashes and counts, finds duplicate ids, and turns a failing file into a last error item. */
+/** The documents of one file; what ends its reading early is its last item. */
+async function* readFile(
+  kind: FileKind,
+  file: string,
+  id: string,
+  options: CorpusOptions,
+  progress: CorpusProgress,
+): AsyncGenerator<RawItem> {
+  if (kind === 'text') {
+    yield await readTextFile(file, id, options, progress);
+    return;
+  }
+  const name = sourceName(file);
+  let line = 1;
+  try {
+    const rows = kind === 'csv' ? readCsv(file, options, progress) : readJsonl(file, options, progress);
+    for await (const item of rows) {
+      line = item.location.line;
+      yield item;
+    }
+  } catch (cause) {
+    const gone = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const error =
+      cause instanceof WinnowError
+        ? cause
+        : gone
+          ? readFailure(cause, file)
+          : new WinnowError('WINNOW_BAD_ROW', `reading stopped: ${(cause as Error).message}`, {
+              place: `${name}:${line}`,
+              hint: 'the file may be damaged or cut short',
+              cause,
+            });
+    yield { error, location: { file: name, line }, unread: { all: true } };
+  }
+  progress.filesRead++;
+}
+
+/** Adds hashes and counts, and reports repeated ids. */
 async function* checkedItems(
   rows: AsyncGenerator<RawItem>,
   file: string,
@@ -171,64 +245,33 @@ async function* checkedItems(
   progress: CorpusProgress,
 ): AsyncGenerator<CorpusItem> {
   const maxTracked = options.maxTrackedIds ?? 1_000_000;
-  const firstLines = new Map<string, number>();
-  let lastLine = 1;
+  const locations = new Map<string, SourceLocation>();
 
-  const refuse = (error: WinnowError, location: SourceLocation): CorpusItem => {
+  for await (const item of rows) {
+    if ('error' in item) {
+      progress.errors++;
+      if (options.strict) throw item.error;
+      yield item;
+      continue;
+    }
+    const { document, location, sections } = item;
+    const earlier = locations.get(document.id);
+    if (earlier) {
+      const repeated = { id: document.id, earlier, later: location };
+      if (options.strict) throw repeatedIdError(repeated);
+      options.onRepeatedId?.(repeated);
+    }
+    if (earlier || locations.size < maxTracked) locations.set(document.id, location);
+    progress.documents++;
+    yield { document, location, contentHash: contentHash(document), ...(sections ? { sections } : {}) };
+  }
+  if (progress.documents === 0 && progress.errors === 0) {
+    const error = new WinnowError('WINNOW_EMPTY_CORPUS', 'there is no document in it', {
+      place: sourceName(file),
+      hint: 'give a BEIR folder, a .jsonl or .csv file, or a folder of Markdown, HTML or text files',
+    });
     progress.errors++;
     if (options.strict) throw error;
-    return { error, location };
-  };
-
-  const source = rows[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      let step: IteratorResult<RawItem>;
-      try {
-        step = await source.next();
-      } catch (cause) {
-        const error =
-          cause instanceof WinnowError
-            ? cause
-            : new WinnowError('WINNOW_BAD_ROW', `reading stopped: ${(cause as Error).message}`, {
-                place: `${file}:${lastLine}`,
-                hint: 'the file may be damaged or cut short',
-                cause,
-              });
-        yield refuse(error, { file, line: lastLine });
-        return;
-      }
-      if (step.done) break;
-      const item = step.value;
-      lastLine = item.location.line;
-      if ('error' in item) {
-        yield refuse(item.error, item.location);
-        continue;
-      }
-      const { document, location, sections } = item;
-      const earlier = firstLines.get(document.id);
-      if (earlier !== undefined) {
-        const error = new WinnowError(
-          'WINNOW_BAD_ROW',
-          `the id "${document.id}" was already used on line ${earlier}`,
-          { place: `${location.file}:${location.line}`, hint: 'give every document its own id' },
-        );
-        yield refuse(error, location);
-        continue;
-      }
-      if (firstLines.size < maxTracked) firstLines.set(document.id, location.line);
-      progress.documents++;
-      yield { document, location, contentHash: contentHash(document), ...(sections ? { sections } : {}) };
-    }
-  } finally {
-    await source.return(undefined);
+    yield { error, location: { file: sourceName(file), line: 1 } };
   }
-  if (progress.documents === 0 && progress.errors === 0)
-    yield refuse(
-      new WinnowError('WINNOW_EMPTY_CORPUS', 'there is no document in it', {
-        place: file,
-        hint: 'give a BEIR folder, a .jsonl or .csv file, or a folder of Markdown, HTML or text files',
-      }),
-      { file, line: 1 },
-    );
 }

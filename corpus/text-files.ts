@@ -1,13 +1,13 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, extname } from 'node:path';
 import { WinnowError } from '../errors.ts';
-import type { CorpusProgress } from './byte-source.ts';
+import { type CorpusProgress, fileSize, openBytes, sourceName, uncompressedName } from './byte-source.ts';
 import { checkId, RowProblem, toMetadata } from './document-row.ts';
 import { parseHtml } from './html.ts';
 import { decodeUtf8 } from './lines.ts';
 import { parseMarkdown } from './markdown.ts';
 import type { Section } from './sections.ts';
-import type { CorpusDocument, SourceLocation } from './types.ts';
+import { detectUnicode, encodingName } from './text-encoding.ts';
+import type { CorpusDocument, CorpusNotice, SourceLocation, UnreadScope } from './types.ts';
 
 const MARKDOWN = new Set(['.md', '.markdown', '.mdx', '.mdown']);
 const HTML = new Set(['.html', '.htm', '.xhtml']);
@@ -19,6 +19,10 @@ const DEFAULT_MAX_FILE_BYTES = 20_000_000;
 export interface TextFileOptions {
   /** Larger files are reported and skipped. 1.., default 20,000,000. */
   readonly maxFileBytes?: number;
+  /** A label of the WHATWG Encoding Standard; default UTF-8, or what a byte order mark or an HTML page says. */
+  readonly encoding?: string;
+  /** Called when a file is read as something other than UTF-8 without being told to. */
+  readonly onNotice?: (notice: CorpusNotice) => void;
 }
 
 export type TextFileItem =
@@ -27,34 +31,12 @@ export type TextFileItem =
       readonly sections: readonly Section[];
       readonly location: SourceLocation;
     }
-  | { readonly error: WinnowError; readonly location: SourceLocation };
+  | { readonly error: WinnowError; readonly location: SourceLocation; readonly unread: UnreadScope };
 
 /** Whether a file name ends like Markdown, HTML or plain text. */
 export function isTextFile(name: string): boolean {
   const ending = extname(name).toLowerCase();
   return MARKDOWN.has(ending) || HTML.has(ending) || PLAIN.has(ending);
-}
-
-/**
- * Paths of the text files under a folder, relative with `/`, sorted within each folder. Names that start with a dot,
- * node_modules and links to folders are left out. Memory grows with the largest folder, not with the tree.
- */
-export async function* walkTextFiles(root: string, below = ''): AsyncGenerator<string> {
-  const entries = await readdir(join(root, below), { withFileTypes: true });
-  entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  for (const entry of entries) {
-    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
-    const path = below === '' ? entry.name : `${below}/${entry.name}`;
-    if (entry.isDirectory()) yield* walkTextFiles(root, path);
-    else if (isTextFile(entry.name) && (entry.isFile() || (await isLinkToFile(join(root, path))))) yield path;
-  }
-}
-
-async function isLinkToFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 }
 
 /**
@@ -67,20 +49,15 @@ export async function readTextFile(
   options: TextFileOptions,
   progress: CorpusProgress,
 ): Promise<TextFileItem> {
-  const location = { file, line: 1 };
-  const maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
+  const location = { file: sourceName(file), line: 1 };
+  progress.filesRead++;
   try {
-    progress.filesRead++;
-    const { size } = await stat(file);
-    if (size > maxFileBytes)
-      throw new RowProblem(
-        'WINNOW_ROW_TOO_LONG',
-        `the file has ${size} bytes, the limit is ${maxFileBytes}`,
-        'raise maxFileBytes or split the file',
-      );
-    const bytes = await readFile(file);
-    progress.bytesRead += bytes.length;
-    const { title, text, sections, frontMatter } = structure(decodeText(bytes, file), file);
+    const bytes = await readWhole(file, options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES, progress);
+    const plainName = uncompressedName(file);
+    const { title, text, sections, frontMatter } = structure(
+      decodeText(bytes, plainName, options),
+      plainName,
+    );
     if (text.trim() === '' && title === '') throw new RowProblem('WINNOW_EMPTY_TEXT', 'the file has no text');
     const metadata = toMetadata([
       ...Object.entries(frontMatter).filter(([name]) => name !== 'title'),
@@ -88,16 +65,38 @@ export async function readTextFile(
     ]);
     return { document: { id: checkId(id), title, text, metadata }, sections, location };
   } catch (error) {
-    if (error instanceof RowProblem) return { error: error.at(file, 1), location };
+    const unread = { id };
+    if (error instanceof RowProblem) return { error: error.at(location.file, 1), location, unread };
     const reason = (error as Error).message;
     return {
       error: new WinnowError('WINNOW_BAD_ROW', `cannot be read: ${reason}`, {
-        place: `${file}:1`,
+        place: `${location.file}:1`,
         cause: error,
       }),
       location,
+      unread,
     };
   }
+}
+
+/** All bytes of a file, decompressed. @throws RowProblem when they are more than `maxFileBytes` */
+async function readWhole(file: string, maxFileBytes: number, progress: CorpusProgress): Promise<Buffer> {
+  const hint = 'raise --max-file-bytes (maxFileBytes) or split the file';
+  const tooLarge = (size: string) =>
+    new RowProblem('WINNOW_ROW_TOO_LONG', `the file has ${size} bytes, the limit is ${maxFileBytes}`, hint);
+  const sizeOnDisk = await fileSize(file);
+  if (uncompressedName(file) === file && sizeOnDisk > maxFileBytes) throw tooLarge(String(sizeOnDisk));
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const source = openBytes(file, (count) => {
+    progress.bytesRead += count;
+  });
+  for await (const chunk of source) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxFileBytes) throw tooLarge(`more than ${maxFileBytes}`);
+  }
+  return Buffer.concat(chunks);
 }
 
 function structure(text: string, file: string) {
@@ -108,8 +107,19 @@ function structure(text: string, file: string) {
   return { title, text, sections: [{ headings: [], start: 0, end: text.length }], frontMatter: {} };
 }
 
-/** UTF-8 text; an HTML page may also name another encoding in its first kilobyte. @throws RowProblem */
-function decodeText(bytes: Buffer, file: string): string {
+/**
+ * Text of the given encoding, else UTF-8 or what a byte order mark says; an HTML page may also name another encoding in its
+ * first kilobyte.
+ *
+ * @throws RowProblem
+ */
+function decodeText(bytes: Buffer, file: string, { encoding, onNotice }: TextFileOptions): string {
+  if (encoding !== undefined) return new TextDecoder(encoding).decode(bytes);
+  const unicode = detectUnicode(bytes);
+  if (unicode !== undefined && unicode !== 'utf-8') {
+    onNotice?.({ place: file, message: `read as ${encodingName(unicode)} (--encoding overrules)` });
+    return new TextDecoder(unicode).decode(bytes);
+  }
   const utf8 = decodeUtf8(bytes);
   if (utf8 !== undefined) return utf8;
   if (HTML.has(extname(file).toLowerCase())) {
@@ -125,6 +135,6 @@ function decodeText(bytes: Buffer, file: string): string {
   throw new RowProblem(
     'WINNOW_BAD_ROW',
     'the file is not valid UTF-8',
-    'convert it to UTF-8, for example with iconv',
+    'name the encoding with --encoding, or convert the file to UTF-8',
   );
 }

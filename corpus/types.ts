@@ -18,3 +18,16 @@ export interface SourceLocation {
   readonly file: string;
   readonly line: number;
 }
+
+/** What a reader assumed or left out without losing a document: worth a line to the user, no error. */
+export interface CorpusNotice {
+  /** `file:line` or a path. */
+  readonly place: string;
+  readonly message: string;
+}
+
+/**
+ * Which documents of an earlier run may stand behind something unreadable: one id, all ids that start with a prefix, or
+ * any (`all`). Absent where there can be none.
+ */
+export type UnreadScope = { readonly id: string } | { readonly prefix: string } | { readonly all: true };

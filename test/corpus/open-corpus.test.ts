@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type CorpusItem, type CorpusOptions, openCorpus } from '../../corpus/open-corpus.ts';
+import {
+  type CorpusItem,
+  type CorpusOptions,
+  openCorpus,
+  type RepeatedId,
+} from '../../corpus/open-corpus.ts';
 import type { CorpusDocument } from '../../corpus/types.ts';
 import { WinnowError } from '../../errors.ts';
 
@@ -82,8 +87,9 @@ corpus('every bad row is reported with its line and the rest is read', async () 
   const { documents, errors } = await read(file, { maxLineBytes: 200 });
   assert.equal(
     documents.map(({ id }) => id),
-    ['a', 'g'],
+    ['a', 'a', 'g'],
   );
+  assert.is(documents[1]!.text, 'again');
   const codes = errors.map((error) => error.split(' ').slice(0, 2).join(' '));
   assert.equal(codes, [
     '2 WINNOW_BAD_ROW',
@@ -92,12 +98,17 @@ corpus('every bad row is reported with its line and the rest is read', async () 
     '5 WINNOW_EMPTY_TEXT',
     '6 WINNOW_BAD_ROW',
     '7 WINNOW_BAD_ROW',
-    '8 WINNOW_BAD_ROW',
     '9 WINNOW_BAD_ROW',
     '10 WINNOW_BAD_ROW',
     '11 WINNOW_ROW_TOO_LONG',
   ]);
-  assert.match(errors[6]!, /already used on line 1/);
+  const repeated: RepeatedId[] = [];
+  await read(file, { maxLineBytes: 200, onRepeatedId: (one) => repeated.push(one) });
+  assert.equal(repeated, [{ id: 'a', earlier: { file, line: 1 }, later: { file, line: 8 } }]);
+  const twice = write('twice.jsonl', '{"_id":"a","text":"x"}\n{"_id":"a","text":"y"}\n');
+  const strict = await failure(read(twice, { strict: true }));
+  assert.is(strict.place, `${twice}:2`);
+  assert.match(strict.message, /already used on line 1/);
 });
 
 corpus('a 12 MB line is reported without being held, and strict stops at the first bad row', async () => {
@@ -150,7 +161,7 @@ corpus("Python's NaN and Infinity count as null, inside strings they stay", asyn
 corpus('CSV: quotes, line ends inside fields, numbers, wrong field counts, a stray quote', async () => {
   const file = write(
     'table.csv',
-    '\ufeffid,title,text,year,code\r\n1,"A, B","line one\nline ""two""",1999,007\r\n2,,plain,,\r\n3,x\r\n4,t,a 5" pipe,1,c\r\n5,t,fine,2,d\r\n',
+    '\ufeffid,title,text,year,code\r\n1,"A, B","line one\nline ""two""",1999,007\r\n2,,plain,,\r\n3,x\r\n4,t,a 5" pipe,1,c\r\n5,t,"fine,2,d\r\n6,t,good,2,d\r\n',
   );
   const { documents, errors } = await read(file);
   assert.equal(documents[0], {
@@ -160,9 +171,15 @@ corpus('CSV: quotes, line ends inside fields, numbers, wrong field counts, a str
     metadata: { year: 1999, code: '007' },
   });
   assert.equal(documents[1], { id: '2', title: '', text: 'plain', metadata: {} });
-  assert.is(documents[2]!.id, '5');
+  assert.equal(
+    documents.slice(2).map(({ id, text }) => [id, text]),
+    [
+      ['4', 'a 5" pipe'],
+      ['6', 'good'],
+    ],
+  );
   assert.match(errors[0]!, /^5 WINNOW_BAD_ROW 2 fields where the header has 5/);
-  assert.match(errors[1]!, /^6 WINNOW_BAD_ROW a quoted field is never closed/);
+  assert.match(errors[1]!, /^7 WINNOW_BAD_ROW a quoted field is never closed/);
   assert.is(errors.length, 2);
 });
 
