@@ -99,7 +99,7 @@ class TreeReader {
       const top = open.at(-1)!;
       const node = top.children[top.next++];
       if (node === undefined) {
-        if (top.element) this.#edge(top.element, open.at(-2)!.context, 'end');
+        if (top.element && !top.context.invisible) this.#edge(top.element, open.at(-2)!.context, 'end');
         open.pop();
       } else if ('value' in node) {
         const { hidden, invisible, only, preformatted } = top.context;
@@ -107,8 +107,8 @@ class TreeReader {
       } else if ('tagName' in node) {
         if (node.tagName === 'title' && node.namespaceURI === html.NS.HTML) this.#title ??= textOf(node);
         const context = contextOf(node, top.context);
-        if (!context.hidden) this.#edge(node, top.context, 'start');
-        else if (BOXES.has(node.tagName)) this.#writer.separate(Break.Word);
+        if (context.hidden && BOXES.has(node.tagName)) this.#writer.separate(Break.Word);
+        if (!context.hidden && !context.invisible) this.#edge(node, top.context, 'start');
         // A hidden tree is walked as well: the title may be in it.
         open.push({
           element: context.hidden ? undefined : node,
@@ -125,16 +125,16 @@ class TreeReader {
   #edge(element: Element, outside: Context, side: 'start' | 'end'): void {
     const { tagName, namespaceURI } = element;
     const writer = this.#writer;
-    const heading = namespaceURI === html.NS.HTML ? HEADING.exec(tagName) : null;
+    const kind = breakOf(element, outside);
+    const heading = namespaceURI === html.NS.HTML && kind >= Break.Line ? HEADING.exec(tagName) : null;
     if (heading) {
       if (side === 'start') writer.startHeading(Number(heading[1]));
       else writer.endHeading();
       return;
     }
-    writer.separate(breakOf(element, outside));
+    writer.separate(kind);
     if (side === 'start' && isImage(element)) {
-      if (!outside.invisible && outside.only === undefined)
-        writer.append(attribute(element, 'alt') ?? '', outside.preformatted);
+      if (outside.only === undefined) writer.append(attribute(element, 'alt') ?? '', outside.preformatted);
       writer.separate(Break.Word);
     }
   }
@@ -152,7 +152,9 @@ function breakOf(element: Element, outside: Context): Break {
   if (namespaceURI === html.NS.SVG)
     return tagName === 'text' ? Break.Line : tagName === 'svg' ? Break.Word : Break.None;
   const { display } = inlineStyle(element);
-  if (display === 'inline' || display === 'contents') return BOXES.has(tagName) ? Break.Word : Break.None;
+  // A dialog is positioned, and with that a box of its own.
+  if ((display === 'inline' || display === 'contents') && tagName !== 'dialog')
+    return BOXES.has(tagName) ? Break.Word : Break.None;
   if (display?.startsWith('inline-')) return Break.Word;
   if (tagName === 'td' || tagName === 'th') return Break.Cell;
   if (LISTS.has(tagName) && outside.inList) return Break.Line;

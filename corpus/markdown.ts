@@ -89,7 +89,11 @@ class BoundedInlines extends MarkdownIt.ParserInline {
 /** `[ ]` and `[x]` of a task list are boxes, not words. */
 function removeTaskBoxes({ tokens }: StateCore): void {
   for (const [i, token] of tokens.entries())
-    if (token.type === 'inline' && tokens[i - 2]?.type === 'list_item_open')
+    if (
+      token.type === 'inline' &&
+      tokens[i - 1]?.type === 'paragraph_open' &&
+      tokens[i - 2]?.type === 'list_item_open'
+    )
       token.content = token.content.replace(/^\[[ xX]\](?=\s)/, '');
 }
 
