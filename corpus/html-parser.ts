@@ -20,17 +20,19 @@ export interface ParsedHtml {
 /** Elements that may be open at once, as in Chromium; the parser's time per tag grows with them. */
 export const MAX_DEPTH = 512;
 
+/** Elements whose content is text up to their own closing tag, so they cannot be nested. */
+const RAW_TEXT = ['iframe', 'noembed', 'noframes', 'noscript', 'textarea', 'title', 'xmp'];
 /** What hides the rest of the page when it is never closed: then the tag is ignored and the rest is read. */
 const HIDES_UNTIL_CLOSED = new Set([
-  ...['audio', 'canvas', 'datalist', 'iframe', 'meter', 'noembed', 'noframes', 'noscript', 'progress'],
-  ...['select', 'template', 'textarea', 'title', 'video', 'xmp'],
+  ...RAW_TEXT,
+  ...['audio', 'canvas', 'datalist', 'meter', 'progress', 'select', 'svg', 'template', 'video'],
 ]);
 /** In Markdown also code: a README that names the <script> tag without backticks goes on after it. */
 const CODE = new Set(['script', 'style']);
 /** In Markdown never markup, closed or not. */
 const WORDS_IN_MARKDOWN = new Set(['title', 'textarea', 'xmp', 'plaintext']);
 const CLOSING_TAG =
-  /<\/(audio|canvas|datalist|iframe|meter|noembed|noframes|noscript|progress|script|select|style|template|textarea|title|video|xmp)(?=[\s/>])/gi;
+  /<\/(audio|canvas|datalist|iframe|meter|noembed|noframes|noscript|progress|script|select|style|svg|template|textarea|title|video|xmp)(?=[\s/>])/gi;
 
 /**
  * parse5's tree construction, which is that of the HTML standard, with bounds on depth and growth: a page of n
@@ -62,8 +64,7 @@ class BoundedParser extends Parser<DefaultTreeAdapterMap> {
     this.#tags++;
     if (this.#isIgnored(token.tagName)) return;
     if (this.openElements.stackTop >= MAX_DEPTH) {
-      // Raw text ends with its own closing tag, so it may still be opened.
-      if (!HIDES_UNTIL_CLOSED.has(token.tagName) && !CODE.has(token.tagName)) {
+      if (!RAW_TEXT.includes(token.tagName) && !CODE.has(token.tagName)) {
         this.flattened = true;
         super.onStartTag(lineBreak);
         return;

@@ -107,7 +107,8 @@ class TreeReader {
       } else if ('tagName' in node) {
         if (node.tagName === 'title' && node.namespaceURI === html.NS.HTML) this.#title ??= textOf(node);
         const context = contextOf(node, top.context);
-        if (context.hidden && BOXES.has(node.tagName)) this.#writer.separate(Break.Word);
+        if (context.hidden && !top.context.hidden && BOXES.has(node.tagName))
+          this.#writer.separate(Break.Word);
         if (!context.hidden && !context.invisible) this.#edge(node, top.context, 'start');
         // A hidden tree is walked as well: the title may be in it.
         open.push({
@@ -152,11 +153,11 @@ function breakOf(element: Element, outside: Context): Break {
   if (namespaceURI === html.NS.SVG)
     return tagName === 'text' ? Break.Line : tagName === 'svg' ? Break.Word : Break.None;
   const { display } = inlineStyle(element);
-  // A dialog is positioned, and with that a box of its own.
-  if ((display === 'inline' || display === 'contents') && tagName !== 'dialog')
+  // A dialog is positioned, and with that a box of its own; a <p> is a paragraph in any case.
+  if ((display === 'inline' || display === 'contents') && tagName !== 'dialog' && tagName !== 'p')
     return BOXES.has(tagName) ? Break.Word : Break.None;
   if (display?.startsWith('inline-')) return Break.Word;
-  if (tagName === 'td' || tagName === 'th') return Break.Cell;
+  if ((tagName === 'td' || tagName === 'th') && (display ?? 'table-cell') === 'table-cell') return Break.Cell;
   if (LISTS.has(tagName) && outside.inList) return Break.Line;
   if (LINES.has(tagName)) return Break.Line;
   if (PARAGRAPHS.has(tagName)) return Break.Paragraph;
