@@ -5,7 +5,7 @@
  * import { openIndex } from 'winnow';
  *
  * const index = openIndex('my-index', { create: true });
- * await index.add([{ id: '1', contentHash: 'v1', documents: [{ id: '1', title: '', text: 'The sky is blue.', metadata: {} }] }]);
+ * await index.add([{ id: '1', contentHash: 'v1', documents: [{ text: 'The sky is blue.' }] }]);
  * const { hits } = index.search('what colour is the sky');
  * await index.close();
  * ```
@@ -19,15 +19,20 @@ export { type Model, openModel } from './encoder/model-file.ts';
 export type { DocumentEncoder, EncoderBackend, SparseVector } from './encoder/types.ts';
 export { ERROR_CODES, type ErrorCode, WinnowError } from './errors.ts';
 export type { UpsertResult } from './indexer/index-store.ts';
+export type { StoredRecord, StoredSource } from './indexer/records.ts';
+export { type RepairReport, repairIndex } from './indexer/repair.ts';
 export {
   type CompactReport,
   compactIndex,
   type RestoreOptions,
+  type RestoreReport,
   restoreSnapshot,
   type SnapshotInfo,
   takeSnapshot,
 } from './indexer/snapshot.ts';
-export type { FilterField, IndexStats, SourceDocument } from './indexer/types.ts';
+export type { DocumentRef, PassageRef } from './indexer/stored-id.ts';
+export type { DocumentInput, FilterField, IndexStats, SourceDocument } from './indexer/types.ts';
+export { type UpgradeReport, upgradeIndex } from './indexer/upgrade.ts';
 export type { TokenExplanation } from './query/explain.ts';
 export type { FacetCount, FieldSort } from './query/fields.ts';
 export type { Filter } from './query/filter.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { openCorpus } from '../corpus/open-corpus.ts';
+import { openCorpus, repeatedIdError } from '../corpus/open-corpus.ts';
 import { DEFAULT_MODEL, openModel } from '../encoder/model-file.ts';
 import type { EncoderBackend } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
@@ -114,7 +114,13 @@ export class EvalIndexes {
       ...defined({ threads: this.options.threads }),
     });
     try {
-      const report = await ingest(await openCorpus(dataset.corpusPath), engine, {
+      const corpus = await openCorpus(dataset.corpusPath, {
+        // A data set is measured as it is or not at all.
+        onRepeatedId: (repeated) => {
+          throw repeatedIdError(repeated, 'WINNOW_BAD_DATASET');
+        },
+      });
+      const report = await ingest(corpus, engine, {
         batchSize: BATCH_DOCUMENTS,
         passages: false,
         deleteMissing: true,

@@ -8,6 +8,7 @@ import type { Setting, SystemSpec } from '../evaluation/grid.ts';
 import { type EvaluatedSystem, flops, type SystemFactory, type SystemFacts } from '../evaluation/system.ts';
 import { BM25_B, BM25_K1 } from '../query/bm25.ts';
 import { QUERY_IDF, type QueryIdf } from '../query/query-weights.ts';
+import { FUSIONS, SCANS } from '../query/request.ts';
 import { Searcher, type SearchMode, type SearchOptions } from '../query/searcher.ts';
 import { type EvalIndex, EvalIndexes } from './eval-indexes.ts';
 import { defined, ENCODER_BACKENDS, type EncoderCliOptions } from './options.ts';
@@ -44,9 +45,6 @@ const SETTINGS: Readonly<Record<SearchMode, readonly (keyof SystemSettings)[]>> 
 };
 
 export const OWN_SYSTEMS = Object.keys(SETTINGS) as readonly SearchMode[];
-
-const FUSIONS = ['rrf', 'weighted'] as const;
-const SCANS = ['auto', 'exact', 'pruned'] as const;
 
 /**
  * The systems that Winnow has itself, over one kept index a data set and model. Documents are cut off at the encoder's

@@ -1,5 +1,8 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, fstatSync, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { STDIN } from '../corpus/byte-source.ts';
 import { encodeCiff, readCiff } from '../corpus/ciff.ts';
 import { contentHash } from '../corpus/content-hash.ts';
 import { formatJsonVector, readJsonVectors, type VectorDocument } from '../corpus/json-vectors.ts';
@@ -8,6 +11,7 @@ import { MAX_IMPACT } from '../indexer/format.ts';
 import type { Generation, SegmentView } from '../indexer/generation.ts';
 import { isLive } from '../indexer/merge.ts';
 import { forEachInList, rowsOfPostingLists } from '../indexer/posting-lists.ts';
+import { displayId, parseStoredId } from '../indexer/stored-id.ts';
 import type { IndexableSource } from '../indexer/types.ts';
 import type { SearchEngine } from '../query/search-engine.ts';
 
@@ -23,7 +27,7 @@ export interface ImportOptions {
   readonly side: Side;
   /** The weight that becomes the largest impact, 255; default 255, so that whole impacts stay what they are. */
   readonly maxWeight?: number;
-  /** Hears of each row that was left out. */
+  /** Called for each row that was left out. */
   readonly onBadRow: (error: WinnowError) => void;
   readonly onProgress?: (documents: number) => void;
 }
@@ -98,7 +102,7 @@ export async function importVectors(
     try {
       if ('error' in item) throw item.error;
       const source = indexable(item.row);
-      engine.store.validate({ id: source.id, documents: source.documents.map(({ document }) => document) });
+      engine.store.prepare({ ...source, documents: source.documents.map(({ document }) => document) });
       batch.push(source);
     } catch (error) {
       if (!(error instanceof WinnowError)) throw error;
@@ -109,6 +113,17 @@ export async function importVectors(
   flush();
   await engine.store.merged();
   return { documents, unknownTerms };
+}
+
+/**
+ * Reads a file up to its first item, so that one that is missing or of another kind is refused before an index is made for
+ * it. Standard input can be read only once and is not checked.
+ *
+ * @throws WinnowError WINNOW_NOT_FOUND, WINNOW_BAD_DATASET
+ */
+export async function checkVectors(path: string, format: InterchangeFormat): Promise<void> {
+  if (path === STDIN) return;
+  for await (const _ of format === 'ciff' ? readCiff(path) : readJsonVectors(path)) return;
 }
 
 /** Turns posting lists into documents; all postings are in memory at once, 8 bytes each. */
@@ -154,7 +169,27 @@ async function* ciffDocuments(path: string): AsyncGenerator<{ row: VectorDocumen
   }
 }
 
-/** Writes all live documents as term vectors with whole weights. @returns how many */
+/** The path that stands for standard output. */
+const STDOUT = '-';
+
+/** Whether what is written to a path goes to standard output: `-`, /dev/stdout and the like. */
+export function isStandardOutput(path: string): boolean {
+  if (path === STDOUT) return true;
+  try {
+    const [output, named] = [fstatSync(1), statSync(path)];
+    return !named.isFile() && output.dev === named.dev && output.ino === named.ino;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Writes all live documents as term vectors with whole weights: to standard output, or to a file that appears under its
+ * name when it is whole.
+ *
+ * @returns how many
+ * @throws WinnowError WINNOW_STORAGE when the file cannot be written; a closed pipe ends the writing without an error
+ */
 export async function exportVectors(
   engine: SearchEngine,
   path: string,
@@ -162,20 +197,44 @@ export async function exportVectors(
   side: Side,
 ): Promise<number> {
   const generation = engine.generation().use();
-  const stream = createWriteStream(path);
-  const failed = once(stream, 'error').then(([error]) => {
-    throw new WinnowError('WINNOW_STORAGE', (error as Error).message, { place: path });
-  });
+  const toStandardOutput = isStandardOutput(path);
+  // A device or pipe is written to as it stands.
+  const isSpecial = toStandardOutput || statSync(path, { throwIfNoEntry: false })?.isFile() === false;
+  const target = isSpecial ? path : `${path}.part`;
   try {
     const pieces =
       format === 'ciff' ? ciffPieces(engine, generation, side) : jsonPieces(engine, generation, side);
-    for (const piece of pieces) if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), failed]);
-    stream.end();
-    await Promise.race([once(stream, 'close'), failed]);
+    await pipeline(
+      Readable.from(pieces, { objectMode: true }),
+      path === STDOUT ? process.stdout : createWriteStream(target),
+      { end: path !== STDOUT },
+    );
+    if (!isSpecial) await rename(target, path);
     return generation.numLive;
+  } catch (cause) {
+    if (cause instanceof WinnowError) throw cause;
+    if (!isSpecial) await rm(target, { force: true }).catch(() => {});
+    if (toStandardOutput && (cause as NodeJS.ErrnoException).code === 'EPIPE') return generation.numLive;
+    throw new WinnowError('WINNOW_STORAGE', `cannot be written: ${(cause as Error).message}`, {
+      place: path === STDOUT ? 'standard output' : path,
+      cause,
+    });
   } finally {
     generation.release();
   }
+}
+
+/** Other engines have one name for each document: that of a passage is `source#ordinal`, unless a document is called so. */
+function exportedId(generation: Generation, stored: string): string {
+  const ref = parseStoredId(stored);
+  const id = displayId(ref);
+  if (ref.passage !== undefined && generation.documentsOf({ id }).length > 0)
+    throw new WinnowError(
+      'WINNOW_BAD_DATASET',
+      `passage ${ref.passage} of "${ref.id}" would be exported as "${id}", which is the id of a document`,
+      { place: `document "${id}"`, hint: 'give that document another id, or index with --no-passages' },
+    );
+  return id;
 }
 
 function* jsonPieces(engine: SearchEngine, generation: Generation, side: Side): Generator<string> {
@@ -196,7 +255,7 @@ function* jsonPieces(engine: SearchEngine, generation: Generation, side: Side): 
         });
       }
       const text = generation.document(segment.docKeys[docId]!)?.text ?? '';
-      yield formatJsonVector({ id: segment.id(docId), text, vector });
+      yield formatJsonVector({ id: exportedId(generation, segment.id(docId)), text, vector });
     }
   }
 }
@@ -212,7 +271,8 @@ function* ciffPieces(engine: SearchEngine, generation: Generation, side: Side): 
       if (!isLive(live, docId)) continue;
       numbers[s]![docId] = documents.length;
       const length = side === 'words' ? segment.lengths[docId]! : segment.vector(docId).termIds.length;
-      documents.push({ docId: documents.length, id: segment.id(docId), length });
+      const id = exportedId(generation, segment.id(docId));
+      documents.push({ docId: documents.length, id, length });
     }
   });
   /** By term: the lists that hold it. */

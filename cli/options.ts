@@ -50,15 +50,30 @@ export function number(low: number, high: number): (text: string) => number {
   };
 }
 
-/** Parser of repeated `NAME:TYPE` field declarations. */
+/** Words that combine filters, so that no field of that name could be filtered on. */
+const FILTER_OPERATORS = ['and', 'or', 'not'];
+
+/** Parser of repeated `NAME:TYPE` field declarations; refuses those that no filter could use. */
 export function filterField(text: string, previous: readonly FilterField[] = []): readonly FilterField[] {
-  const [name, type = 'string'] = text.split(':');
-  if (!name || !Object.hasOwn(FilterType, type)) {
+  const [name = '', type = 'string', ...more] = text.split(':');
+  if (name.trim() === '' || more.length > 0 || !Object.hasOwn(FilterType, type)) {
     throw new InvalidArgumentError(
-      `Expected NAME:TYPE with a type of ${Object.keys(FilterType).join(', ')}.`,
+      `Expected NAME:TYPE with a type of ${Object.keys(FilterType).join(', ')} and no colon in the name.`,
     );
   }
+  if (FILTER_OPERATORS.includes(name))
+    throw new InvalidArgumentError(`"${name}" combines filters and cannot be the name of a field.`);
+  if (previous.some((field) => field.name === name))
+    throw new InvalidArgumentError(`The field "${name}" is declared twice.`);
   return [...previous, { name, type: type as FilterTypeName }];
+}
+
+/** Parser of one character; `\t` stands for a tab. */
+export function oneCharacter(text: string): string {
+  const character = text === '\\t' ? '\t' : text;
+  if (character.length !== 1 || character === '"')
+    throw new InvalidArgumentError('Expected one character other than the quote, or \\t.');
+  return character;
 }
 
 /** Parser of `FIELD` or `FIELD:desc`. */

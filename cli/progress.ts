@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 const BAR_WIDTH = 24;
 const TERMINAL_INTERVAL_MS = 100;
 const PLAIN_INTERVAL_MS = 5000;
@@ -50,7 +52,9 @@ export class Progress {
     const filled = Math.round(Math.min(1, fraction) * BAR_WIDTH);
     const bar = this.terminal ? `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ` : '';
     const count = encoded > 0 ? `${encoded.toLocaleString('en')} docs` : '';
-    return [`${this.label} ${bar}${percent}`, count, rate, remaining, note].filter(Boolean).join(' · ');
+    return [`${this.label} ${bar}${percent}`, count, rate, remaining, note && printable(note)]
+      .filter(Boolean)
+      .join(' · ');
   }
 }
 

@@ -3,12 +3,15 @@ import type { TokenExplanation } from '../query/explain.ts';
 import type { FacetCount } from '../query/fields.ts';
 import type { Hit } from '../query/searcher.ts';
 import type { Snippet } from '../query/snippet.ts';
+import { printable, printableText } from './printable.ts';
 
 /** A hit for the terminal: rank, score, title, id, marked snippet, and which words matched or were added. */
 export function renderHit(hit: Hit, rank: number): string {
-  const title = hit.title || hit.id;
+  const name = printable(hit.id);
+  const title = printableText(hit.title) || name;
+  const id = hit.passage === undefined ? name : `${name} passage ${hit.passage}`;
   const lines = [
-    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(hit.id)}`,
+    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(id)}`,
   ];
   const snippet = renderSnippet(hit.snippet);
   if (snippet) lines.push(indent(snippet));
@@ -17,7 +20,12 @@ export function renderHit(hit: Hit, rank: number): string {
 }
 
 function renderSnippet({ parts, cutBefore, cutAfter }: Snippet): string {
-  const text = parts.map(({ text, marked }) => (marked ? pc.yellow(pc.bold(text)) : text)).join('');
+  const text = parts
+    .map(({ text, marked }) => {
+      const shown = printableText(text);
+      return marked ? pc.yellow(pc.bold(shown)) : shown;
+    })
+    .join('');
   return `${cutBefore ? '… ' : ''}${text.trim()}${cutAfter ? ' …' : ''}`;
 }
 
@@ -46,33 +54,29 @@ function renderMatches(tokens: readonly TokenExplanation[]): string {
     const list = strongest.filter(([, one]) => one.added === added);
     return list.length === 0
       ? ''
-      : `${title}: ${list.map(([label, one]) => `${label} ${one.contribution.toFixed(1)}`).join(', ')}`;
+      : `${title}: ${list.map(([label, one]) => `${printable(label)} ${one.contribution.toFixed(1)}`).join(', ')}`;
   };
   return pc.dim([group(false, 'matched'), group(true, 'added by the model')].filter(Boolean).join(' · '));
 }
 
 /** `lang: en 12, de 3`: what a field's values are among the best hits. */
 export function renderFacet(field: string, counts: readonly FacetCount[]): string {
-  const values = counts.map(({ value, count }) => `${value} ${pc.dim(String(count))}`);
-  return `${pc.bold(field)}: ${values.join(', ') || pc.dim('no values')}`;
+  const values = counts.map(({ value, count }) => `${printable(String(value))} ${pc.dim(String(count))}`);
+  return `${pc.bold(printable(field))}: ${values.join(', ') || pc.dim('no values')}`;
 }
 
 /** The full account of a score as a table. */
 export function renderExplanation(tokens: readonly TokenExplanation[]): string {
-  const width = Math.max(5, ...tokens.map(({ token }) => token.length));
+  const width = tokens.reduce((widest, { token }) => Math.max(widest, printable(token).length), 5);
   const header = `${'token'.padEnd(width)}   query  weight  contribution`;
   const rows = tokens.map(({ token, queryWeight, weight, contribution, origin }) => {
     const where = { text: 'in the text', added: 'added by the model', missing: 'not in the document' }[
       origin
     ];
-    const row = `${token.padEnd(width)}  ${queryWeight.toFixed(2).padStart(6)}  ${weight.toFixed(2).padStart(6)}  ${contribution.toFixed(2).padStart(12)}  ${where}`;
+    const row = `${printable(token).padEnd(width)}  ${queryWeight.toFixed(2).padStart(6)}  ${weight.toFixed(2).padStart(6)}  ${contribution.toFixed(2).padStart(12)}  ${where}`;
     return origin === 'missing' ? pc.dim(row) : row;
   });
   return [pc.bold(header), ...rows].join('\n');
 }
 
-const indent = (text: string): string =>
-  text
-    .split('\n')
-    .map((line) => `           ${line}`)
-    .join('\n');
+const indent = (line: string): string => `           ${line}`;

@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { WinnowError } from '../errors.ts';
-import { lineText } from './jsonl.ts';
+import { CORPUS_HINTS, lineText } from './jsonl.ts';
 import type { Line } from './lines.ts';
 import type { UnreadScope } from './types.ts';
 
@@ -84,7 +84,6 @@ export interface RecordOptions extends CsvDialect {
   readonly file: string;
   /** Longest record in bytes. */
   readonly maxRecordBytes: number;
-  readonly longLineHint: string;
   /** Lines before the header that are no record. */
   readonly skipLines: number;
   /** Fields of a record, where known: a line with a stray quote is taken as it stands when it has as many without quotes. */
@@ -101,67 +100,86 @@ export async function* readRecords(
   lines: AsyncIterable<Line>,
   options: RecordOptions,
 ): AsyncGenerator<CsvRecord> {
-  const { file, delimiter, quotes, maxRecordBytes } = options;
   const parseRecord = recordParser(options);
   const reader = new LineReader(lines, options);
-  const refused = (line: number, message: string): CsvRecord => ({
-    line,
-    error: new WinnowError('WINNOW_BAD_ROW', message, { place: `${file}:${line}`, hint: QUOTE_HINT }),
-    unread: { all: true },
-  });
   try {
     for (let first = await reader.next(); first; first = await reader.next()) {
       if ('error' in first) {
         yield first;
         continue;
       }
-      const group = [first.text];
-      const numbers = [first.line];
-      let state: LineState = quotes ? scanLine(first.text, delimiter, false) : 'complete';
-      let size = first.text.length;
-      while (state === 'open') {
-        const more = await reader.next();
-        if (more === undefined) break;
-        if ('error' in more) {
-          yield more;
-          break;
-        }
-        group.push(more.text);
-        numbers.push(more.line);
-        size += more.text.length + 1;
-        if (size > maxRecordBytes) break;
-        state = scanLine(more.text, delimiter, true);
+      const { group, state, unreadable } = await readGroup(first, reader, options);
+      if (unreadable) yield unreadable;
+      const fields = fieldsOf(group, state, parseRecord, options);
+      if (typeof fields !== 'string') {
+        if (fields.length > 0) yield { line: first.line, fields };
+        continue;
       }
-      let problem = state === 'open' ? 'a quoted field is never closed' : undefined;
-      if (state === 'malformed') {
-        const plain = plainFields(first.text, delimiter);
-        if (group.length === 1 && plain.length === options.width()) {
-          yield { line: first.line, fields: plain };
-          continue;
-        }
-        problem = 'text follows the closing quote of a field';
-      }
-      if (problem === undefined) {
-        const text = group.join('\n');
-        if (text.trim() === '') continue;
-        try {
-          yield { line: first.line, fields: parseRecord(text) };
-          continue;
-        } catch (error) {
-          const reason = (error as Error).message.replace(/\s*(?:at|on) line \d+.*$/i, '').slice(0, 160);
-          problem = `not a CSV record: ${reason}`;
-        }
-      }
-      yield refused(first.line, problem);
-      for (let i = group.length - 1; i > 0; i--) reader.again(numbers[i]!, group[i]!);
+      const place = `${options.file}:${first.line}`;
+      yield {
+        line: first.line,
+        error: new WinnowError('WINNOW_BAD_ROW', fields, { place, hint: QUOTE_HINT }),
+        unread: { all: true },
+      };
+      for (let i = group.length - 1; i > 0; i--) reader.again(group[i]!);
     }
   } finally {
     await reader.close();
   }
 }
 
+/** The lines of one record as far as its quotes tell, and the line that ended it because it cannot be read. */
+async function readGroup(
+  first: TextLine,
+  reader: LineReader,
+  { delimiter, quotes, maxRecordBytes }: RecordOptions,
+): Promise<{ group: TextLine[]; state: LineState; unreadable?: CsvRecord }> {
+  const group = [first];
+  let size = first.text.length;
+  let state: LineState = quotes ? scanLine(first.text, delimiter, false) : 'complete';
+  while (state === 'open') {
+    const more = await reader.next();
+    if (more === undefined) break;
+    if ('error' in more) return { group, state, unreadable: more };
+    group.push(more);
+    size += more.text.length + 1;
+    if (size > maxRecordBytes) break;
+    state = scanLine(more.text, delimiter, true);
+  }
+  return { group, state };
+}
+
+/** The fields of a record, none for blank lines; or why it is no record. */
+function fieldsOf(
+  group: readonly TextLine[],
+  state: LineState,
+  parseRecord: (text: string) => string[],
+  { delimiter, width }: RecordOptions,
+): string[] | string {
+  if (state === 'open') return 'a quoted field is never closed';
+  if (state === 'malformed') {
+    const plain = plainFields(group[0]!.text, delimiter);
+    return group.length === 1 && plain.length === width()
+      ? plain
+      : 'text follows the closing quote of a field';
+  }
+  const text = group.map((line) => line.text).join('\n');
+  if (text.trim() === '') return [];
+  try {
+    return parseRecord(text);
+  } catch (error) {
+    const reason = (error as Error).message.replace(/\s*(?:at|on) line \d+.*$/i, '').slice(0, 160);
+    return `not a CSV record: ${reason}`;
+  }
+}
+
+interface TextLine {
+  readonly line: number;
+  readonly text: string;
+}
+
 type ReadLine =
-  | { readonly line: number; readonly text: string }
+  | TextLine
   | { readonly line: number; readonly error: WinnowError; readonly unread: UnreadScope };
 
 /** The lines of a file as text, some of which may be put back. */
@@ -178,7 +196,7 @@ class LineReader {
   }
 
   async next(): Promise<ReadLine | undefined> {
-    const { file, maxRecordBytes, longLineHint, skipLines } = this.options;
+    const { file, maxRecordBytes, skipLines } = this.options;
     const again = this.waiting.pop();
     if (again) return again;
     while (!this.ended) {
@@ -186,15 +204,15 @@ class LineReader {
       if (step.done) break;
       if (step.value.line <= skipLines) continue;
       const { line } = step.value;
-      const text = lineText(step.value, file, maxRecordBytes, longLineHint);
+      const text = lineText(step.value, file, maxRecordBytes, CORPUS_HINTS);
       return typeof text === 'string' ? { line, text } : { line, error: text, unread: { all: true } };
     }
     this.ended = true;
     return undefined;
   }
 
-  again(line: number, text: string): void {
-    this.waiting.push({ line, text });
+  again(line: TextLine): void {
+    this.waiting.push(line);
   }
 
   async close(): Promise<void> {

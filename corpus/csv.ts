@@ -16,7 +16,6 @@ export interface CsvOptions extends RowReaderOptions {
   readonly columns?: readonly string[];
 }
 
-const LONG_LINE_HINT = 'raise --max-line-bytes (maxLineBytes) or split the text';
 const OPTIONS_HINT = 'name them with --id-column and --text-column, or the separator with --delimiter';
 const HEADER_HINT = 'mend the first line, or pass --delimiter, --encoding or --no-quotes';
 
@@ -60,7 +59,6 @@ export async function* readCsv(
     ...dialect,
     file,
     maxRecordBytes,
-    longLineHint: LONG_LINE_HINT,
     width: () => columns?.length,
   });
   for await (const record of records) {

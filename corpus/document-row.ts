@@ -1,5 +1,5 @@
 import { type ErrorCode, WinnowError } from '../errors.ts';
-import type { CorpusDocument, Metadata, MetadataValue, UnreadScope } from './types.ts';
+import { type CorpusDocument, MAX_METADATA_DEPTH, type Metadata, type UnreadScope } from './types.ts';
 
 /** Which fields of a row hold what. Unset: the first of the usual names that the row has. */
 export interface FieldNames {
@@ -9,7 +9,7 @@ export interface FieldNames {
   readonly titleField?: string;
   /** Default `text`, else `contents`, else `body`. */
   readonly textField?: string;
-  /** Fields kept as metadata; default: every other field that holds a scalar. */
+  /** Fields kept as metadata; default: every other field. */
   readonly metadataFields?: readonly string[];
   /**
    * Types that the index wants: a cell of CSV, or the digits of a long integer, become a number or boolean where that is
@@ -22,8 +22,8 @@ export type FieldType = 'text' | 'number' | 'boolean';
 
 export const ID_FIELDS = ['_id', 'id'];
 export const TEXT_FIELDS = ['text', 'contents', 'body'];
-/** The index takes 512 bytes; a passage of the document adds `#` and up to nine digits. */
-const MAX_ID_BYTES = 502;
+/** As in the index. */
+const MAX_ID_BYTES = 512;
 
 /** A row of a corpus could not become a document; the reader adds the place. */
 export class RowProblem extends Error {
@@ -63,28 +63,26 @@ function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-/** A value as metadata: a scalar, or an array of strings or of finite numbers; anything else is no metadata. */
-function metadataValue(value: unknown): MetadataValue | undefined {
-  if (typeof value === 'string') return wellFormed(value);
-  if (typeof value === 'boolean') return value;
-  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
-  if (!Array.isArray(value) || value.length === 0) return undefined;
-  if (value.every((item) => typeof item === 'string')) return value.map(wellFormed);
-  if (value.every((item) => typeof item === 'number' && Number.isFinite(item))) return value as number[];
-  return undefined;
-}
-
-/** The entries that can be metadata, in order. Later entries of the same name win; `__proto__` is an ordinary name. */
+/**
+ * Later entries of the same name win; `__proto__` is an ordinary name.
+ *
+ * @throws RowProblem for values that nest too deep to be hashed and stored
+ */
 export function toMetadata(entries: Iterable<readonly [string, unknown]>): Metadata {
-  const kept = new Map<string, MetadataValue>();
-  for (const [name, raw] of entries) {
-    const value = metadataValue(raw);
-    if (value !== undefined) kept.set(name, value);
-  }
-  return Object.fromEntries(kept);
+  const metadata = Object.fromEntries([...new Map(entries)].filter(([, value]) => value !== undefined));
+  for (const [name, value] of Object.entries(metadata))
+    if (isDeeper(value, MAX_METADATA_DEPTH - 1))
+      throw badRow(`"${name.slice(0, 60)}" nests deeper than ${MAX_METADATA_DEPTH} levels`);
+  // What else values must be is checked where they are stored.
+  return metadata as Metadata;
 }
 
-/** Checks a user's id: 1..502 bytes of well-formed UTF-8. @throws RowProblem */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+/** Checks a user's id: 1..512 bytes of well-formed UTF-8. @throws RowProblem */
 export function checkId(id: string): string {
   if (id.length === 0) throw badRow('the id is empty');
   if (/\p{Surrogate}/u.test(id)) throw badRow('the id holds half a surrogate pair');
@@ -103,8 +101,8 @@ function optionalText(row: Record<string, unknown>, field: string): string {
 
 /**
  * Turns a parsed row into a document. The title may stand alone (BEIR has documents with an empty text), but a row
- * without a text field, or with nothing in title and text, is refused. Nested objects, nulls and mixed arrays outside
- * the known fields are dropped; fields of a `metadata` object count like fields of the row.
+ * without a text field, or with nothing in title and text, is refused. Fields of a `metadata` object count like fields of
+ * the row.
  *
  * @param fallbackId id for rows without one, where the caller allows that
  * @throws RowProblem
@@ -181,7 +179,13 @@ const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 /** Text as the type that the index wants, where it reads as such; what does not is left for the index to refuse. */
 function ofType(value: unknown, type: FieldType | undefined): unknown {
   if (typeof value !== 'string') return value;
-  if (type === 'number' && DECIMAL.test(value) && Number.isFinite(Number(value))) return Number(value);
+  if (type === 'number' && DECIMAL.test(value) && Number.isFinite(Number(value))) {
+    const number = Number(value);
+    // The digits of a long integer are kept; the index rounds what it filters on.
+    return Number.isSafeInteger(number) || !/^[+-]?\d+$/.test(value) || String(number) === value
+      ? number
+      : value;
+  }
   if (type === 'boolean' && /^(?:true|false)$/i.test(value)) return value.toLowerCase() === 'true';
   return value;
 }

@@ -15,7 +15,22 @@ export const FIELD_HINTS = {
   id: 'name the field with --id-column, or pass --generate-ids',
   text: 'name the field with --text-column',
 } as const;
-const LONG_LINE_HINT = 'raise --max-line-bytes (maxLineBytes) or split the text';
+/** The way out where a line cannot be read. */
+export interface LineHints {
+  readonly tooLong: string;
+  readonly encoding: string;
+}
+
+/** For requests, and for commands without options of how a file is read. */
+const PLAIN_HINTS: LineHints = {
+  tooLong: 'split the text',
+  encoding: 'convert it to UTF-8, for example with iconv',
+};
+/** For the corpora of `winnow index`. */
+export const CORPUS_HINTS: LineHints = {
+  tooLong: 'raise --max-line-bytes (maxLineBytes) or split the text',
+  encoding: 'name the encoding with --encoding, or convert the file to UTF-8',
+};
 
 export interface RowReaderOptions extends FieldNames, RowSourceOptions {
   /** Longest line in bytes, 1..; a longer one is reported and skipped unread. Default 10,000,000. */
@@ -29,25 +44,25 @@ export function lineText(
   { bytes, line, sizeBytes }: Line,
   file: string,
   maxLineBytes: number,
-  longLineHint = 'split the text',
+  hints = PLAIN_HINTS,
 ): string | WinnowError {
   if (bytes === undefined)
     return new WinnowError(
       'WINNOW_ROW_TOO_LONG',
       `the line has ${sizeBytes} bytes, the limit is ${maxLineBytes}`,
-      { place: `${file}:${line}`, hint: longLineHint },
+      { place: `${file}:${line}`, hint: hints.tooLong },
     );
   return (
     decodeUtf8(bytes) ??
     new WinnowError('WINNOW_BAD_ROW', 'the line is not valid UTF-8', {
       place: `${file}:${line}`,
-      hint: 'name the encoding with --encoding, or convert the file to UTF-8',
+      hint: hints.encoding,
     })
   );
 }
 
 /**
- * The object on a line of JSON. Integers beyond 2^53 come as strings of their digits. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
+ * The object on a line of JSON. Integers whose digits a double would change come as strings. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
  * no such numbers, count as null.
  *
  * @throws RowProblem when it is no JSON object
@@ -84,11 +99,11 @@ function parseExactly(text: string): unknown {
   }
 }
 
-/** Integers beyond 2^53 become strings, so that ids and metadata keep their digits. */
+/** Integers beyond 2^53 whose digits a double would change become strings, so that ids and metadata keep them. */
 function quoteLongIntegers(outside: string): string {
   if (!LONG_INTEGER.test(outside)) return outside;
   return outside.replace(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (number) =>
-    /^-?[1-9]\d{15,}$/.test(number) && !Number.isSafeInteger(Number(number)) ? `"${number}"` : number,
+    /^-?[1-9]\d{15,}$/.test(number) && String(Number(number)) !== number ? `"${number}"` : number,
   );
 }
 
@@ -155,7 +170,7 @@ async function* readRows(
   const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
   for await (const line of readLines(chunks, maxLineBytes, lineEnd)) {
     const location = { file: name, line: line.line };
-    const text = lineText(line, name, maxLineBytes, hints ? LONG_LINE_HINT : undefined);
+    const text = lineText(line, name, maxLineBytes, hints ? CORPUS_HINTS : undefined);
     if (typeof text !== 'string') {
       yield { error: text, location, unread: unreadRow(line, options) };
       continue;

@@ -272,6 +272,7 @@ async function* checkedItems(
     });
     progress.errors++;
     if (options.strict) throw error;
-    yield { error, location: { file: sourceName(file), line: 1 } };
+    // An empty folder may be a disk that is not there: nothing may be taken for gone.
+    yield { error, location: { file: sourceName(file), line: 1 }, unread: { all: true } };
   }
 }

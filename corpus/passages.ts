@@ -32,14 +32,14 @@ const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
 
 /**
  * Cuts a document into passages that fit the encoder's window. A document that fits comes back as it is. Otherwise each
- * passage is a document with id `${id}#0`, `#1`, ..., the parent's metadata and `parentId`; its title is the parent's
+ * passage is a document with the parent's id and metadata and its ordinal, from 0, as `passage`; its title is the parent's
  * title followed by the headings it stands under ("Guide > Install > Linux"). Cuts fall between sections, else between
  * paragraphs, sentences, words, and only inside a run without blanks where nothing else is left. Passages of one section
  * overlap by whole sentences. Every character that is not blank or a heading is in some
  * passage.
  *
  * @param sections stretches of `document.text` under headings; absent: the whole text is one section
- * @throws WinnowError WINNOW_BAD_ARGUMENT (a limit out of range), WINNOW_BAD_ROW (a passage id over 512 bytes)
+ * @throws WinnowError WINNOW_BAD_ARGUMENT for a limit out of range
  */
 export function splitPassages(
   document: CorpusDocument,
@@ -76,13 +76,7 @@ export function splitPassages(
         .trim()
         .replace(/\s+/g, (run) => (run.length < 64 ? run : '\n\n'));
       if (passage === '') continue;
-      passages.push({
-        id: passageId(id, passages.length),
-        title: passageTitle,
-        text: passage,
-        metadata,
-        parentId: id,
-      });
+      passages.push({ id, passage: passages.length, title: passageTitle, text: passage, metadata });
     }
   }
   // A title alone over the window, without a text: nothing to cut.
@@ -93,15 +87,6 @@ function integerOption(name: string, value: number, least: number, most: number)
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new WinnowError('WINNOW_BAD_ARGUMENT', `must be an integer in ${least}..${most}, not ${value}`, {
     place: name,
-  });
-}
-
-function passageId(parentId: string, ordinal: number): string {
-  const id = `${parentId}#${ordinal}`;
-  if (Buffer.byteLength(id) <= 512) return id;
-  throw new WinnowError('WINNOW_BAD_ROW', `the id of passage ${ordinal} is longer than 512 bytes`, {
-    place: parentId,
-    hint: 'shorten the id of the document',
   });
 }
 

@@ -1,16 +1,27 @@
-/** Metadata values that can be stored with a document and, where declared, filtered on. */
-export type MetadataValue = string | number | boolean | readonly string[] | readonly number[];
+/** A JSON value: what metadata may hold. */
+export type MetadataValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly MetadataValue[]
+  | { readonly [name: string]: MetadataValue };
+
+/** Everything is stored and comes back with a hit; filters take strings, numbers, booleans and lists of them. */
 export type Metadata = Readonly<Record<string, MetadataValue>>;
+
+/** How deep lists and objects of metadata may nest; the metadata itself counts as the first. */
+export const MAX_METADATA_DEPTH = 64;
 
 /** One unit of retrieval: a whole short text, or a passage of a longer one. */
 export interface CorpusDocument {
-  /** The user's id, unique in the index, 1..512 UTF-8 bytes. A passage's id is `${parentId}#${ordinal}`. */
+  /** The user's id, unique in the index, 1..512 bytes of UTF-8 without NUL. A passage has the id of its source. */
   readonly id: string;
   readonly title: string;
   readonly text: string;
   readonly metadata: Metadata;
-  /** Id of the document that this passage was cut from; absent for a whole document. */
-  readonly parentId?: string;
+  /** Ordinal of a passage in its source, from 0; absent for a whole document. */
+  readonly passage?: number;
 }
 
 /** Where a row came from, for error messages: `line` counts from 1. */

@@ -82,3 +82,39 @@ export async function readTexts(
   }
   return found;
 }
+
+const ownDocumentsOf = new WeakMap<EvaluationDataset, Promise<ReadonlySet<string>>>();
+
+/**
+ * Ids of the queries that are documents of the collection themselves, as in ArguAna and Quora: a document of that id has
+ * the query's words as its text, its title or both. A shared id alone says nothing: many sets number queries and documents
+ * alike. Reads the corpus once per data set.
+ */
+export function ownDocuments(dataset: EvaluationDataset): Promise<ReadonlySet<string>> {
+  const known = ownDocumentsOf.get(dataset) ?? findOwnDocuments(dataset);
+  ownDocumentsOf.set(dataset, known);
+  return known;
+}
+
+async function findOwnDocuments({ corpusPath, queries }: EvaluationDataset): Promise<ReadonlySet<string>> {
+  const texts = await readTexts(corpusPath, new Set(queries.map(({ id }) => id))).catch((error) => {
+    // A run may be measured without its collection. Then no query is known to be a document.
+    if (error instanceof WinnowError && error.code === 'WINNOW_NOT_FOUND') return undefined;
+    throw error;
+  });
+  if (!texts) return new Set();
+  const own = queries.filter(({ id, text }) => {
+    const document = texts.get(id);
+    if (!document) return false;
+    const query = wordsOf(text);
+    return [document.text, document.title, `${document.title} ${document.text}`].some(
+      (candidate) => wordsOf(candidate) === query,
+    );
+  });
+  return new Set(own.map(({ id }) => id));
+}
+
+/** Letters and digits in small letters: case, blanks and punctuation do not make another text. */
+function wordsOf(text: string): string {
+  return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).join(' ');
+}

@@ -1,5 +1,5 @@
 import { WinnowError } from '../errors.ts';
-import type { EvaluationDataset } from './dataset.ts';
+import { type EvaluationDataset, ownDocuments } from './dataset.ts';
 import { type LatencySummary, summarizeLatency } from './latency.ts';
 import { evaluateRun, isMetricName, type MetricName, type Run, type ScoredDocument } from './metrics.ts';
 import type { BuildProgress, EvaluatedSystem, SystemFactory, SystemFacts } from './system.ts';
@@ -8,6 +8,13 @@ import { separateTies } from './tie-order.ts';
 /** The measures that every report has; more can be asked for. */
 export const STANDARD_METRICS: readonly MetricName[] = ['ndcg@10', 'recall@100', 'mrr@10', 'map'];
 
+/**
+ * What becomes of a hit with the id of its query: `same-text` drops it where the query is that document, `always` drops it
+ * as BEIR's `ignore_identical_ids` does, `never` keeps it.
+ */
+export const IDENTICAL_IDS = ['same-text', 'always', 'never'] as const;
+export type IdenticalIds = (typeof IDENTICAL_IDS)[number];
+
 export interface EvaluationOptions {
   /** Documents kept per query, 1..10,000; default 1000, BEIR's depth for MAP. */
   readonly k?: number;
@@ -15,6 +22,8 @@ export interface EvaluationOptions {
   readonly metrics?: readonly MetricName[];
   /** See MetricOptions.complete; default true. */
   readonly complete?: boolean;
+  /** Default `same-text`. */
+  readonly identicalIds?: IdenticalIds;
   /** Timed passes over all queries after the warm-up pass that also collects the run, 0..100; default 3. */
   readonly passes?: number;
   /** Depth of the timed searches, 1..k; default 10, what a user asks for. */
@@ -40,6 +49,8 @@ export interface SystemResult {
   readonly latencyUs: LatencySummary | undefined;
   readonly facts: SystemFacts;
   readonly run: Run;
+  /** Hits left out of the run as their query's own document, and how many of them are judged relevant. */
+  readonly dropped: { readonly hits: number; readonly judged: number };
 }
 
 /**
@@ -60,13 +71,20 @@ export async function evaluateSystem(
   const report = (step: string, done: number, total: number) =>
     options.onProgress?.({ dataset: dataset.name, system: system.name, step, done, total });
 
+  const identicalIds = options.identicalIds ?? 'same-text';
   const run = new Map<string, readonly ScoredDocument[]>();
+  const dropped = { hits: 0, judged: 0 };
   for (const [index, query] of dataset.queries.entries()) {
     // One more than k, as the query's own document may be among them.
     const hits = await system.search(query, k + 1);
-    const kept = hits.filter(({ id }) => id !== query.id).slice(0, k);
+    let kept = hits;
+    if (hits.some(({ id }) => id === query.id) && (await isOwnDocument(dataset, query.id, identicalIds))) {
+      kept = hits.filter(({ id }) => id !== query.id);
+      dropped.hits++;
+      if ((dataset.qrels.get(query.id)?.get(query.id) ?? 0) > 0) dropped.judged++;
+    }
     // The order that the system gave is measured, and the TREC file of this run gives the same figures.
-    run.set(query.id, separateTies(kept));
+    run.set(query.id, separateTies(kept.slice(0, k)));
     report('search', index + 1, dataset.queries.length);
   }
 
@@ -96,7 +114,12 @@ export async function evaluateSystem(
     latencyUs: summarizeLatency(micros),
     facts,
     run,
+    dropped,
   };
+}
+
+async function isOwnDocument(dataset: EvaluationDataset, id: string, how: IdenticalIds): Promise<boolean> {
+  return how === 'always' || (how === 'same-text' && (await ownDocuments(dataset)).has(id));
 }
 
 /**

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { WinnowError } from '../errors.ts';
 import type { DatasetOptions } from './dataset.ts';
+import { IDENTICAL_IDS, type IdenticalIds } from './evaluate.ts';
 import { isMetricName, type MetricName } from './metrics.ts';
 
 /** One value of a system's setting. */
@@ -33,6 +34,7 @@ export interface EvaluationConfig {
   readonly k?: number;
   readonly passes?: number;
   readonly complete?: boolean;
+  readonly identicalIds?: IdenticalIds;
   readonly detailedQueries?: number;
 }
 
@@ -45,7 +47,9 @@ export interface ConfigOptions {
 const MOST_SYSTEMS = 200;
 
 const TOP_KEYS =
-  'title data datasets systems baseline metric metrics k passes complete detailedQueries'.split(' ');
+  'title data datasets systems baseline metric metrics k passes complete identicalIds detailedQueries'.split(
+    ' ',
+  );
 const DATASET_KEYS = 'path split topics qrels name'.split(' ');
 
 /**
@@ -134,10 +138,21 @@ export function parseEvaluationConfig(
     if (top[key] !== undefined && !Number.isInteger(top[key])) fail('must be an integer', key);
   if (top.complete !== undefined && typeof top.complete !== 'boolean')
     fail('must be true or false', 'complete');
+  if (top.identicalIds !== undefined && !(IDENTICAL_IDS as readonly unknown[]).includes(top.identicalIds))
+    fail(`must be one of ${IDENTICAL_IDS.join(', ')}`, 'identicalIds');
   if (top.title !== undefined && typeof top.title !== 'string') fail('must be a string', 'title');
 
-  const { title = 'Retrieval evaluation', baseline, metric, k, passes, complete, detailedQueries } = top;
-  const optional = Object.entries({ baseline, metric, k, passes, complete, detailedQueries });
+  const {
+    title = 'Retrieval evaluation',
+    baseline,
+    metric,
+    k,
+    passes,
+    complete,
+    identicalIds,
+    detailedQueries,
+  } = top;
+  const optional = Object.entries({ baseline, metric, k, passes, complete, identicalIds, detailedQueries });
   return {
     ...Object.fromEntries(optional.filter(([, value]) => value !== undefined)),
     title: title as string,

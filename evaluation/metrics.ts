@@ -18,8 +18,6 @@ export interface MetricOptions {
    * lacks are left out of the average. Default true: a system must not gain by staying silent.
    */
   readonly complete?: boolean;
-  /** Drop a retrieved document whose id is the query's id, as BEIR does (ArguAna, Quora). Default true. */
-  readonly dropSelf?: boolean;
 }
 
 export interface MetricResult {
@@ -153,13 +151,13 @@ export function evaluateRun(
   run: Run,
   qrels: Qrels,
   metrics: readonly MetricName[],
-  { complete = true, dropSelf = true }: MetricOptions = {},
+  { complete = true }: MetricOptions = {},
 ): Map<MetricName, MetricResult> {
   const measures = metrics.map((name) => [name, measure(name), new Map<string, number>()] as const);
   for (const [queryId, judged] of qrels) {
     const found = run.get(queryId);
     if (found === undefined && !complete) continue;
-    const ranking = gradesOf(queryId, found ?? [], judged, dropSelf);
+    const ranking = gradesOf(found ?? [], judged);
     for (const [, compute, values] of measures) values.set(queryId, compute(ranking));
   }
   return new Map(
@@ -171,13 +169,8 @@ export function evaluateRun(
   );
 }
 
-function gradesOf(
-  queryId: string,
-  found: readonly ScoredDocument[],
-  judged: ReadonlyMap<string, number>,
-  dropSelf: boolean,
-): Ranking {
-  const seen = new Set<string>(dropSelf ? [queryId] : []);
+function gradesOf(found: readonly ScoredDocument[], judged: ReadonlyMap<string, number>): Ranking {
+  const seen = new Set<string>();
   const grades: (number | undefined)[] = [];
   for (const { id } of rank(found)) {
     if (seen.has(id)) continue;

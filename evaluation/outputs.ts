@@ -48,13 +48,14 @@ export function runFileName({ dataset, system }: Pick<SystemResult, 'dataset' | 
 
 async function writeRun(folder: string, result: SystemResult, report: EvaluationReport): Promise<void> {
   const file = join(folder, `${runFileName(result)}.trec`);
-  const { dataset, system, facts, queries, means } = result;
+  const { dataset, system, facts, queries, means, dropped } = result;
   const { created, machine, commit, settings } = report;
   const meta = {
     dataset,
     system,
     queries,
     means: Object.fromEntries(means),
+    dropped,
     facts,
     created,
     machine,

@@ -29,10 +29,10 @@ export async function runEvaluationConfig(
   const factories = config.systems.map((spec) =>
     spec.kind === 'run' ? trecRunSystem(spec.name, String(spec.settings.file)) : factoryFor(spec),
   );
-  const { metrics, metric, k, passes, complete, baseline, detailedQueries } = config;
+  const { metrics, metric, k, passes, complete, identicalIds, baseline, detailedQueries } = config;
   const results = await evaluate(datasets, factories, {
     metrics: metric === undefined ? metrics : [metric, ...metrics],
-    ...defined({ k, passes, complete, onProgress, onResult }),
+    ...defined({ k, passes, complete, identicalIds, onProgress, onResult }),
   });
   const report = await buildReport(results, datasets, {
     factories,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { rename } from 'node:fs/promises';
-import { type Qrels, type Query, textLines } from '../corpus/beir.ts';
+import { rename, rm } from 'node:fs/promises';
+import { BLANKS, type Qrels, type Query, textLines } from '../corpus/beir.ts';
 import { WinnowError } from '../errors.ts';
 import type { Run, ScoredDocument } from './metrics.ts';
 import { separateTies } from './tie-order.ts';
@@ -19,7 +19,7 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
   for await (const { line, text } of textLines(file)) {
     // Comments, such as the block that ir_metadata puts on top.
     if (/^#(?:\s|$)/.test(text)) continue;
-    const fields = text.trim().split(/\s+/);
+    const fields = text.split(BLANKS).filter(Boolean);
     const bad = (message: string) =>
       new WinnowError('WINNOW_BAD_DATASET', message, { place: `${file}:${line}` });
     if (fields.length !== 6 && fields.length !== 4)
@@ -78,17 +78,36 @@ export async function readTrecTopics(file: string): Promise<Query[]> {
 }
 
 /**
+ * An id as a column of a TREC file. Columns are separated by blanks and there is no way to quote one, so an id with a blank
+ * would be read as two by every tool.
+ *
+ * @throws WinnowError WINNOW_BAD_DATASET
+ */
+function column(id: string, what: 'query' | 'document'): string {
+  if (id !== '' && id !== '#' && !BLANKS.test(id)) return id;
+  throw new WinnowError(
+    'WINNOW_BAD_DATASET',
+    `the ${what} id ${JSON.stringify(id)} cannot be in a TREC file`,
+    {
+      place: `${what} id`,
+      hint: 'use ids without blanks, or the JSON report (--report), which holds any id',
+    },
+  );
+}
+
+/**
  * Lines of a run with enough digits that every tool sees the same order: a 32-bit float needs 9. Ties are separated, see
  * {@link separateTies}.
  *
  * @param run documents of a query in the order that the system means
  * @param tag last column; blanks become underscores
+ * @throws WinnowError WINNOW_BAD_DATASET for an id that the format cannot hold
  */
 export function* formatTrecRun(run: Run, tag: string): Generator<string> {
   const name = tag.replace(/\s+/g, '_') || 'winnow';
   for (const [queryId, documents] of run)
     for (const [index, { id, score }] of separateTies(documents).entries())
-      yield `${queryId} Q0 ${id} ${index + 1} ${shortestFloat(score)} ${name}\n`;
+      yield `${column(queryId, 'query')} Q0 ${column(id, 'document')} ${index + 1} ${shortestFloat(score)} ${name}\n`;
 }
 
 /** Fewest decimal digits (6..9) that read back as the same 32-bit float. */
@@ -109,7 +128,8 @@ export async function writeTrecRun(file: string, run: Run, tag: string): Promise
 export async function writeTrecQrels(file: string, qrels: Qrels): Promise<void> {
   function* lines() {
     for (const [queryId, judged] of qrels)
-      for (const [id, relevance] of judged) yield `${queryId} 0 ${id} ${relevance}\n`;
+      for (const [id, relevance] of judged)
+        yield `${column(queryId, 'query')} 0 ${column(id, 'document')} ${relevance}\n`;
   }
   await writeLines(file, lines());
 }
@@ -129,6 +149,12 @@ async function writeLines(file: string, lines: Iterable<string>): Promise<void> 
     ]);
     await rename(temporary, file);
   } catch (cause) {
+    if (cause instanceof WinnowError) {
+      output.destroy();
+      await rm(temporary, { force: true });
+      const { code, message, hint } = cause;
+      throw new WinnowError(code, message, { place: file, cause, ...(hint === undefined ? {} : { hint }) });
+    }
     throw new WinnowError('WINNOW_STORAGE', `cannot be written: ${(cause as Error).message}`, {
       place: file,
       cause,

@@ -3,6 +3,7 @@ import { bitmapFor, setBit } from './format.ts';
 import { quantizeInto } from './impact.ts';
 import { buildPostingLists, type Rows } from './posting-lists.ts';
 import { allocateForward, type SegmentContent } from './segment-builder.ts';
+import { storedId } from './stored-id.ts';
 import { encodeStrings, sortUtf8 } from './string-table.ts';
 import type { IndexableDocument, IndexSettings } from './types.ts';
 
@@ -14,7 +15,7 @@ export interface KeyedDocument {
 
 /** The content of the segment that a batch of new documents becomes. */
 export function contentOf(documents: readonly KeyedDocument[], settings: IndexSettings): SegmentContent {
-  const ids = documents.map(({ item }) => item.document.id);
+  const ids = documents.map(({ item: { document } }) => storedId(document.id, document.passage));
   const { lexical, words } = lexicalOf(documents);
   const forward = forwardOf(documents, settings.impactScale);
   return {
@@ -29,7 +30,7 @@ export function contentOf(documents: readonly KeyedDocument[], settings: IndexSe
     fields: settings.filterFields.flatMap((field) =>
       encodeColumn(
         field,
-        documents.map(({ item }) => fieldValues(field, item.document.metadata)),
+        documents.map(({ item }) => fieldValues(field, item.document)),
       ),
     ),
   };
@@ -107,7 +108,7 @@ function lexicalOf(documents: readonly KeyedDocument[]): Pick<SegmentContent, 'l
 }
 
 /** Place of each id among all of them in UTF-16 order. */
-function ranksOf(ids: readonly string[]): Uint32Array {
+export function ranksOf(ids: readonly string[]): Uint32Array {
   const byId = Uint32Array.from(ids.keys()).sort((a, b) => (ids[a]! < ids[b]! ? -1 : 1));
   const ranks = new Uint32Array(ids.length);
   byId.forEach((docId, rank) => {

@@ -1,13 +1,14 @@
 import type { Metadata, MetadataValue } from '../corpus/types.ts';
 import { WinnowError } from '../errors.ts';
-import { bytesOf, corrupt, viewU32 } from './format.ts';
+import { MOMENT_FORMS, parseMoment, parseYear } from './dates.ts';
+import { bytesOf, corrupt, type FilterTypeName, viewU32 } from './format.ts';
 import { DROPPED, mergeStrings } from './merge-strings.ts';
 import { encodeStrings, StringTable, sortUtf8 } from './string-table.ts';
 import type { FilterField } from './types.ts';
 
 /**
  * Values of one filterable field for all documents of a segment: document d has `values[offsets[d] .. offsets[d + 1])`.
- * Numbers and dates are f64 (dates as milliseconds since 1970 UTC), strings are indexes into a sorted dictionary,
+ * Numbers, years and moments are f64 (moments as milliseconds since 1970 UTC), strings are indexes into a sorted dictionary,
  * booleans are 0 and 1.
  */
 export interface FilterColumn {
@@ -22,22 +23,30 @@ export interface FilterColumn {
 export type FieldValues = readonly (string | number)[];
 
 /**
- * Brings a metadata value to the declared type.
+ * Brings a document's values of a field to the declared type; null counts as absent.
  *
- * @throws WinnowError WINNOW_BAD_ROW when the value cannot be of that type
+ * @throws WinnowError WINNOW_BAD_ROW when a value cannot be of that type
  */
-export function fieldValues(field: FilterField, metadata: Metadata): FieldValues {
-  const raw = metadata[field.name];
-  if (raw === undefined) return [];
+export function fieldValues(
+  field: FilterField,
+  { id, metadata }: { readonly id: string; readonly metadata: Metadata },
+): FieldValues {
+  // Every object has a `constructor`; only what was given counts.
+  const raw = Object.hasOwn(metadata, field.name) ? metadata[field.name] : undefined;
+  if (raw === undefined || raw === null) return [];
   const list: readonly MetadataValue[] = Array.isArray(raw) ? raw : [raw as MetadataValue];
-  return list.map((value) => coerce(field, value));
+  return list.map((value) => coerce(field, value, `document "${id}", field "${field.name}"`));
 }
 
-/** One value of a field in its stored form; also used for the values that a filter names. */
-export function coerce(field: FilterField, value: unknown): string | number {
+/**
+ * One value of a field in its stored form; also used for the values that a filter names.
+ *
+ * @throws WinnowError WINNOW_BAD_ROW naming field, value and what is accepted
+ */
+export function coerce(field: FilterField, value: unknown, place = `field "${field.name}"`): string | number {
   switch (field.type) {
     case 'string':
-      if (typeof value === 'string') return value;
+      if (typeof value === 'string') return value.toWellFormed();
       if (typeof value === 'number' || typeof value === 'boolean') return String(value);
       break;
     case 'number': {
@@ -49,17 +58,36 @@ export function coerce(field: FilterField, value: unknown): string | number {
       if (value === true || value === 'true' || value === 1) return 1;
       if (value === false || value === 'false' || value === 0) return 0;
       break;
-    case 'date': {
-      const time = typeof value === 'number' ? value : Date.parse(String(value));
-      if (Number.isFinite(time)) return time;
+    case 'year': {
+      const year = parseYear(value);
+      if (year !== undefined) return year;
       break;
     }
+    default: {
+      const moment = parseMoment(field.type, value);
+      if (moment !== undefined) return moment;
+    }
   }
-  throw new WinnowError('WINNOW_BAD_ROW', `${JSON.stringify(value)} is not a ${field.type}`, {
-    place: `field "${field.name}"`,
-    hint: `field "${field.name}" was declared as ${field.type} when the index was created`,
-  });
+  const shown = JSON.stringify(value) ?? String(value);
+  throw new WinnowError(
+    'WINNOW_BAD_ROW',
+    `${shown.length > 100 ? `${shown.slice(0, 100)}…` : shown} is no ${field.type}: ${FORMS[field.type]} is accepted`,
+    {
+      place,
+      hint: `field "${field.name}" was declared as ${field.type} when the index was created${
+        field.type === 'date' ? '; the types year, epoch-s and epoch-ms take numbers' : ''
+      }`,
+    },
+  );
 }
+
+/** What each type accepts, for messages. */
+const FORMS: Readonly<Record<FilterTypeName, string>> = {
+  string: 'a text, number or boolean',
+  number: 'a finite number',
+  boolean: 'true or false',
+  ...MOMENT_FORMS,
+};
 
 /** Serialises one column as four sections: offsets, values, dictionary offsets, dictionary bytes. */
 export function encodeColumn(field: FilterField, rows: readonly FieldValues[]): Uint8Array[] {

@@ -2,7 +2,10 @@ import { crc32 } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
 
 /** Version of everything that FORMAT.md describes; an index of another version is refused, never guessed at. */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
+
+/** Older versions that `winnow upgrade` reads. */
+export const UPGRADABLE: readonly number[] = [2, 3];
 
 /** Arrays inside a part start at multiples of this many bytes, so that SIMD loads and typed-array views are aligned. */
 export const ALIGNMENT = 64;
@@ -28,7 +31,15 @@ export const PartKind = {
 export type PartKind = (typeof PartKind)[keyof typeof PartKind];
 
 /** Type of a filterable metadata field. Stored on disk: do not renumber. */
-export const FilterType = { string: 0, number: 1, boolean: 2, date: 3 } as const;
+export const FilterType = {
+  string: 0,
+  number: 1,
+  boolean: 2,
+  date: 3,
+  year: 4,
+  'epoch-s': 5,
+  'epoch-ms': 6,
+} as const;
 export type FilterTypeName = keyof typeof FilterType;
 
 /** lmdb-js hands out values from this size on as views of the memory map, smaller ones from a shared buffer. */
@@ -39,13 +50,22 @@ export const MAX_IMPACT = 255;
 
 export const alignUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-export const checksum = (bytes: Uint8Array | string): number => crc32(bytes);
+/** @param before checksum of what stands before the bytes */
+export const checksum = (bytes: Uint8Array | string, before = 0): number => crc32(bytes, before);
 
 /** The error of every failed checksum or bounds check, naming the part and the way out. */
 export function corrupt(place: string, message: string): WinnowError {
   return new WinnowError('WINNOW_INDEX_CORRUPT', message, {
     place,
-    hint: 'restore a snapshot, or delete the index folder and run `winnow index` again',
+    hint: 'drop what is damaged with `winnow doctor --repair --index DIR`, restore a snapshot, or delete the index folder and run `winnow index` again',
+  });
+}
+
+/** The error of a file in an index's place that is none, or none any more as a whole: nothing of it can be used. */
+export function notAnIndex(file: string, message: string): WinnowError {
+  return new WinnowError('WINNOW_INDEX_CORRUPT', `this is not an index: ${message}`, {
+    place: file,
+    hint: 'name the folder of an index, restore a snapshot with `winnow restore SNAPSHOT --index DIR --overwrite`, or delete the folder and run `winnow index` again',
   });
 }
 

@@ -2,8 +2,10 @@ import type { Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
 import { corrupt, isBitSet } from './format.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
+import { getRecord, getSource, type SourceRecord, type StoredRecord } from './records.ts';
 import { Segment, unsealed } from './segment.ts';
-import { getRecord, guard, readPart, type Storage, type StoredRecord, segmentKey } from './storage.ts';
+import { guard, readPart, type Storage, segmentKey } from './storage.ts';
+import { displayId, type PassageRef, parseStoredId, storedId } from './stored-id.ts';
 import type { FilterField } from './types.ts';
 
 /** A segment as one generation sees it: the immutable postings and which of its documents are alive. */
@@ -67,37 +69,37 @@ export class Generation {
     return getRecord(this.storage, docKey, this.transaction);
   }
 
-  documentById(id: string): StoredRecord | undefined {
-    const docKey = this.keyOf(id);
-    if (docKey === undefined) return undefined;
-    const record = this.document(docKey);
-    if (record?.id === id) return record;
-    throw corrupt(`${this.storage.path}, database ids`, `"${id}" leads to another document`);
+  /** The documents that a source became, in order, or the one that `passage` names; empty when there is no such. */
+  documentsOf({ id, passage }: PassageRef): StoredRecord[] {
+    const source = this.source(id);
+    const keys =
+      passage === undefined
+        ? (source?.keys ?? [])
+        : (source?.keys ?? []).filter((_, i) => source!.passages?.[i] === passage);
+    return keys.map((docKey) => {
+      const record = this.document(docKey);
+      if (record?.id === id) return record;
+      throw corrupt(`${this.storage.path}, database sources`, `"${id}" leads to another document`);
+    });
   }
 
-  private keyOf(id: string): number | undefined {
-    const key = guard(this.storage.path, () => this.storage.ids.get(id, { transaction: this.transaction }));
+  private source(id: string): SourceRecord | undefined {
+    const source = getSource(this.storage, id, this.transaction);
     // LMDB has no checksums: with a damaged key it says that there is no such id, the segments know better.
-    if (key === undefined && this.segments.some((view) => isAlive(view, view.segment.docIdOfId(id))))
-      throw corrupt(`${this.storage.path}, database ids`, `"${id}" is in a segment but not here`);
-    return key;
+    if (!source && this.segments.some((view) => hasSource(view, id)))
+      throw corrupt(`${this.storage.path}, database sources`, `"${id}" is in a segment but not here`);
+    return source;
   }
 
-  /** Records of the documents that a source became, in order; empty when there is no such source. */
-  passages(sourceId: string): StoredRecord[] {
-    const source = guard(this.storage.path, () =>
-      this.storage.sources.get(sourceId, { transaction: this.transaction }),
-    );
-    return (source?.keys ?? []).flatMap((docKey) => this.document(docKey) ?? []);
-  }
-
-  /** Segment and docId of a live document. */
-  locate(id: string): { view: SegmentView; docId: number } | undefined {
-    const docKey = this.keyOf(id);
-    if (docKey === undefined) return undefined;
+  /** Segment and docId of a live document by its stored id. */
+  locate(stored: string): { view: SegmentView; docId: number } | undefined {
+    const { id } = parseStoredId(stored);
+    this.source(id);
     for (const view of this.segments) {
-      const docId = view.segment.docIdOf(docKey);
-      if (docId >= 0) return { view, docId };
+      const docId = view.segment
+        .docIdsOfSource(id)
+        .find((docId) => view.segment.id(docId) === stored && isAlive(view, docId));
+      if (docId !== undefined) return { view, docId };
     }
     return undefined;
   }
@@ -131,36 +133,56 @@ export class Generation {
     number: number,
     filterFields: readonly FilterField[],
     transaction?: Transaction,
+    formatVersion?: number,
   ): Segment {
     const place = `${storage.path}, segment ${number}`;
     const read = (kind: number) =>
       guard(place, () => readPart(storage, segmentKey(number, kind), transaction));
     const header = read(0);
     if (!header) throw corrupt(place, 'the segment is missing');
-    return new Segment(header, read, filterFields, place);
+    return new Segment(header, read, filterFields, place, formatVersion);
   }
 
   /** Compares the document of each live place with what is stored under its id. @throws WinnowError WINNOW_INDEX_CORRUPT */
   verifyDocuments(): void {
     const { path } = this.storage;
+    // Passages of one source mostly stand together.
+    let last: { readonly id: string; readonly keys: ReadonlySet<number> } | undefined;
     for (const { segment, live } of this.segments) {
       for (let docId = 0; docId < segment.numDocs; docId++) {
         if (!isAlive({ live }, docId)) continue;
-        const id = segment.id(docId);
+        const stored = segment.id(docId);
+        const ref = parseStoredId(stored);
         const docKey = segment.docKeys[docId]!;
-        if (this.keyOf(id) !== docKey)
-          throw corrupt(`${path}, database ids`, `"${id}" is not where it should be`);
-        if (this.document(docKey)?.id !== id) throw corrupt(path, `the stored fields of "${id}" are missing`);
+        if (last?.id !== ref.id) last = { id: ref.id, keys: new Set(this.source(ref.id)?.keys) };
+        if (!last.keys.has(docKey))
+          throw corrupt(`${path}, database sources`, `"${displayId(ref)}" is not where it should be`);
+        const record = this.document(docKey);
+        if (!record || storedId(record.id, record.passage) !== stored)
+          throw corrupt(path, `the stored fields of "${displayId(ref)}" are missing`);
       }
     }
   }
 
   private liveBitmap(number: number, numDocs: number): Uint8Array {
-    const place = `${this.storage.path}, tombstones of segment ${number}`;
-    const bytes = this.storage.tombstones.get(number, { transaction: this.transaction });
-    if (!bytes) throw corrupt(place, 'missing');
-    const deleted = unsealed(bytes, place);
-    if (deleted.length !== Math.ceil(numDocs / 8)) throw corrupt(place, 'wrong length');
-    return deleted.map((byte) => ~byte & 0xff);
+    return readTombstones(this.storage, number, numDocs, this.transaction).map((byte) => ~byte & 0xff);
   }
+}
+
+const hasSource = (view: SegmentView, id: string): boolean =>
+  view.segment.docIdsOfSource(id).some((docId) => isAlive(view, docId));
+
+/** Deleted documents of a segment that has some. @throws WinnowError WINNOW_INDEX_CORRUPT */
+export function readTombstones(
+  storage: Storage,
+  number: number,
+  numDocs: number,
+  transaction?: Transaction,
+): Uint8Array {
+  const place = `${storage.path}, tombstones of segment ${number}`;
+  const bytes = storage.tombstones.get(number, transaction ? { transaction } : undefined);
+  if (!bytes) throw corrupt(place, 'missing');
+  const deleted = unsealed(bytes, place);
+  if (deleted.length !== Math.ceil(numDocs / 8)) throw corrupt(place, 'wrong length');
+  return deleted;
 }

@@ -1,11 +1,11 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { WinnowError } from '../errors.ts';
 import { BackgroundMerge } from './background-merge.ts';
 import { contentOf } from './batch-content.ts';
 import { fieldValues } from './filter-columns.ts';
-import { bitmapFor, PartKind, setBit } from './format.ts';
+import { bitmapFor, isBitSet, PartKind, setBit } from './format.ts';
 import { Generation } from './generation.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 import { decodeManifest, encodeManifest, type Manifest, REPLACED, type SegmentRef } from './manifest.ts';
@@ -19,21 +19,28 @@ import {
   removeRecord,
   segmentsInMerges,
 } from './merge-records.ts';
-import { unsealed } from './segment.ts';
-import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
 import {
-  getRecord,
+  getSource,
+  putRecord,
+  putSource,
+  type SourceRecord,
+  type StoredRecord,
+  type StoredSource,
+} from './records.ts';
+import { type Segment, unsealed } from './segment.ts';
+import { buildSegment, type SegmentContent, type SegmentHeaderMaker, sealed } from './segment-builder.ts';
+import { storableSource } from './storable.ts';
+import {
+  dropSegment,
   guard,
   INDEX_FILE,
   openStorage,
-  putRecord,
   requireSpace,
   type Storage,
-  type StoredRecord,
-  type StoredSource,
   segmentKey,
   storageError,
 } from './storage.ts';
+import { type DocumentRef, parseStoredId, refOf } from './stored-id.ts';
 import type {
   IndexableDocument,
   IndexableSource,
@@ -41,9 +48,6 @@ import type {
   IndexStats,
   SourceDocument,
 } from './types.ts';
-
-/** LMDB keys hold 1,978 bytes at most; ids stay well below, so that they fit every client and log line. */
-export const MAX_ID_BYTES = 512;
 
 /** How long a reader may miss another process's commit: asking LMDB costs more than many a search. */
 export const REFRESH_MS = 20;
@@ -76,7 +80,12 @@ export interface OpenOptions {
 
 export interface UpsertResult {
   readonly added: number;
+  /** Sources that the index had under the same id. */
   readonly replaced: number;
+  /** Sources of the batch that a later one of the same id took the place of: the last one wins. */
+  readonly duplicates: number;
+  /** Sources whose text or metadata held unpaired surrogates; they are stored with U+FFFD in their place. */
+  readonly mended: number;
 }
 
 /**
@@ -166,8 +175,10 @@ export class IndexStore {
     return new IndexStore(storage, options);
   }
 
+  /** Whether the folder holds an index file; an empty one is what a start that was broken off leaves behind. */
   static exists(folder: string): boolean {
-    return existsSync(join(folder, INDEX_FILE));
+    const file = join(folder, INDEX_FILE);
+    return existsSync(file) && statSync(file).size > 0;
   }
 
   /** @throws WinnowError WINNOW_INDEX_MISMATCH naming the first setting that differs */
@@ -193,10 +204,17 @@ export class IndexStore {
     return this.current;
   }
 
-  /** Hash of a source as last indexed; undefined when it is not there. */
+  /** @throws WinnowError WINNOW_INDEX_CLOSED, WINNOW_INDEX_READ_ONLY */
+  requireWritable(): void {
+    this.assertOpen();
+    if (!this.readOnly) return;
+    throw new WinnowError('WINNOW_INDEX_READ_ONLY', 'the index was opened for reading', { place: this.path });
+  }
+
+  /** Hash of a source as last indexed; undefined when the index does not hold all of it. */
   sourceHash(id: string): string | undefined {
     this.assertOpen();
-    return guard(this.path, () => this.storage.sources.get(id)?.hash);
+    return getSource(this.storage, id)?.hash;
   }
 
   /** Ids of all sources. */
@@ -206,97 +224,99 @@ export class IndexStore {
   }
 
   /** A document, a passage, or a source that was cut into passages. */
-  get(id: string): StoredRecord | StoredSource | undefined {
-    const generation = this.generation();
-    const record = generation.documentById(id);
-    if (record) return record;
-    const passages = generation.passages(id);
-    const [first] = passages;
-    if (!first) return undefined;
+  get(document: DocumentRef): StoredRecord | StoredSource | undefined {
+    const ref = refOf(document);
+    const records = this.generation().documentsOf(ref);
+    const [first] = records;
+    if (!first || first.passage === undefined || ref.passage !== undefined) return first;
     return {
-      id,
+      id: ref.id,
       title: first.title,
-      text: passages.map(({ text }) => text).join('\n\n'),
+      text: records.map(({ text }) => text).join('\n\n'),
       metadata: first.metadata,
-      passages: passages.map((passage) => passage.id),
+      passages: records.map(({ passage }) => passage!),
     };
   }
 
   /**
-   * Checks ids and the types of filterable metadata, before a source costs an encoding.
+   * Checks a source before it costs an encoding.
    *
+   * @returns it in the form that is stored, and whether that took a change (see {@link UpsertResult.mended})
    * @throws WinnowError WINNOW_BAD_ROW
    */
-  validate({ id, documents }: Pick<SourceDocument, 'id' | 'documents'>): void {
-    checkId(id);
-    for (const document of documents) {
-      checkId(document.id);
-      for (const field of this.settings.filterFields) fieldValues(field, document.metadata);
-    }
+  prepare(source: SourceDocument): ReturnType<typeof storableSource> {
+    const checked = storableSource(source);
+    for (const document of checked.value.documents)
+      for (const field of this.settings.filterFields) fieldValues(field, document);
+    return checked;
   }
 
   /**
    * Adds sources, or replaces those with the same id, in one transaction.
    *
-   * @throws WinnowError WINNOW_BAD_ROW for an empty or too long id, WINNOW_STORAGE when the disk refuses
+   * @throws WinnowError WINNOW_BAD_ROW for what cannot be stored, WINNOW_STORAGE when the disk refuses
    */
   upsert(sources: readonly IndexableSource[]): UpsertResult {
-    const latest = [...new Map(sources.map((source) => [source.id, source])).values()];
-    for (const { id, documents } of latest)
-      this.validate({ id, documents: documents.map(({ document }) => document) });
-    if (latest.length === 0) return { added: 0, replaced: 0 };
+    this.assertOpen();
+    let mended = 0;
+    const prepared = sources.map((source): IndexableSource => {
+      const documents = source.documents.map(({ document }) => document);
+      const checked = this.prepare({ ...source, documents });
+      if (checked.mended) mended++;
+      return {
+        ...checked.value,
+        documents: source.documents.map((item, i) => ({ ...item, document: checked.value.documents[i]! })),
+      };
+    });
+    const latest = [...new Map(prepared.map((source) => [source.id, source])).values()];
+    const duplicates = sources.length - latest.length;
+    if (latest.length === 0) return { added: 0, replaced: 0, duplicates, mended };
     return this.write((manifest, deletions) => {
       let replaced = 0;
-      for (const source of latest) {
-        const before = this.storage.sources.get(source.id);
-        if (before) replaced++;
-        for (const docKey of before?.keys ?? []) this.removeDocument(docKey, deletions);
-        for (const { document } of source.documents) {
-          const taken = this.storage.ids.get(document.id);
-          if (taken !== undefined) this.removeDocument(taken, deletions);
-        }
-      }
+      for (const { id } of latest) if (this.removeSource(id, deletions)) replaced++;
       let docKey = manifest.nextDocKey;
       const documents: { docKey: number; item: IndexableDocument }[] = [];
       for (const source of latest) {
         const keys: number[] = [];
         for (const item of source.documents) {
-          putRecord(this.storage, docKey, item.document);
-          this.plan(item.document.text.length + item.document.title.length);
-          this.storage.ids.put(item.document.id, docKey);
+          this.plan(putRecord(this.storage, docKey, item.document));
           documents.push({ docKey, item });
           keys.push(docKey++);
         }
-        this.storage.sources.put(source.id, { hash: source.contentHash, keys });
+        const isCut = source.documents[0]!.document.passage !== undefined;
+        putSource(this.storage, source.id, {
+          hash: source.contentHash,
+          keys,
+          passages: isCut ? source.documents.map(({ document }) => document.passage!) : undefined,
+        });
       }
-      const segments = [...manifest.segments];
-      if (documents.length > 0) {
-        this.putSegment(manifest.nextSegment, contentOf(documents, manifest.settings));
-        segments.push({ number: manifest.nextSegment, numDocs: documents.length, numDeleted: 0 });
-      }
-      const next = { ...manifest, segments, nextSegment: manifest.nextSegment + 1, nextDocKey: docKey };
-      return [next, { added: latest.length - replaced, replaced }];
+      this.putSegment(manifest.nextSegment, contentOf(documents, manifest.settings));
+      const added = { number: manifest.nextSegment, numDocs: documents.length, numDeleted: 0 };
+      const next = {
+        ...manifest,
+        segments: [...manifest.segments, added],
+        nextSegment: manifest.nextSegment + 1,
+        nextDocKey: docKey,
+      };
+      return [next, { added: latest.length - replaced, replaced, duplicates, mended }];
     });
   }
 
   /**
-   * Deletes sources by id, with all their passages, and single passages by theirs.
+   * Deletes sources, with all their passages, and single passages. A source that lost a passage has no content hash any more,
+   * so that indexing it again brings the passage back. No stored field is read, so what is damaged can be deleted, too.
    *
-   * @returns how many ids were found
+   * @returns how many of the documents that `refs` name were found
    */
-  delete(ids: readonly string[]): number {
+  delete(refs: readonly DocumentRef[]): number {
     return this.write((manifest, deletions) => {
       let found = 0;
-      for (const id of new Set(ids)) {
-        const source = this.storage.sources.get(id);
-        const docKey = this.storage.ids.get(id);
-        if (source) {
-          for (const key of source.keys) this.removeDocument(key, deletions);
-          this.storage.sources.remove(id);
-        } else if (docKey !== undefined) {
-          this.removeDocument(docKey, deletions);
-        }
-        if (source || docKey !== undefined) found++;
+      for (const { id, passage } of refs.map(refOf)) {
+        const isThere =
+          passage === undefined
+            ? this.removeSource(id, deletions)
+            : this.removePassage(id, passage, deletions);
+        if (isThere) found++;
       }
       return [manifest, found];
     });
@@ -399,7 +419,7 @@ export class IndexStore {
     this.assertOpen();
     const { root, ...databases } = this.storage;
     const own = [root, databases.manifest, databases.segments, databases.tombstones];
-    return [...own, databases.documents, databases.ids, databases.sources].reduce((sum, db) => {
+    return [...own, databases.documents, databases.sources].reduce((sum, db) => {
       const stats = db.getStats() as Record<string, number>;
       const pages = stats.treeBranchPageCount! + stats.treeLeafPageCount! + stats.overflowPages!;
       return sum + pages * stats.pageSize!;
@@ -588,12 +608,7 @@ export class IndexStore {
    * document keys in; tombstones and manifest are written after it, in the same transaction.
    */
   private write<T>(change: (manifest: Manifest, deletions: Set<number>) => [Manifest, T]): T {
-    this.assertOpen();
-    if (this.readOnly) {
-      throw new WinnowError('WINNOW_INDEX_READ_ONLY', 'the index was opened for reading', {
-        place: this.path,
-      });
-    }
+    this.requireWritable();
     const result = this.transact(() => {
       const stored = this.storage.manifest.get('current');
       const manifest = decodeManifest(stored ?? Buffer.alloc(0), this.path);
@@ -610,21 +625,56 @@ export class IndexStore {
     return result;
   }
 
+  /** Inside a write transaction. @returns whether the source was there */
+  private removeSource(id: string, deletions: Set<number>): boolean {
+    const source = this.sourceInTransaction(id);
+    if (!source) return false;
+    for (const docKey of source.keys) this.removeDocument(docKey, deletions);
+    this.storage.sources.remove(id);
+    return true;
+  }
+
+  private removePassage(id: string, passage: number, deletions: Set<number>): boolean {
+    const source = this.sourceInTransaction(id);
+    const at = source?.passages?.indexOf(passage) ?? -1;
+    if (!source?.passages || at < 0) return false;
+    this.removeDocument(source.keys[at]!, deletions);
+    const keys = source.keys.toSpliced(at, 1);
+    if (keys.length === 0) this.storage.sources.remove(id);
+    else putSource(this.storage, id, { hash: undefined, keys, passages: source.passages.toSpliced(at, 1) });
+    return true;
+  }
+
+  /** An entry that cannot be read is made again from the segments, which know ids and keys, too. */
+  private sourceInTransaction(id: string): SourceRecord | undefined {
+    try {
+      return getSource(this.storage, id);
+    } catch (error) {
+      if (!(error instanceof WinnowError) || error.code !== 'WINNOW_INDEX_CORRUPT') throw error;
+      const documents = this.segmentsInTransaction().flatMap(({ segment, ref }) => {
+        const deleted = this.tombstonesOf(ref);
+        return segment
+          .docIdsOfSource(id)
+          .filter((docId) => !isBitSet(deleted, docId))
+          .map((docId) => ({ docKey: segment.docKeys[docId]!, ...parseStoredId(segment.id(docId)) }));
+      });
+      const keys = documents.map(({ docKey }) => docKey);
+      const isCut = documents.some(({ passage }) => passage !== undefined);
+      const passages = isCut ? documents.map(({ passage }) => passage ?? -1) : undefined;
+      return { hash: undefined, keys, passages };
+    }
+  }
+
   private removeDocument(docKey: number, deletions: Set<number>): void {
-    const record = getRecord(this.storage, docKey);
-    if (!record) return;
     this.storage.documents.remove(docKey);
-    if (this.storage.ids.get(record.id) === docKey) this.storage.ids.remove(record.id);
     deletions.add(docKey);
   }
 
   /** Sets tombstones, drops segments in which nothing lives any more. */
   private applyDeletions(refs: readonly SegmentRef[], deletions: ReadonlySet<number>): SegmentRef[] {
     if (deletions.size === 0) return [...refs];
-    const known = new Map(this.current.segments.map(({ segment }) => [segment.number, segment]));
     const kept: SegmentRef[] = [];
-    for (const ref of refs) {
-      const segment = known.get(ref.number) ?? this.segmentInTransaction(ref.number);
+    for (const { ref, segment } of this.segmentsInTransaction(refs)) {
       const hits = [...deletions].map((docKey) => segment.docIdOf(docKey)).filter((docId) => docId >= 0);
       if (hits.length === 0) {
         kept.push(ref);
@@ -650,9 +700,15 @@ export class IndexStore {
     return Uint8Array.from(unsealed(stored, `${this.path}, tombstones of segment ${number}`));
   }
 
-  /** A segment that this process has not seen yet: written by another process, or a moment ago in this transaction. */
-  private segmentInTransaction(number: number) {
-    return Generation.readSegment(this.storage, number, this.settings.filterFields);
+  /** Segments as the write transaction sees them: another process, or this transaction, may have written some a moment ago. */
+  private segmentsInTransaction(refs?: readonly SegmentRef[]): { ref: SegmentRef; segment: Segment }[] {
+    const known = new Map(this.current.segments.map(({ segment }) => [segment.number, segment]));
+    const current = () => decodeManifest(this.storage.manifest.get('current')!, this.path).segments;
+    return (refs ?? current()).map((ref) => ({
+      ref,
+      segment:
+        known.get(ref.number) ?? Generation.readSegment(this.storage, ref.number, this.settings.filterFields),
+    }));
   }
 
   private putSegment(number: number, content: SegmentContent): void {
@@ -684,9 +740,7 @@ export class IndexStore {
   }
 
   private dropSegment(number: number): void {
-    for (const kind of [0, ...Object.values(PartKind)])
-      this.storage.segments.remove(segmentKey(number, kind));
-    this.storage.tombstones.remove(number);
+    dropSegment(this.storage, number);
   }
 
   private swap(): void {
@@ -708,18 +762,6 @@ const sizeOf = (candidates: readonly MergeCandidate[]): number =>
   candidates.reduce((sum, { numBytes }) => sum + numBytes, 0);
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-function checkId(id: string): void {
-  const bytes = Buffer.byteLength(id, 'utf8');
-  if (bytes > 0 && bytes <= MAX_ID_BYTES && !id.includes('\u0000')) return;
-  throw new WinnowError(
-    'WINNOW_BAD_ROW',
-    `an id must have 1 to ${MAX_ID_BYTES} bytes and no NUL, this one has ${bytes}`,
-    {
-      place: `id "${id.slice(0, 60)}"`,
-    },
-  );
-}
 
 function checkSettings(existing: IndexSettings, wanted: IndexSettings, folder: string): void {
   const differing = (['modelName', 'modelHash', 'impactScale'] as const).find((key) =>

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { WinnowError } from '../errors.ts';
-import { corrupt } from './format.ts';
+import { corrupt, notAnIndex } from './format.ts';
 
 /*
  * LMDB maps its file and follows page numbers and offsets unchecked: a damaged one would end the process with a signal.
@@ -33,32 +33,45 @@ const MAX_DEPTH = 32;
 const MAX_DISTANCE = 1_000_000n;
 const FREE_PAGES = 'free pages';
 
-/** Databases with an entry a document: their leaves are many. The others are looked through whole at each opening. */
+/** Databases with an entry per document: their leaves are many. The others are looked through whole at each opening. */
 const PER_DOCUMENT = new Set(['documents', 'ids', 'sources']);
+/** The database that every index has, whatever its format version. */
+const MANIFEST = 'manifest';
 /** As long as they have no more leaves than this (some ms), those are looked through too. */
 const FEW_LEAVES = 512;
 /** Another process may commit while pages are read; only what is wrong in a file at rest is damage. */
 const ATTEMPTS = 20;
 
 /**
- * Checks the structure of an index's LMDB file: meta pages, and of every tree the pages that lead to its data. The leaves
+ * Checks that a file is an index, and the structure of its LMDB file: meta pages, and of every tree the pages that lead to its data. The leaves
  * of the databases that grow with the documents are left to LMDB when they are many, so that opening does not take longer with
  * each document, unless the file is shorter than its meta page says (LMDB leaves out free pages at the end) or `deep` asks for
  * all.
  *
+ * @param create whether an empty file will do, in which LMDB starts an index
  * @throws WinnowError WINNOW_INDEX_CORRUPT
  */
-export function checkLmdbFile(file: string, { deep = false } = {}): void {
-  if (!existsSync(file)) return;
+export function checkLmdbFile(file: string, { deep = false, create = false } = {}): void {
+  if (create && !existsSync(file)) return;
+  if (!statSync(file).isFile()) throw notAnIndex(file, 'it is not a file');
   const descriptor = openSync(file, 'r');
   try {
     for (let attempt = 1; ; attempt++) {
       const { size } = fstatSync(descriptor);
-      if (size === 0) return; // LMDB starts a new file in it
+      if (size === 0) {
+        if (create) return;
+        throw notAnIndex(file, 'the file is empty: its creation was broken off');
+      }
       const meta = newestMeta(file, descriptor);
       try {
-        new StructureCheck(file, descriptor, size, meta, deep).run();
-        return;
+        const databases = new StructureCheck(file, descriptor, size, meta, deep).run();
+        if (databases.has(MANIFEST) || (create && databases.size === 0)) return;
+        throw notAnIndex(
+          file,
+          databases.size === 0
+            ? 'it is an LMDB file without databases'
+            : 'it is an LMDB file of another program',
+        );
       } catch (error) {
         if (!(error instanceof WinnowError)) throw error;
         const changed = newestMeta(file, descriptor).compare(meta) !== 0;
@@ -75,7 +88,7 @@ function newestMeta(file: string, descriptor: number): Buffer {
   const read = (page: number, pageSize: number): Buffer => {
     const bytes = Buffer.alloc(META.bytes);
     readSync(descriptor, bytes, 0, META.bytes, page * pageSize);
-    if (bytes.readUInt32LE(META.magic) !== MAGIC) throw corrupt(file, 'this is not an LMDB file');
+    if (bytes.readUInt32LE(META.magic) !== MAGIC) throw notAnIndex(file, 'it is not an LMDB file');
     return bytes;
   };
   const first = read(0, 0);
@@ -104,6 +117,7 @@ class StructureCheck {
   private readonly use: Uint8Array;
 
   private readonly freeLists: Buffer[] = [];
+  private readonly databases = new Set<string>();
 
   constructor(file: string, descriptor: number, size: number, meta: Buffer, deep: boolean) {
     this.file = file;
@@ -120,10 +134,12 @@ class StructureCheck {
     this.deep = deep || pages < claimed;
   }
 
-  run(): void {
+  /** @returns names of the databases */
+  run(): ReadonlySet<string> {
     this.tree(this.meta.subarray(META.mainTree, META.mainTree + TREE.bytes), 'databases', true);
     this.tree(this.meta.subarray(META.freeTree, META.freeTree + TREE.bytes), FREE_PAGES, true);
     for (const list of this.freeLists) this.freeList(list);
+    return this.databases;
   }
 
   private tree(record: Buffer, name: string, leaves: boolean): void {
@@ -181,6 +197,7 @@ class StructureCheck {
     } else if (flags & NODE_FLAG.tree) {
       if (low !== TREE.bytes) throw outside();
       const child = node.toString('utf8', NODE.data, NODE.data + keyLength).replaceAll('\u0000', '');
+      this.databases.add(child);
       const few = low === TREE.bytes && data.readBigUInt64LE(TREE.leaves) <= FEW_LEAVES;
       this.tree(data, child, this.deep || few || !PER_DOCUMENT.has(child));
     }

@@ -1,6 +1,6 @@
 import * as flatbuffers from 'flatbuffers';
 import { WinnowError } from '../errors.ts';
-import { corrupt, FilterType, type FilterTypeName, FORMAT_VERSION } from './format.ts';
+import { corrupt, FilterType, type FilterTypeName, FORMAT_VERSION, UPGRADABLE } from './format.ts';
 import { FilterField as FilterFieldTable } from './generated/filter-field.ts';
 import { Manifest as ManifestTable } from './generated/manifest.ts';
 import { SegmentRef as SegmentRefTable } from './generated/segment-ref.ts';
@@ -63,25 +63,34 @@ export function encodeManifest(manifest: Manifest, formatVersion = FORMAT_VERSIO
   return sealed(builder.asUint8Array());
 }
 
-/** @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_VERSION */
-export function decodeManifest(bytes: Uint8Array, place: string): Manifest {
-  const body = unsealed(bytes, `${place}, manifest`);
-  if (REPLACED.equals(body))
-    throw new WinnowError('WINNOW_INDEX_CLOSED', 'the index was replaced by another process', {
-      place,
-      hint: 'open it again',
-    });
-  const table = ManifestTable.getRootAsManifest(new flatbuffers.ByteBuffer(body));
-  if (table.formatVersion() !== FORMAT_VERSION) {
-    throw new WinnowError(
-      'WINNOW_INDEX_VERSION',
-      `the index has format ${table.formatVersion()}, this build reads ${FORMAT_VERSION}`,
-      {
-        place,
-        hint: 'index the documents again with `winnow index`, or use the version of winnow that wrote it',
-      },
-    );
-  }
+/** The version of an older or newer build's index is no damage, and what to do is another thing. */
+export function wrongVersion(what: 'index' | 'snapshot', version: number, place: string): WinnowError {
+  const hint = UPGRADABLE.includes(version)
+    ? `bring it to this version with: ${
+        what === 'index' ? `winnow upgrade --index ${place}` : `winnow restore ${place} --index DIR --upgrade`
+      }`
+    : version < FORMAT_VERSION
+      ? 'index the documents again into a new folder with `winnow index`'
+      : 'use the version of winnow that wrote it, or a later one';
+  return new WinnowError(
+    'WINNOW_INDEX_VERSION',
+    `the ${what} has format ${version}, this build reads ${FORMAT_VERSION}`,
+    { place, hint },
+  );
+}
+
+/** Version of an index. @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_CLOSED */
+export function manifestVersion(bytes: Uint8Array, place: string): number {
+  return manifestTable(bytes, place).formatVersion();
+}
+
+/**
+ * @param formatVersion another version than this build's, for an upgrade
+ * @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_VERSION, WINNOW_INDEX_CLOSED
+ */
+export function decodeManifest(bytes: Uint8Array, place: string, formatVersion = FORMAT_VERSION): Manifest {
+  const table = manifestTable(bytes, place);
+  if (table.formatVersion() !== formatVersion) throw wrongVersion('index', table.formatVersion(), place);
   const segments = Array.from({ length: table.segmentsLength() }, (_, i) => {
     const ref = table.segments(i)!;
     return { number: ref.number(), numDocs: ref.numDocs(), numDeleted: ref.numDeleted() };
@@ -104,4 +113,14 @@ export function decodeManifest(bytes: Uint8Array, place: string): Manifest {
       filterFields,
     },
   };
+}
+
+function manifestTable(bytes: Uint8Array, place: string): ManifestTable {
+  const body = unsealed(bytes, `${place}, manifest`);
+  if (REPLACED.equals(body))
+    throw new WinnowError('WINNOW_INDEX_CLOSED', 'the index was replaced by another process', {
+      place,
+      hint: 'open it again',
+    });
+  return ManifestTable.getRootAsManifest(new flatbuffers.ByteBuffer(body));
 }

@@ -78,13 +78,14 @@ export function buildSegment(
   const { docKeys, lengths, inText } = content;
   const { rows } = content.forward;
   const numDocs = docKeys.length;
-  const written: [kind: PartKind, numBytes: number, directoryBytes: number, crc: number][] = [];
+  const written = new Map<PartKind, PartEntry>();
   const whole = (kind: PartKind, bytes: Uint8Array): void => {
-    written.push([kind, bytes.length, 0, checksum(bytes)]);
+    written.set(kind, entryOf(bytes));
     put(kind, bytes);
   };
   const lists = (kind: PartKind, { bytes, directoryBytes }: BuiltLists): void => {
-    written.push([kind, bytes.length, directoryBytes, checksum(bytes.subarray(0, directoryBytes))]);
+    const directoryCrc = checksum(bytes.subarray(0, directoryBytes));
+    written.set(kind, { numBytes: bytes.length, directoryBytes, directoryCrc, bodyCrc: 0 });
     put(kind, bytes);
   };
   const { terms, numbering } = termsOf(rows);
@@ -96,16 +97,7 @@ export function buildSegment(
   const { checksums } = content.forward;
   for (let block = 0; block < checksums.length; block++) checksums[block] = forwardChecksum(rows, block);
   lists(PartKind.Forward, content.forward);
-  whole(
-    PartKind.Documents,
-    packSections([
-      bytesOf(docKeys),
-      bytesOf(byRisingKey(docKeys)),
-      bytesOf(content.ranks),
-      bytesOf(lengths),
-      ...content.ids,
-    ]),
-  );
+  whole(PartKind.Documents, documentsPart(content));
   whole(
     PartKind.Terms,
     packSections([bytesOf(terms), bytesOf(countInText(rows, inText, numbering, terms.length))]),
@@ -117,32 +109,68 @@ export function buildSegment(
   let sumLengths = 0;
   for (let docId = 0; docId < numDocs; docId++) sumLengths += lengths[docId]!;
   const numPostings = rows.lists.length;
-  return (number) => {
-    const builder = new flatbuffers.Builder(1024);
-    const partOffsets = written.map(([kind, numBytes, directoryBytes, crc]) =>
-      Part.createPart(
-        builder,
-        kind,
-        BigInt(numBytes),
-        BigInt(directoryBytes),
-        directoryBytes > 0 ? crc : 0,
-        directoryBytes > 0 ? 0 : crc,
-      ),
-    );
-    const parts = SegmentHeader.createPartsVector(builder, partOffsets);
-    builder.finish(
-      SegmentHeader.createSegmentHeader(
-        builder,
-        FORMAT_VERSION,
-        number,
-        numDocs,
-        BigInt(numPostings),
-        BigInt(sumLengths),
-        parts,
-      ),
-    );
-    return sealed(builder.asUint8Array());
-  };
+  return (number) => encodeHeader({ number, numDocs, numPostings, sumLengths }, written);
+}
+
+/** What a segment's header says of a part. */
+export interface PartEntry {
+  readonly numBytes: number;
+  /** Leading bytes that {@link directoryCrc} covers; 0 when {@link bodyCrc} covers the whole part. */
+  readonly directoryBytes: number;
+  readonly directoryCrc: number;
+  readonly bodyCrc: number;
+}
+
+/** Entry of a part that is checked as a whole. */
+export const entryOf = (bytes: Uint8Array): PartEntry => ({
+  numBytes: bytes.length,
+  directoryBytes: 0,
+  directoryCrc: 0,
+  bodyCrc: checksum(bytes),
+});
+
+export function documentsPart({
+  docKeys,
+  ranks,
+  lengths,
+  ids,
+}: Pick<SegmentContent, 'docKeys' | 'ranks' | 'lengths' | 'ids'>): Uint8Array {
+  return packSections([
+    bytesOf(docKeys),
+    bytesOf(byRisingKey(docKeys)),
+    bytesOf(ranks),
+    bytesOf(lengths),
+    ...ids,
+  ]);
+}
+
+export function encodeHeader(
+  {
+    number,
+    numDocs,
+    numPostings,
+    sumLengths,
+  }: { number: number; numDocs: number; numPostings: number; sumLengths: number },
+  entries: ReadonlyMap<number, PartEntry>,
+  formatVersion = FORMAT_VERSION,
+): Uint8Array {
+  const builder = new flatbuffers.Builder(1024);
+  const partOffsets = [...entries].map(([kind, { numBytes, directoryBytes, directoryCrc, bodyCrc }]) =>
+    Part.createPart(builder, kind, BigInt(numBytes), BigInt(directoryBytes), directoryCrc, bodyCrc),
+  );
+  const parts = SegmentHeader.createPartsVector(builder, partOffsets);
+  builder.finish(
+    SegmentHeader.createSegmentHeader(
+      builder,
+      formatVersion,
+      number,
+      numDocs,
+      BigInt(numPostings),
+      BigInt(sumLengths),
+      parts,
+    ),
+  );
+  return sealed(builder.asUint8Array());
 }
 
 /** The terms that occur, rising, and the list number of each. */

@@ -5,19 +5,13 @@ import { checksum, corrupt, FORMAT_VERSION, PartKind, viewU16, viewU32, ZERO_COP
 import { SegmentHeader } from './generated/segment-header.ts';
 import { openPostingLists, type PostingLists, type Rows } from './posting-lists.ts';
 import { unpackSections } from './sections.ts';
-import { FORWARD_BLOCK, forwardChecksum } from './segment-builder.ts';
+import { FORWARD_BLOCK, forwardChecksum, type PartEntry } from './segment-builder.ts';
+import { parseStoredId } from './stored-id.ts';
 import { StringTable } from './string-table.ts';
 import type { FilterField, ImpactVector } from './types.ts';
 
 /** Reads a part's bytes from storage; undefined when it is not there. The address must be a multiple of 8. */
 export type PartSource = (kind: PartKind) => Uint8Array | undefined;
-
-interface PartEntry {
-  readonly numBytes: number;
-  readonly directoryBytes: number;
-  readonly directoryCrc: number;
-  readonly bodyCrc: number;
-}
 
 /**
  * An immutable run of documents, opened for reading. Parts are read when first needed and checked before use:
@@ -33,7 +27,8 @@ export class Segment {
   private readonly place: string;
   private readonly source: PartSource;
   private readonly filterFields: readonly FilterField[];
-  private readonly entries = new Map<number, PartEntry>();
+  /** By {@link PartKind}. */
+  readonly entries: ReadonlyMap<number, PartEntry>;
   private readonly opened = new Map<PartKind, unknown>();
   /** Parts whose checksum was found right; a segment never changes, so once is enough. */
   private checked = new Set<PartKind>();
@@ -41,17 +36,21 @@ export class Segment {
   /** By part: which lists, or blocks of vectors, were checked. */
   private checkedLists = new Map<PartKind, Uint8Array>();
 
-  /** @throws WinnowError WINNOW_INDEX_CORRUPT, WINNOW_INDEX_VERSION */
+  /**
+   * @param formatVersion another version than this build's, for an upgrade
+   * @throws WinnowError WINNOW_INDEX_CORRUPT
+   */
   constructor(
     headerBytes: Uint8Array,
     source: PartSource,
     filterFields: readonly FilterField[],
     place: string,
+    formatVersion = FORMAT_VERSION,
   ) {
     const header = SegmentHeader.getRootAsSegmentHeader(
       new flatbuffers.ByteBuffer(unsealed(headerBytes, `${place}, header`)),
     );
-    if (header.formatVersion() !== FORMAT_VERSION)
+    if (header.formatVersion() !== formatVersion)
       throw corrupt(place, `segment format ${header.formatVersion()}`);
     this.number = header.number();
     this.numDocs = header.numDocs();
@@ -60,15 +59,17 @@ export class Segment {
     this.place = place;
     this.source = source;
     this.filterFields = filterFields;
+    const entries = new Map<number, PartEntry>();
     for (let i = 0; i < header.partsLength(); i++) {
       const part = header.parts(i)!;
-      this.entries.set(part.kind(), {
+      entries.set(part.kind(), {
         numBytes: Number(part.numBytes()),
         directoryBytes: Number(part.directoryBytes()),
         directoryCrc: part.directoryCrc(),
         bodyCrc: part.bodyCrc(),
       });
     }
+    this.entries = entries;
   }
 
   /** Sparse posting lists; list i belongs to term `terms[i]`. */
@@ -223,21 +224,22 @@ export class Segment {
     return this.ids.get(docId);
   }
 
-  /** The document with this id, or -1. */
-  docIdOfId(id: string): number {
+  /** Documents of a source, whole or its passages, deleted ones included. */
+  docIdsOfSource(sourceId: string): number[] {
     const { ids } = this.documents;
     const byRank = this.docIdsByRank;
     let low = 0;
-    let high = this.numDocs - 1;
-    while (low <= high) {
+    let high = this.numDocs;
+    while (low < high) {
       const middle = (low + high) >> 1;
-      const docId = byRank[middle]!;
-      const own = ids.get(docId);
-      if (own === id) return docId;
-      if (own < id) low = middle + 1;
-      else high = middle - 1;
+      if (ids.get(byRank[middle]!) < sourceId) low = middle + 1;
+      else high = middle;
     }
-    return -1;
+    const found: number[] = [];
+    // In UTF-16 order nothing stands between an id and its passages, which go on with NUL.
+    for (; low < this.numDocs && parseStoredId(ids.get(byRank[low]!)).id === sourceId; low++)
+      found.push(byRank[low]!);
+    return found;
   }
 
   private get docIdsByRank(): Uint32Array {

@@ -16,10 +16,12 @@ import {
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { WinnowError } from '../errors.ts';
-import { FORMAT_VERSION } from './format.ts';
+import { FORMAT_VERSION, UPGRADABLE } from './format.ts';
 import { IndexStore } from './index-store.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
-import { INDEX_FILE, requireSpace, storageError } from './storage.ts';
+import { wrongVersion } from './manifest.ts';
+import { INDEX_FILE, requireFolder, requireSpace, storageError } from './storage.ts';
+import { type UpgradeReport, upgradeIndex } from './upgrade.ts';
 
 /** Beside the copy of the index file in a snapshot's folder; written last, so a folder without it is no snapshot. */
 export const SNAPSHOT_FILE = 'snapshot.json';
@@ -35,15 +37,22 @@ export interface SnapshotInfo {
   readonly sha256: string;
 }
 
-const PARTIAL = '.partial';
+/** Ends the name of a folder that a snapshot, restore or compaction is being made in. */
+export const PARTIAL = '.partial';
 
 /**
  * Writes a consistent copy of an index into a new folder, without free pages, while searches and writes go on: the copy is
  * what one read transaction sees.
  *
- * @throws WinnowError WINNOW_ALREADY_EXISTS, WINNOW_STORAGE (also when there is too little space, before anything is written)
+ * @throws WinnowError WINNOW_BAD_ARGUMENT, WINNOW_ALREADY_EXISTS, WINNOW_STORAGE (also when there is too little space, before anything is written)
  */
 export async function takeSnapshot(store: IndexStore, folder: string): Promise<SnapshotInfo> {
+  requireFolder(folder);
+  if (!(store instanceof IndexStore))
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', 'store must be the store of an open index', {
+      place: 'store',
+      hint: 'pass index.store',
+    });
   if (existsSync(folder)) throw alreadyExists(folder, 'name a folder that does not exist');
   const partial = `${folder}${PARTIAL}`;
   try {
@@ -79,7 +88,7 @@ export async function takeSnapshot(store: IndexStore, folder: string): Promise<S
   }
 }
 
-/** @throws WinnowError WINNOW_SNAPSHOT_INVALID when the folder holds no whole snapshot of this format */
+/** What a snapshot of any format says about itself. @throws WinnowError WINNOW_SNAPSHOT_INVALID when the folder holds no whole one */
 export function readSnapshotInfo(folder: string): SnapshotInfo {
   const file = join(folder, SNAPSHOT_FILE);
   if (!existsSync(file)) throw invalid(folder, `it has no ${SNAPSHOT_FILE}`);
@@ -89,13 +98,29 @@ export function readSnapshotInfo(folder: string): SnapshotInfo {
   } catch (cause) {
     throw invalid(file, `it cannot be read: ${(cause as Error).message}`);
   }
-  if (typeof info.sha256 !== 'string' || typeof info.bytes !== 'number')
+  if (typeof info?.sha256 !== 'string' || typeof info.bytes !== 'number')
     throw invalid(file, 'it names no size and checksum');
-  if (info.formatVersion !== FORMAT_VERSION)
-    throw new WinnowError(
-      'WINNOW_INDEX_VERSION',
-      `the snapshot has format ${info.formatVersion}, this build reads ${FORMAT_VERSION}`,
-      { place: folder, hint: 'use the version of winnow that took it, or index the documents again' },
+  if (typeof info.createdAt !== 'string' || typeof info.documents !== 'number')
+    throw invalid(file, 'it names no time and number of documents');
+  if (typeof info.formatVersion !== 'number') throw invalid(file, 'it names no format version');
+  return info;
+}
+
+/**
+ * Checks what can be checked without reading the copy: description, format, and size.
+ *
+ * @throws WinnowError WINNOW_SNAPSHOT_INVALID, WINNOW_INDEX_VERSION
+ */
+export function requireRestorable(snapshot: string, { upgrade = false } = {}): SnapshotInfo {
+  const info = readSnapshotInfo(snapshot);
+  if (info.formatVersion !== FORMAT_VERSION && !(upgrade && UPGRADABLE.includes(info.formatVersion)))
+    throw wrongVersion('snapshot', info.formatVersion, snapshot);
+  const size = statSync(join(snapshot, INDEX_FILE), { throwIfNoEntry: false })?.size;
+  if (size === undefined) throw invalid(snapshot, `it has no ${INDEX_FILE}`);
+  if (size !== info.bytes)
+    throw invalid(
+      join(snapshot, INDEX_FILE),
+      `its ${size} bytes are not the ${info.bytes} that were written`,
     );
   return info;
 }
@@ -103,20 +128,30 @@ export function readSnapshotInfo(folder: string): SnapshotInfo {
 export interface RestoreOptions {
   /** Replace an index that is there. Default false. */
   readonly overwrite?: boolean;
+  /** Upgrade a snapshot of an older format on the way ({@link upgradeIndex}). Default false: it is refused. */
+  readonly upgrade?: boolean;
+}
+
+/** What was restored. */
+export interface RestoreReport extends SnapshotInfo {
+  /** What the upgrade of an older format kept and dropped; absent when there was none. */
+  readonly upgrade?: UpgradeReport;
 }
 
 /**
  * Makes an index folder from a snapshot. Size, SHA-256, page structure and every checksum of the copy are checked before
  * anything at the target changes.
  *
- * @throws WinnowError WINNOW_SNAPSHOT_INVALID, WINNOW_ALREADY_EXISTS, WINNOW_INDEX_IN_USE, WINNOW_STORAGE
+ * @throws WinnowError WINNOW_SNAPSHOT_INVALID, WINNOW_INDEX_VERSION, WINNOW_ALREADY_EXISTS, WINNOW_INDEX_IN_USE, WINNOW_STORAGE
  */
 export async function restoreSnapshot(
   snapshot: string,
   target: string,
-  { overwrite = false }: RestoreOptions = {},
-): Promise<SnapshotInfo> {
-  const info = readSnapshotInfo(snapshot);
+  { overwrite = false, upgrade = false }: RestoreOptions = {},
+): Promise<RestoreReport> {
+  requireFolder(snapshot, 'snapshot');
+  requireFolder(target, 'target');
+  const info = requireRestorable(snapshot, { upgrade });
   if (IndexStore.exists(target) && !overwrite)
     throw alreadyExists(target, 'name another folder, or pass --overwrite to replace the index');
   const partial = join(target, `restore${PARTIAL}`);
@@ -125,7 +160,6 @@ export async function restoreSnapshot(
     mkdirSync(partial, { recursive: true });
     requireSpace(partial, info.bytes);
     const source = join(snapshot, INDEX_FILE);
-    if (!existsSync(source)) throw invalid(snapshot, `it has no ${INDEX_FILE}`);
     const file = join(partial, INDEX_FILE);
     const hash = createHash('sha256');
     await pipeline(
@@ -138,10 +172,10 @@ export async function restoreSnapshot(
       },
       createWriteStream(file),
     );
-    const { size } = statSync(file);
-    if (size !== info.bytes || hash.digest('hex') !== info.sha256)
-      throw invalid(source, `its ${size} bytes are not the ${info.bytes} that were written`);
+    if (hash.digest('hex') !== info.sha256)
+      throw invalid(source, 'its bytes are not those that were written');
     checkLmdbFile(file, { deep: true });
+    const upgraded = info.formatVersion === FORMAT_VERSION ? undefined : await upgradeIndex(partial);
     const copy = IndexStore.open(partial, { readOnly: true });
     try {
       copy.verify();
@@ -150,7 +184,7 @@ export async function restoreSnapshot(
     }
     syncFile(file);
     await replaceIndexFile(target, file);
-    return info;
+    return { ...info, ...(upgraded ? { upgrade: upgraded } : {}) };
   } catch (error) {
     throw storageError(target, error);
   } finally {
@@ -171,6 +205,7 @@ export interface CompactReport {
  * @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open, WINNOW_STORAGE
  */
 export async function compactIndex(folder: string): Promise<CompactReport> {
+  requireFolder(folder);
   const store = IndexStore.open(folder, { merges: 'inline' });
   const file = join(folder, INDEX_FILE);
   const partial = join(folder, `compact${PARTIAL}`);

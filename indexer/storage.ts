@@ -2,38 +2,11 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
-import { checksum, corrupt, ZERO_COPY_BYTES } from './format.ts';
+import { corrupt, PartKind, ZERO_COPY_BYTES } from './format.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 
 /** The one file that LMDB keeps an index in; its lock file lies beside it. */
 export const INDEX_FILE = 'index.mdb';
-
-/** Stored fields of a document. */
-export interface StoredRecord {
-  readonly id: string;
-  readonly title: string;
-  readonly text: string;
-  readonly metadata: Readonly<Record<string, unknown>>;
-  readonly parentId?: string;
-}
-
-/** Value of a `documents` entry: the fields and the CRC-32 of {@link recordChecksum} over them. */
-export interface CheckedRecord extends StoredRecord {
-  readonly crc: number;
-}
-
-/** A source that was cut into passages, put together again; neighbouring passages may overlap by some sentences. */
-export interface StoredSource extends StoredRecord {
-  /** Ids of the passages in order. */
-  readonly passages: readonly string[];
-}
-
-/** Value of a `sources` entry. */
-export interface SourceRecord {
-  readonly hash: string;
-  /** Keys of the documents that the source became. */
-  readonly keys: readonly number[];
-}
 
 /** The LMDB databases of an index folder (FORMAT.md, "Databases"). */
 export interface Storage {
@@ -45,42 +18,31 @@ export interface Storage {
   readonly segments: Database<Buffer, number>;
   /** segment number -> sealed bitmap, bit set = deleted. */
   readonly tombstones: Database<Buffer, number>;
-  /** docKey -> stored fields. */
-  readonly documents: Database<CheckedRecord, number>;
-  /** user id -> docKey. */
-  readonly ids: Database<number, string>;
-  /** source id -> hash and document keys. */
-  readonly sources: Database<SourceRecord, string>;
-}
-
-/** LMDB has no checksums of its own, and a flipped bit in a text would else be shown as if it had been written so. */
-function recordChecksum({ id, title, text, metadata, parentId }: StoredRecord): number {
-  return checksum(JSON.stringify([id, title, text, metadata, parentId ?? null]));
-}
-
-export function putRecord(storage: Storage, docKey: number, document: StoredRecord): void {
-  const { id, title, text, metadata, parentId } = document;
-  const record = { id, title, text, metadata, ...(parentId === undefined ? {} : { parentId }) };
-  storage.documents.put(docKey, { ...record, crc: recordChecksum(record) });
-}
-
-/** @throws WinnowError WINNOW_INDEX_CORRUPT when the fields are not those that were written */
-export function getRecord(
-  storage: Storage,
-  docKey: number,
-  transaction?: Transaction,
-): StoredRecord | undefined {
-  const place = `${storage.path}, stored fields of document ${docKey}`;
-  return guard(place, () => {
-    const stored = storage.documents.get(docKey, transaction ? { transaction } : undefined);
-    if (stored === undefined) return undefined;
-    const { crc, ...record } = stored;
-    if (recordChecksum(record) !== crc) throw corrupt(place, 'checksum mismatch');
-    return record;
-  });
+  /** docKey -> stored fields behind their checksum (records.ts). */
+  readonly documents: Database<Buffer, number>;
+  /** source id -> hash and document keys behind their checksum (records.ts). */
+  readonly sources: Database<Buffer, string>;
 }
 
 export const segmentKey = (number: number, kind: number): number => number * 16 + kind;
+
+/** Inside a write transaction: removes a segment's parts and tombstones. */
+export function dropSegment(storage: Storage, number: number): void {
+  for (const kind of [0, ...Object.values(PartKind)]) storage.segments.remove(segmentKey(number, kind));
+  storage.tombstones.remove(number);
+}
+
+/** @throws WinnowError WINNOW_BAD_ARGUMENT for what is no path */
+export function requireFolder(folder: unknown, place = 'folder'): void {
+  if (typeof folder === 'string' && folder !== '' && !folder.includes('\u0000')) return;
+  throw new WinnowError(
+    'WINNOW_BAD_ARGUMENT',
+    `${place} must be the path of a folder, not ${JSON.stringify(folder) ?? typeof folder}`,
+    {
+      place,
+    },
+  );
+}
 
 /**
  * Opens the LMDB file of an index folder.
@@ -93,6 +55,7 @@ export function openStorage(
   folder: string,
   { create, readOnly }: { create: boolean; readOnly: boolean },
 ): Storage {
+  requireFolder(folder);
   const path = resolve(folder);
   const file = join(path, INDEX_FILE);
   if (!existsSync(file)) {
@@ -102,10 +65,10 @@ export function openStorage(
         hint: `create one with: winnow index PATH --index ${folder}`,
       });
     }
-    guard(path, () => mkdirSync(path, { recursive: true }));
+    makeFolder(path);
   }
   return guard(path, () => {
-    checkLmdbFile(file);
+    checkLmdbFile(file, { create });
     const root = open({
       path: file,
       readOnly,
@@ -124,15 +87,27 @@ export function openStorage(
         manifest: root.openDB({ name: 'manifest', encoding: 'binary' }),
         segments: root.openDB({ name: 'segments', ...binary }),
         tombstones: root.openDB({ name: 'tombstones', ...binary }),
-        documents: root.openDB({ name: 'documents', keyEncoding: 'uint32', compression: true }),
-        ids: root.openDB({ name: 'ids' }),
-        sources: root.openDB({ name: 'sources' }),
+        documents: root.openDB({ name: 'documents', ...binary, compression: true }),
+        sources: root.openDB({ name: 'sources', encoding: 'binary' }),
       };
     } catch (error) {
       void root.close();
       throw error;
     }
   });
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw storageError(path, error);
+    throw new WinnowError('WINNOW_ALREADY_EXISTS', 'a file is where the index folder should be', {
+      place: path,
+      hint: 'name another folder',
+    });
+  }
 }
 
 /** Free space asked for beyond the bytes that are going to be written. */
@@ -164,20 +139,28 @@ export function guard<T>(place: string, action: () => T): T {
   }
 }
 
+/** LMDB's codes for a limit that is reached (MDB_MAP_FULL to MDB_PAGE_FULL); its other ones mean a file that it cannot read. */
+const LMDB_LIMITS = { lowest: -30_792, highest: -30_786 };
+/** What LMDB asks of the system with the offsets of a damaged file. */
+const EINVAL = 22;
+
 export function storageError(place: string, cause: unknown): WinnowError {
   if (cause instanceof WinnowError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
-  if (
-    /MDB_(INVALID|VERSION_MISMATCH|CORRUPTED|PAGE_NOTFOUND|PANIC|BAD_)/.test(message) ||
-    /not an LMDB file|Unknown type|End of buffer|Data read, but/.test(message)
-  ) {
-    return corrupt(place, `the LMDB file cannot be read: ${message}`);
-  }
+  if (!isRefusal((cause as { code?: unknown } | undefined)?.code))
+    return corrupt(place, `the index file cannot be read: ${message}`);
   return new WinnowError('WINNOW_STORAGE', message, {
     place,
     hint: 'check free space and permissions of the index folder; the last acknowledged write is still there',
     cause,
   });
+}
+
+/** Whether an error's code is the file system's, or one of LMDB's limits. Errors without such a code come from reading damage. */
+function isRefusal(code: unknown): boolean {
+  if (typeof code === 'number')
+    return code > 0 ? code !== EINVAL : code >= LMDB_LIMITS.lowest && code <= LMDB_LIMITS.highest;
+  return typeof code === 'string' && /^E[A-Z]+$/.test(code);
 }
 
 /** lmdb-js's typings leave out the options that its implementation of this call takes. */

@@ -1,4 +1,4 @@
-import type { CorpusDocument } from '../corpus/types.ts';
+import type { CorpusDocument, Metadata } from '../corpus/types.ts';
 import type { FilterTypeName } from './format.ts';
 
 /** A sparse vector with u8 impacts: `termIds` strictly ascending, `impacts` 1..255, same length. */
@@ -26,12 +26,27 @@ export interface IndexableDocument {
   readonly pieces?: readonly number[];
 }
 
+/** A document or passage as a program gives it. */
+export interface DocumentInput {
+  /** The id of the source, which may be left out. */
+  readonly id?: string;
+  /** Ordinal of a passage; may be left out where a source has several documents, which are numbered in their order. */
+  readonly passage?: number;
+  /** Default empty. */
+  readonly title?: string;
+  readonly text: string;
+  /** Default empty. */
+  readonly metadata?: Metadata;
+}
+
 /** One source document as read from a corpus, whole or cut into passages. */
 export interface SourceDocument {
+  /** 1..512 bytes of UTF-8 without NUL. */
   readonly id: string;
   /** Changes when the source changes; an unchanged source need not be encoded again. */
   readonly contentHash: string;
-  readonly documents: readonly CorpusDocument[];
+  /** The document, or its passages in order (`splitPassages`). */
+  readonly documents: readonly DocumentInput[];
 }
 
 /** One source document with the passages it became; replaced and deleted as a whole. */

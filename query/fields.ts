@@ -1,4 +1,5 @@
 import { WinnowError } from '../errors.ts';
+import { showMoment } from '../indexer/dates.ts';
 import { columnRow, type FieldValues } from '../indexer/filter-columns.ts';
 import type { SegmentView } from '../indexer/generation.ts';
 import type { FilterField } from '../indexer/types.ts';
@@ -59,7 +60,8 @@ export function countValues(documents: readonly Found[], field: FilterField, ind
 
 function shown({ type }: FilterField, value: string | number): string | number | boolean {
   if (type === 'boolean') return value === 1;
-  return type === 'date' ? new Date(value).toISOString() : value;
+  const isMoment = type === 'date' || type === 'epoch-s' || type === 'epoch-ms';
+  return isMoment ? showMoment(value as number) : value;
 }
 
 /**

@@ -3,7 +3,8 @@ import type { WordPieces } from '../encoder/wordpiece.ts';
 import { WinnowError } from '../errors.ts';
 import type { Generation, SegmentView } from '../indexer/generation.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
-import type { StoredRecord } from '../indexer/storage.ts';
+import type { StoredRecord } from '../indexer/records.ts';
+import { type DocumentRef, displayId, parseStoredId, refOf, storedId } from '../indexer/stored-id.ts';
 import { type Accept, intersect } from './accept.ts';
 import { bm25Query, bm25Search, explainBm25, type WordContribution } from './bm25.ts';
 import { analyze } from './english-analyzer.ts';
@@ -67,14 +68,16 @@ export interface SearchOptions extends ScanOptions {
 }
 
 export interface Hit {
+  /** The id that the document, or the source of the passage, was added under. */
   readonly id: string;
+  /** Ordinal of the passage, from 0; absent for a whole document. */
+  readonly passage?: number;
   readonly score: number;
   readonly title: string;
   readonly snippet: Snippet;
   /** Words of the query that score although the document lacks them: the model added them. Strongest first. */
   readonly addedWords: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
-  readonly parentId?: string;
   readonly explanation?: readonly TokenExplanation[];
 }
 
@@ -91,6 +94,8 @@ export interface SearchResult {
 
 export interface ExplainedHit {
   readonly id: string;
+  /** Ordinal of the passage that is explained; absent for a whole document. */
+  readonly passage?: number;
   readonly score: number;
   /** Rank among all documents, from 1; undefined when the score is 0. */
   readonly rank: number | undefined;
@@ -101,6 +106,7 @@ export interface ExplainedHit {
 
 /** A document found in a segment, before its fields are read. */
 export interface Located {
+  /** Its stored id (`parseStoredId`): what tells it from all others; of a whole document the user's id. */
   readonly id: string;
   readonly score: number;
   readonly view: SegmentView;
@@ -171,9 +177,8 @@ export class Searcher {
     for (const found of located) {
       const record = this.record(generation, found);
       if (groupByParent) {
-        const parent = record.parentId ?? record.id;
-        if (seenParents.has(parent)) continue;
-        seenParents.add(parent);
+        if (seenParents.has(record.id)) continue;
+        seenParents.add(record.id);
       }
       if (passed++ < offset) continue;
       hits.push(this.hit(found, record, impact, words, options.explain ?? false));
@@ -214,27 +219,30 @@ export class Searcher {
     return this.sparse(generation, query, k, this.acceptors(generation, options.filter), options);
   }
 
-  explain(query: string, id: string, options: Pick<SearchOptions, 'idf'> = {}): ExplainedHit {
+  explain(query: string, document: DocumentRef, options: Pick<SearchOptions, 'idf'> = {}): ExplainedHit {
     const generation = this.store.generation();
     const impact = this.impactQuery(generation, query, options.idf);
-    const whole = generation.documentById(id);
-    const best = (whole ? [whole] : generation.passages(id))
+    const ref = refOf(document);
+    const best = generation
+      .documentsOf(ref)
       .flatMap((record) => {
-        const place = generation.locate(record.id);
+        const place = generation.locate(storedId(record.id, record.passage));
         return place ? [{ record, place, score: this.integerScore(place.view, place.docId, impact) }] : [];
       })
       .reduce<Candidate | undefined>(
         (best, one) => (best && best.score >= one.score ? best : one),
         undefined,
       );
-    if (!best) throw notFound(id);
+    if (!best) throw notFound(displayId(ref));
     const { record, place, score } = best;
+    const { id, passage } = record;
     const { tokenizer } = this.encoder;
     const words = wordsByToken(query, tokenizer);
     return {
-      id: record.id,
+      id,
+      ...(passage === undefined ? {} : { passage }),
       score: this.toScore(score, impact),
-      rank: score > 0 ? this.rankOf(generation, impact, score, record.id) : undefined,
+      rank: score > 0 ? this.rankOf(generation, impact, score, storedId(id, passage)) : undefined,
       tenthScore: this.rankVector(impact, 10)[9]?.score,
       tokens: explainTokens(
         place.view.segment,
@@ -471,10 +479,10 @@ export class Searcher {
     if (record) return record;
     throw new WinnowError(
       'WINNOW_INDEX_CORRUPT',
-      `document "${view.segment.id(docId)}" has postings but no stored fields`,
+      `document "${displayId(parseStoredId(view.segment.id(docId)))}" has postings but no stored fields`,
       {
         place: this.store.path,
-        hint: 'index the documents again into a new folder',
+        hint: `drop what is damaged with: winnow doctor --repair --index ${this.store.path}`,
       },
     );
   }
@@ -488,7 +496,7 @@ export class Searcher {
 
   /** @param queryWords by query token */
   private hit(
-    { view, docId, score, id }: Located,
+    { view, docId, score }: Located,
     record: StoredRecord,
     query: ImpactQuery,
     queryWords: ReadonlyMap<number, string>,
@@ -525,14 +533,15 @@ export class Searcher {
         queryWords,
         this.textIds(record, words),
       );
+    const { id, passage } = record;
     return {
       id,
+      ...(passage === undefined ? {} : { passage }),
       score,
       title: record.title,
       snippet,
       addedWords: [...new Set(addedWords)],
       metadata: record.metadata,
-      ...(record.parentId === undefined ? {} : { parentId: record.parentId }),
       ...(explanation ? { explanation } : {}),
     };
   }

@@ -1,42 +1,11 @@
 import { Type } from 'typebox';
-import type { StoredRecord, StoredSource } from '../indexer/storage.ts';
-import type { ExplainedHit, SearchResult } from '../query/searcher.ts';
+import type { StoredRecord, StoredSource } from '../indexer/records.ts';
+import { EXPLAIN_REQUEST, SEARCH_REQUEST } from '../query/request.ts';
+import type { ExplainedHit, SearchOptions, SearchResult } from '../query/searcher.ts';
 
 /** Shapes of requests and answers; Fastify validates with them and the OpenAPI page is made from them. */
 
-const closed = { additionalProperties: false };
-
-const Idf = Type.Union([Type.Literal('blended'), Type.Literal('table')]);
-
-export const SearchRequest = Type.Object(
-  {
-    query: Type.String({ minLength: 1, maxLength: 10_000 }),
-    k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 10 })),
-    offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000, default: 0 })),
-    mode: Type.Optional(Type.Union([Type.Literal('sparse'), Type.Literal('bm25'), Type.Literal('hybrid')])),
-    filter: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-    explain: Type.Optional(Type.Boolean()),
-    groupByParent: Type.Optional(Type.Boolean()),
-    fusion: Type.Optional(Type.Union([Type.Literal('rrf'), Type.Literal('weighted')])),
-    sparseWeight: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-    idf: Type.Optional(Idf),
-    sort: Type.Optional(
-      Type.Object(
-        {
-          field: Type.String({ minLength: 1 }),
-          order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')])),
-        },
-        closed,
-      ),
-    ),
-    facets: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 32 })),
-    among: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
-    scan: Type.Optional(Type.Union([Type.Literal('auto'), Type.Literal('exact'), Type.Literal('pruned')])),
-    alpha: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
-    budgetMs: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
-  },
-  closed,
-);
+export const SearchRequest = Type.Unsafe<SearchOptions & { query: string }>(SEARCH_REQUEST);
 
 const TokenExplanation = Type.Object({
   token: Type.String(),
@@ -64,7 +33,7 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
         }),
         addedWords: Type.Array(Type.String()),
         metadata: Metadata,
-        parentId: Type.Optional(Type.String()),
+        passage: Type.Optional(Type.Integer()),
         explanation: Type.Optional(Type.Array(TokenExplanation)),
       }),
     ),
@@ -85,18 +54,14 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
   }),
 );
 
-export const ExplainRequest = Type.Object(
-  {
-    query: Type.String({ minLength: 1, maxLength: 10_000 }),
-    id: Type.String({ minLength: 1, maxLength: 512 }),
-    idf: Type.Optional(Idf),
-  },
-  closed,
-);
+export const ExplainRequest = Type.Unsafe<
+  Pick<SearchOptions, 'idf'> & { query: string; id: string; passage?: number }
+>(EXPLAIN_REQUEST);
 
 export const ExplainResponse = Type.Unsafe<ExplainedHit>(
   Type.Object({
     id: Type.String(),
+    passage: Type.Optional(Type.Integer()),
     score: Type.Number(),
     rank: Type.Optional(Type.Integer()),
     tenthScore: Type.Optional(Type.Number()),
@@ -110,12 +75,18 @@ export const StoredDocument = Type.Unsafe<StoredRecord | StoredSource>(
     title: Type.String(),
     text: Type.String(),
     metadata: Metadata,
-    parentId: Type.Optional(Type.String()),
-    passages: Type.Optional(Type.Array(Type.String())),
+    passage: Type.Optional(Type.Integer()),
+    passages: Type.Optional(Type.Array(Type.Integer())),
   }),
 );
 
 export const DocumentId = Type.Object({ id: Type.String({ minLength: 1, maxLength: 512 }) });
+
+/** Query strings are texts. */
+export const PassageQuery = Type.Object(
+  { passage: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$' })) },
+  { additionalProperties: false },
+);
 
 const RowError = Type.Object({ line: Type.Integer(), code: Type.String(), message: Type.String() });
 

@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { WinnowError } from '../errors.ts';
-import type { Filter } from '../query/filter.ts';
+import type { PassageRef } from '../indexer/stored-id.ts';
 import type { SearchEngine } from '../query/search-engine.ts';
 import { addDocuments } from './add-documents.ts';
 import {
@@ -14,6 +14,7 @@ import {
   ExplainRequest,
   ExplainResponse,
   HealthResponse,
+  PassageQuery,
   SearchRequest,
   SearchResponse,
   StoredDocument,
@@ -61,15 +62,16 @@ export async function createServer(
     '/search',
     { schema: { body: SearchRequest, response: { 200: SearchResponse, ...failures } } },
     (request) => {
-      const { query, filter, ...rest } = request.body;
-      return engine.search(query, { ...rest, ...(filter ? { filter: filter as Filter } : {}) });
+      const { query, ...options } = request.body;
+      return engine.search(query, options);
     },
   );
 
   app.post(
     '/explain',
     { schema: { body: ExplainRequest, response: { 200: ExplainResponse, ...failures } } },
-    ({ body: { query, id, ...options } }) => engine.explain(query, id, options),
+    ({ body: { query, id, passage, ...options } }) =>
+      engine.explain(query, documentRef(id, passage), options),
   );
 
   app.post('/documents', { schema: { response: { 200: AddResponse, ...failures } } }, (request, reply) => {
@@ -99,21 +101,35 @@ export async function createServer(
 
   app.get(
     '/documents/:id',
-    { schema: { params: DocumentId, response: { 200: StoredDocument, ...failures } } },
-    (request) => {
-      const record = engine.get(request.params.id);
-      if (!record) throw noDocument(request.params.id);
+    {
+      schema: {
+        params: DocumentId,
+        querystring: PassageQuery,
+        response: { 200: StoredDocument, ...failures },
+      },
+    },
+    ({ params, query }) => {
+      const ref = documentRef(params.id, query.passage);
+      const record = engine.get(ref);
+      if (!record) throw noDocument(ref);
       return record;
     },
   );
 
   app.delete(
     '/documents/:id',
-    { schema: { params: DocumentId, response: { 200: DeleteResponse, ...failures } } },
-    (request) =>
+    {
+      schema: {
+        params: DocumentId,
+        querystring: PassageQuery,
+        response: { 200: DeleteResponse, ...failures },
+      },
+    },
+    ({ params, query }) =>
       oneAtATime(async () => {
-        const deleted = engine.delete([request.params.id]);
-        if (deleted === 0) throw noDocument(request.params.id);
+        const ref = documentRef(params.id, query.passage);
+        const deleted = engine.delete([ref]);
+        if (deleted === 0) throw noDocument(ref);
         return { deleted };
       }),
   );
@@ -172,8 +188,12 @@ export async function createServer(
   return app;
 }
 
-function noDocument(id: string): WinnowError {
-  return new WinnowError('WINNOW_NOT_FOUND', `no document "${id}"`, { place: 'id' });
+const documentRef = (id: string, passage: string | number | undefined): PassageRef =>
+  passage === undefined ? { id } : { id, passage: Number(passage) };
+
+function noDocument({ id, passage }: PassageRef): WinnowError {
+  const what = passage === undefined ? `document "${id}"` : `passage ${passage} of document "${id}"`;
+  return new WinnowError('WINNOW_NOT_FOUND', `no ${what}`, { place: 'id' });
 }
 
 /** Fastify's own errors (validation, body too large, broken JSON) under the codes of this project. */

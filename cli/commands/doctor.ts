@@ -1,18 +1,43 @@
 import type { Command } from 'commander';
 import { DEFAULT_MODEL, openModel } from '../../encoder/model-file.ts';
+import { WinnowError } from '../../errors.ts';
+import { repairIndex } from '../../indexer/repair.ts';
 import { describeKernels } from '../../kernels/index.ts';
+import { printable } from '../printable.ts';
+import { printRepair } from '../repair-report.ts';
 import { version } from '../version.ts';
 
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('show which kernels and model are in use here, and why')
+    .description('show which kernels and model are in use here, and why; with --repair, mend an index')
     .option('--model <name>', 'bundled model or model folder')
+    .option('--index <dir>', 'index folder, for --repair')
+    .option('--repair', 'drop what is damaged in the index, and say what')
     .option('--json', 'print one JSON object')
     .action(run);
 }
 
-function run({ model: name = DEFAULT_MODEL, json }: { model?: string; json?: boolean }): void {
+interface DoctorCliOptions {
+  readonly model?: string;
+  readonly index?: string;
+  readonly repair?: boolean;
+  readonly json?: boolean;
+}
+
+async function run({ model, index, repair, json = false }: DoctorCliOptions): Promise<void> {
+  if (!repair && index === undefined) return showKernels(model, json);
+  if (!repair || index === undefined)
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', '--repair and --index belong together', {
+      place: repair ? '--index' : '--repair',
+      hint: 'winnow doctor --repair --index DIR; `winnow stats --verify` checks without changing anything',
+    });
+  const report = await repairIndex(index);
+  if (json) console.log(JSON.stringify(report));
+  else printRepair(index, report);
+}
+
+function showKernels(name = DEFAULT_MODEL, json = false): void {
   const kernels = describeKernels();
   const model = openModel(name);
   const facts = {
@@ -29,8 +54,9 @@ function run({ model: name = DEFAULT_MODEL, json }: { model?: string; json?: boo
     console.log(JSON.stringify({ ...facts, failed: kernels.failed }));
     return;
   }
-  for (const [label, value] of Object.entries(facts)) console.log(`${label.padEnd(12)} ${value}`);
-  for (const { backend, why } of kernels.failed) console.log(`${'not used'.padEnd(12)} ${backend}: ${why}`);
+  for (const [label, value] of Object.entries(facts)) console.log(`${label.padEnd(12)} ${printable(value)}`);
+  for (const { backend, why } of kernels.failed)
+    console.log(`${'not used'.padEnd(12)} ${backend}: ${printable(why)}`);
   if (kernels.backend !== 'native') {
     console.log('');
     console.log(

@@ -1,7 +1,8 @@
 import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { WinnowError } from '../../errors.ts';
+import { IDENTICAL_IDS, type IdenticalIds, type SystemResult } from '../../evaluation/evaluate.ts';
 import { type EvaluationConfig, readEvaluationConfig } from '../../evaluation/grid.ts';
 import { isMetricName, type MetricName } from '../../evaluation/metrics.ts';
 import { writeOutputs } from '../../evaluation/outputs.ts';
@@ -11,6 +12,7 @@ import { runEvaluationConfig } from '../../evaluation/run-config.ts';
 import { commit } from '../commit.ts';
 import { defaultEvalCache, OWN_SYSTEMS, ownSystems } from '../eval-systems.ts';
 import { addEncoderOptions, defined, type EncoderCliOptions, wholeNumber } from '../options.ts';
+import { printable, printableLines } from '../printable.ts';
 import { Progress } from '../progress.ts';
 
 interface EvalCliOptions extends EncoderCliOptions {
@@ -21,6 +23,7 @@ interface EvalCliOptions extends EncoderCliOptions {
   readonly split?: string;
   readonly depth: number;
   readonly metric?: MetricName;
+  readonly identicalIds?: IdenticalIds;
   readonly cache: string;
   readonly fresh?: boolean;
   readonly json?: boolean;
@@ -78,6 +81,12 @@ export function registerEval(program: Command): void {
     .option('--split <name>', 'qrels split (default: test)')
     .option('--depth <n>', 'documents kept a query', wholeNumber(1, 10_000), 1000)
     .option('--metric <name>', 'measure of tests, plots and query lists (default: ndcg@10)', metric)
+    .addOption(
+      new Option(
+        '--identical-ids <how>',
+        'hits with the id of their query: dropped where the query is that document, always, or kept (default: same-text)',
+      ).choices(IDENTICAL_IDS),
+    )
     .option('--cache <dir>', 'where the indexes of evaluated sets are kept', defaultEvalCache())
     .option('--fresh', 'encode again')
     .option('--json', 'print one JSON object a data set and system')
@@ -126,7 +135,12 @@ async function run(
   if (options.json) {
     for (const result of results) console.log(JSON.stringify(resultRow(result)));
   } else {
-    process.stdout.write(resultTable(results, pc.bold));
+    process.stdout.write(resultTable(results.map(withPrintableNames), pc.bold));
+  }
+  for (const { dataset, system, dropped } of results) {
+    if (dropped.hits === 0) continue;
+    const why = `${dropped.hits.toLocaleString('en')} hits were dropped as the query's own document, ${dropped.judged.toLocaleString('en')} of them judged relevant`;
+    console.error(pc.yellow(printable(`${dataset} ${system}: ${why} (--identical-ids never keeps them)`)));
   }
   const { report: json, csv, html, markdown, writeRuns: runs } = options;
   await writeOutputs(report, results, defined({ json, csv, html, markdown, runs }), {
@@ -140,18 +154,24 @@ async function run(
       defined({ tolerance: options.tolerance, latencyFactor: options.latencyFactor }),
     );
     if (regressions.length > 0) {
-      console.error(formatRegressions(regressions));
+      console.error(printableLines(formatRegressions(regressions)));
       process.exitCode = 1;
     }
   }
 }
+
+const withPrintableNames = (result: SystemResult): SystemResult => ({
+  ...result,
+  dataset: printable(result.dataset),
+  system: printable(result.system),
+});
 
 function configOfOptions(paths: readonly string[], options: EvalCliOptions): EvaluationConfig {
   if (paths.length === 0)
     throw badArgument('no data set was given', 'dataset', 'name BEIR folders or --config');
   if (options.data !== undefined)
     throw badArgument('goes with a config only', '--data', 'give the folders of the data sets themselves');
-  const { split, depth, metric } = options;
+  const { split, depth, metric, identicalIds } = options;
   const runs = (options.run ?? []).map((file) => ({
     name: basename(file, extname(file)),
     kind: 'run',
@@ -163,7 +183,7 @@ function configOfOptions(paths: readonly string[], options: EvalCliOptions): Eva
     systems: [...options.system.map((name) => ({ name, kind: name, settings: {} })), ...runs],
     metrics: [],
     k: depth,
-    ...defined({ metric }),
+    ...defined({ metric, identicalIds }),
     // The texts of the hits cost a pass over the corpus: only where they are shown.
     ...(options.report === undefined && options.html === undefined ? { detailedQueries: 0 } : {}),
   };
@@ -172,7 +192,7 @@ function configOfOptions(paths: readonly string[], options: EvalCliOptions): Eva
 async function configOfFile(
   file: string,
   paths: readonly string[],
-  { data, metric }: EvalCliOptions,
+  { data, metric, identicalIds }: EvalCliOptions,
   given: (option: string) => boolean,
 ): Promise<EvaluationConfig> {
   const inConfig = ['system', 'run', 'split', 'depth'].find(given);
@@ -183,7 +203,7 @@ async function configOfFile(
       'put it into the config file',
     );
   const config = await readEvaluationConfig(file, defined({ dataFolder: data }));
-  return { ...config, ...defined({ metric }) };
+  return { ...config, ...defined({ metric, identicalIds }) };
 }
 
 function badArgument(message: string, place: string, hint: string): WinnowError {

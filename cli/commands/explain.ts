@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { openIndex } from '../../query/search-engine.ts';
-import { defined, indexModelOption } from '../options.ts';
+import { defined, indexModelOption, wholeNumber } from '../options.ts';
+import { printable } from '../printable.ts';
 import { renderExplanation } from '../render.ts';
 
 export function registerExplain(program: Command): void {
@@ -10,6 +11,7 @@ export function registerExplain(program: Command): void {
     .argument('<query>', 'the query')
     .argument('<id>', 'the document')
     .requiredOption('--index <dir>', 'index folder')
+    .option('--passage <n>', 'this passage of the document instead of its best', wholeNumber(0, 999_999_999))
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
@@ -18,23 +20,25 @@ export function registerExplain(program: Command): void {
 interface ExplainCliOptions {
   readonly index: string;
   readonly model?: string;
+  readonly passage?: number;
   readonly json?: boolean;
 }
 
 async function run(query: string, id: string, options: ExplainCliOptions): Promise<void> {
   const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
   try {
-    const explained = engine.explain(query, id);
+    const explained = engine.explain(query, { id, ...defined({ passage: options.passage }) });
     if (options.json) {
       console.log(JSON.stringify(explained));
       return;
     }
-    const { id: explainedId, score, rank, tenthScore, tokens } = explained;
+    const { passage, score, rank, tenthScore, tokens } = explained;
+    const name = `${printable(explained.id)}${passage === undefined ? '' : ` passage ${passage}`}`;
     const short = tenthScore === undefined ? 0 : tenthScore - score;
     console.log(
       rank === undefined
-        ? `${explainedId} shares no token with the query`
-        : `${explainedId}: score ${score.toFixed(2)}, rank ${rank}${rank > 10 ? `, ${short.toFixed(2)} short of the tenth hit` : ''}`,
+        ? `${name} shares no token with the query`
+        : `${name}: score ${score.toFixed(2)}, rank ${rank}${rank > 10 ? `, ${short.toFixed(2)} short of the tenth hit` : ''}`,
     );
     console.log(renderExplanation(tokens));
   } finally {

@@ -1,11 +1,21 @@
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
-import { type CorpusFormat, openCorpus } from '../../corpus/open-corpus.ts';
+import type { FieldType } from '../../corpus/document-row.ts';
+import { type Corpus, type CorpusFormat, openCorpus, type RepeatedId } from '../../corpus/open-corpus.ts';
 import { WinnowError } from '../../errors.ts';
+import { IndexStore } from '../../indexer/index-store.ts';
 import type { FilterField } from '../../indexer/types.ts';
 import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
-import { ingest } from '../ingest.ts';
-import { addEncoderOptions, defined, type EncoderCliOptions, filterField, wholeNumber } from '../options.ts';
+import { type IngestReport, ingest } from '../ingest.ts';
+import {
+  addEncoderOptions,
+  defined,
+  type EncoderCliOptions,
+  filterField,
+  oneCharacter,
+  wholeNumber,
+} from '../options.ts';
+import { printable } from '../printable.ts';
 import { duration, Progress } from '../progress.ts';
 
 interface IndexCliOptions extends EncoderCliOptions {
@@ -14,7 +24,13 @@ interface IndexCliOptions extends EncoderCliOptions {
   readonly idColumn?: string;
   readonly textColumn?: string;
   readonly titleColumn?: string;
+  readonly generateIds?: boolean;
   readonly delimiter?: string;
+  readonly quotes?: boolean;
+  readonly encoding?: string;
+  readonly maxLineBytes?: number;
+  readonly maxFileBytes?: number;
+  readonly followLinks?: boolean;
   readonly filter?: readonly FilterField[];
   readonly batchSize: number;
   readonly strict?: boolean;
@@ -22,14 +38,18 @@ interface IndexCliOptions extends EncoderCliOptions {
   readonly deleteMissing?: boolean;
 }
 
+/** A text is one string in memory, and V8 has none longer. */
+const MAX_BYTES = 500_000_000;
 /** Bad rows printed in full; the rest are only counted. */
 const SHOWN_BAD_ROWS = 20;
 
 export function registerIndex(program: Command): void {
   const command = program
     .command('index')
-    .description('index a BEIR folder, a .jsonl or .csv file, or a folder of Markdown, HTML and text')
-    .argument('<path>', 'what to index')
+    .description(
+      'index a BEIR folder, a .jsonl or .csv file, or a folder of these and of Markdown, HTML and text',
+    )
+    .argument('<path>', 'what to index; - reads standard input, with --format')
     .requiredOption('--index <dir>', 'index folder; created when missing, continued when there');
   addEncoderOptions(command)
     .addOption(
@@ -44,7 +64,17 @@ export function registerIndex(program: Command): void {
     .option('--id-column <name>', 'CSV or JSONL field with the id')
     .option('--text-column <name>', 'CSV or JSONL field with the text')
     .option('--title-column <name>', 'CSV or JSONL field with the title')
-    .option('--delimiter <char>', 'CSV delimiter')
+    .option('--generate-ids', 'give rows without an id their line number: line-7')
+    .option('--delimiter <char>', 'CSV delimiter (default: detected)', oneCharacter)
+    .option('--quotes', 'CSV fields may be quoted (default: detected)')
+    .option('--no-quotes', 'CSV quotes are text')
+    .option(
+      '--encoding <name>',
+      'encoding of the files, such as utf-16le or windows-1252 (default: detected)',
+    )
+    .option('--max-line-bytes <n>', 'longest row (default: 10,000,000)', wholeNumber(1, MAX_BYTES))
+    .option('--max-file-bytes <n>', 'largest text file (default: 20,000,000)', wholeNumber(1, MAX_BYTES))
+    .option('--follow-links', 'follow symbolic links that lead out of the folder')
     .option(
       '--filter <name:type>',
       'metadata field that searches may filter on; repeat for more',
@@ -53,29 +83,20 @@ export function registerIndex(program: Command): void {
     .option('--batch-size <n>', 'documents committed at a time', wholeNumber(1, 10_000), 256)
     .option('--no-passages', 'cut long texts off at the window instead of into passages')
     .option('--delete-missing', 'remove documents that the input no longer has')
-    .option('--strict', 'stop at the first bad row')
+    .option('--strict', 'stop at the first bad row or repeated id')
     .action(run);
 }
 
 async function run(path: string, options: IndexCliOptions): Promise<void> {
   const { model, backend, threads, filter, strict = false } = options;
-  const corpus = await openCorpus(
-    path,
-    defined({
-      format: options.format,
-      idField: options.idColumn,
-      textField: options.textColumn,
-      titleField: options.titleColumn,
-      delimiter: options.delimiter,
-      strict,
-    }),
-  );
+  const progress = new Progress('indexing');
+  const repeated = new RepeatedIds();
+  const corpus = await openInput(path, options, progress, repeated);
   const engine = openIndex(options.index, {
     create: true,
     ...defined({ model, backend, threads, filterFields: filter }),
   });
   const started = performance.now();
-  const progress = new Progress('indexing');
   let stopped = false;
   const interrupt = (): void => {
     if (stopped) process.exit(130);
@@ -91,7 +112,7 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
       deleteMissing: options.deleteMissing ?? false,
       onBadRow: (error: WinnowError) => {
         if (strict) throw error;
-        if (shown++ < SHOWN_BAD_ROWS) progress.print(pc.yellow(`skipped ${error}`));
+        if (shown++ < SHOWN_BAD_ROWS) progress.print(pc.yellow(printable(`skipped ${error}`)));
       },
       onProgress: ({ encoded, unchanged }, fraction) =>
         progress.update({
@@ -103,30 +124,96 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
     });
     progress.done();
     await waitForMerges(engine, progress);
-    const { documents } = engine.stats();
     const seconds = (performance.now() - started) / 1000;
-    const rate =
-      report.encoded > 0 ? `, ${(report.encoded / report.encodeSeconds).toFixed(0)} documents/s` : '';
-    console.log(
-      `${report.added.toLocaleString('en')} added, ${report.replaced.toLocaleString('en')} replaced, ` +
-        `${report.unchanged.toLocaleString('en')} unchanged, ${report.deleted.toLocaleString('en')} deleted in ${duration(seconds)}${rate}`,
-    );
-    console.log(`${options.index} holds ${documents.toLocaleString('en')} documents`);
-    if (report.badRows > 0) {
-      console.error(
-        pc.yellow(
-          `${report.badRows.toLocaleString('en')} bad rows were skipped (--strict stops at the first)`,
-        ),
-      );
-      process.exitCode = 1;
-    }
-    if (report.interrupted) {
-      console.error('interrupted: run the same command to go on');
-      process.exitCode = 130;
-    }
+    printReport(report, repeated, options, engine.stats().documents, seconds);
   } finally {
     process.off('SIGINT', interrupt);
     await engine.close();
+  }
+}
+
+/** @throws WinnowError before an index folder is made */
+async function openInput(
+  path: string,
+  options: IndexCliOptions,
+  progress: Progress,
+  repeated: RepeatedIds,
+): Promise<Corpus> {
+  const { format, idColumn: idField, textColumn: textField, titleColumn: titleField } = options;
+  const { generateIds, delimiter, quotes, encoding, maxLineBytes, maxFileBytes, followLinks } = options;
+  const { filter, index, strict } = options;
+  return openCorpus(path, {
+    ...defined({ format, idField, textField, titleField, generateIds, delimiter, quotes, encoding }),
+    ...defined({ maxLineBytes, maxFileBytes, followLinks, strict }),
+    fieldTypes: fieldTypes(filter ?? (await declaredFields(index))),
+    onNotice: ({ place, message }) => progress.print(printable(`${place}: ${message}`)),
+    onRepeatedId: (one) => repeated.add(one),
+  });
+}
+
+async function declaredFields(index: string): Promise<readonly FilterField[]> {
+  if (!IndexStore.exists(index)) return [];
+  const store = IndexStore.open(index, { readOnly: true });
+  try {
+    return store.settings.filterFields;
+  } finally {
+    await store.close();
+  }
+}
+
+/** What a cell of CSV becomes for each declared field: only numbers and booleans are no text. */
+function fieldTypes(fields: readonly FilterField[]): Record<string, FieldType> {
+  return Object.fromEntries(
+    fields.map(({ name, type }) => [name, type === 'number' || type === 'boolean' ? type : 'text']),
+  );
+}
+
+/** How often ids came again, and the first of them. */
+class RepeatedIds {
+  count = 0;
+  private first: RepeatedId | undefined;
+
+  add(one: RepeatedId): void {
+    this.count++;
+    this.first ??= one;
+  }
+
+  toString(): string {
+    const { id, earlier, later } = this.first!;
+    const rows = this.count === 1 ? '1 row repeats' : `${this.count.toLocaleString('en')} rows repeat`;
+    return `${rows} an id, the last row wins: "${id}" at ${earlier.file}:${earlier.line} and ${later.file}:${later.line}`;
+  }
+}
+
+function printReport(
+  report: IngestReport,
+  repeated: RepeatedIds,
+  { index, deleteMissing }: IndexCliOptions,
+  documents: number,
+  seconds: number,
+): void {
+  const number = (value: number) => value.toLocaleString('en');
+  const warn = (text: string) => console.error(pc.yellow(printable(text)));
+  const rate =
+    report.encoded > 0 ? `, ${(report.encoded / report.encodeSeconds).toFixed(0)} documents/s` : '';
+  console.log(
+    `${number(report.added)} added, ${number(report.replaced)} replaced, ${number(report.unchanged)} unchanged, ` +
+      `${number(report.deleted)} deleted in ${duration(seconds)}${rate}`,
+  );
+  console.log(`${printable(index)} holds ${number(documents)} documents`);
+  if (repeated.count > 0) warn(String(repeated));
+  if (report.kept > 0)
+    warn(
+      `${number(report.kept)} documents that were not seen are kept, as they may be what could not be read: mend it and run again`,
+    );
+  if (report.interrupted && deleteMissing) warn('nothing was deleted, as the input was not read to its end');
+  if (report.badRows > 0) {
+    warn(`${number(report.badRows)} bad rows were skipped (--strict stops at the first)`);
+    process.exitCode = 1;
+  }
+  if (report.interrupted) {
+    console.error('interrupted: run the same command to go on');
+    process.exitCode = 130;
   }
 }
 
@@ -136,6 +223,6 @@ async function waitForMerges(engine: SearchEngine, progress: Progress): Promise<
     await engine.store.merged();
   } catch (error) {
     if (!(error instanceof WinnowError)) throw error;
-    progress.print(pc.yellow(`the documents are indexed, but merging failed: ${error}`));
+    progress.print(pc.yellow(printable(`the documents are indexed, but merging failed: ${error}`)));
   }
 }

@@ -2,14 +2,17 @@ import { type Command, Option } from 'commander';
 import pc from 'picocolors';
 import { openIndex } from '../../query/search-engine.ts';
 import {
+  checkVectors,
   exportVectors,
   INTERCHANGE_FORMATS,
   type InterchangeFormat,
   importVectors,
+  isStandardOutput,
   SIDES,
   type Side,
 } from '../interchange.ts';
 import { defined, indexModelOption, number } from '../options.ts';
+import { printable } from '../printable.ts';
 
 interface InterchangeCliOptions {
   readonly index: string;
@@ -35,7 +38,7 @@ export function registerInterchange(program: Command): void {
   program
     .command('import')
     .description('index documents that another engine gives as term vectors')
-    .argument('<file>', 'what to read; .gz and .xz as well')
+    .argument('<file>', 'what to read; .gz and .xz as well; - reads standard input')
     .requiredOption('--index <dir>', 'index folder; created when missing')
     .addOption(formatOption())
     .addOption(sideOption())
@@ -45,7 +48,7 @@ export function registerInterchange(program: Command): void {
   program
     .command('export')
     .description('write the documents of an index as term vectors for another engine')
-    .argument('<file>', 'what to write')
+    .argument('<file>', 'what to write; - writes to standard output')
     .requiredOption('--index <dir>', 'index folder')
     .addOption(formatOption())
     .addOption(sideOption())
@@ -57,6 +60,7 @@ async function runImport(
   file: string,
   { index, format, side, model, maxWeight }: InterchangeCliOptions,
 ): Promise<void> {
+  await checkVectors(file, format);
   const engine = openIndex(index, { create: true, ...defined({ model }) });
   let bad = 0;
   try {
@@ -65,16 +69,16 @@ async function runImport(
       side,
       ...defined({ maxWeight }),
       onBadRow: (error) => {
-        if (bad++ < SHOWN_BAD_ROWS) console.error(pc.yellow(`skipped ${error}`));
+        if (bad++ < SHOWN_BAD_ROWS) console.error(pc.yellow(printable(`skipped ${error}`)));
       },
     });
-    console.log(`${documents.toLocaleString('en')} documents imported into ${index}`);
+    console.log(`${documents.toLocaleString('en')} documents imported into ${printable(index)}`);
     if (unknownTerms.size > 0) {
       const some = [...unknownTerms.keys()].slice(0, 5).join(', ');
       const postings = [...unknownTerms.values()].reduce((sum, count) => sum + count, 0);
       console.error(
         pc.yellow(
-          `${unknownTerms.size.toLocaleString('en')} terms are not in the vocabulary of ${engine.model.name} (${some}): ` +
+          `${unknownTerms.size.toLocaleString('en')} terms are not in the vocabulary of ${printable(engine.model.name)} (${printable(some)}): ` +
             `${postings.toLocaleString('en')} postings left out`,
         ),
       );
@@ -92,7 +96,9 @@ async function runExport(file: string, { index, format, side, model }: Interchan
   const engine = openIndex(index, { readOnly: true, ...defined({ model }) });
   try {
     const documents = await exportVectors(engine, file, format, side);
-    console.log(`${documents.toLocaleString('en')} documents written to ${file}`);
+    // Standard output holds the data and nothing else.
+    if (isStandardOutput(file)) console.error(`${documents.toLocaleString('en')} documents written`);
+    else console.log(`${documents.toLocaleString('en')} documents written to ${printable(file)}`);
   } finally {
     await engine.close();
   }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { restoreSnapshot } from '../../indexer/snapshot.ts';
+import { printable } from '../printable.ts';
+import { printRepair } from '../repair-report.ts';
 
 export function registerRestore(program: Command): void {
   program
@@ -8,12 +10,27 @@ export function registerRestore(program: Command): void {
     .argument('<snapshot>', 'folder that winnow snapshot made')
     .requiredOption('--index <dir>', 'index folder')
     .option('--overwrite', 'replace an index that is there')
+    .option('--upgrade', 'bring a snapshot of an older format to this version on the way')
     .action(run);
 }
 
-async function run(snapshot: string, options: { index: string; overwrite?: boolean }): Promise<void> {
-  const info = await restoreSnapshot(snapshot, options.index, { overwrite: options.overwrite ?? false });
+interface RestoreCliOptions {
+  readonly index: string;
+  readonly overwrite?: boolean;
+  readonly upgrade?: boolean;
+}
+
+async function run(
+  snapshot: string,
+  { index, overwrite = false, upgrade = false }: RestoreCliOptions,
+): Promise<void> {
+  const report = await restoreSnapshot(snapshot, index, { overwrite, upgrade });
+  if (report.upgrade) {
+    console.log(`the snapshot of ${printable(report.createdAt)} had format ${report.upgrade.from}`);
+    printRepair(index, report.upgrade);
+    return;
+  }
   console.log(
-    `${options.index} holds the ${info.documents.toLocaleString('en')} documents of ${info.createdAt}`,
+    `${printable(index)} holds the ${report.documents.toLocaleString('en')} documents of ${printable(report.createdAt)}`,
   );
 }

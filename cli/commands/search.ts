@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { FieldSort } from '../../query/fields.ts';
 import type { Filter } from '../../query/filter.ts';
+import { MODES, SCANS, SEARCH_OPTIONS } from '../../query/request.ts';
 import { openIndex } from '../../query/search-engine.ts';
 import type { ScanOptions, SearchMode } from '../../query/searcher.ts';
 import {
@@ -30,29 +31,28 @@ interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
 }
 
 export const modeOption = (): Option =>
-  new Option('--mode <mode>', 'ranking').choices(['sparse', 'bm25', 'hybrid']).default('sparse');
+  new Option('--mode <mode>', 'ranking').choices(MODES).default(SEARCH_OPTIONS.mode.default);
 
 export function registerSearch(program: Command): void {
+  const { k, offset, alpha } = SEARCH_OPTIONS;
   program
     .command('search')
     .description('search an index')
     .argument('<query...>', 'words to search for')
     .requiredOption('--index <dir>', 'index folder')
-    .option('-k, --k <n>', 'number of hits', wholeNumber(1, 1000), 10)
-    .option('--offset <n>', 'hits to pass over', wholeNumber(0, 10_000))
+    .option('-k, --k <n>', 'number of hits', wholeNumber(k.minimum, k.maximum), k.default)
+    .option('--offset <n>', 'hits to skip', wholeNumber(offset.minimum, offset.maximum))
     .addOption(modeOption())
     .option('--filter <json>', 'only documents that match, e.g. \'{"year":{"gte":2020}}\'', jsonFilter)
     .option('--group', 'only the best passage of each document')
     .option('--sort <field[:desc]>', 'order the best 1,000 hits by a declared field', fieldSort)
     .option('--facet <field>', 'count the values of a declared field among them; repeat for more', repeated)
-    .addOption(
-      new Option('--scan <how>', 'every posting, or only blocks that can hold a hit').choices([
-        'auto',
-        'exact',
-        'pruned',
-      ]),
+    .addOption(new Option('--scan <how>', 'every posting, or only blocks that can hold a hit').choices(SCANS))
+    .option(
+      '--alpha <share>',
+      'pruned search: below 1 faster and approximate',
+      number(alpha.exclusiveMinimum, alpha.maximum),
     )
-    .option('--alpha <share>', 'pruned search: below 1 faster and approximate', number(0, 1))
     .option('--budget <ms>', 'pruned search: answer with the best found after this time', number(0, 1e6))
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')

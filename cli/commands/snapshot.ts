@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { takeSnapshot } from '../../indexer/snapshot.ts';
+import { printable } from '../printable.ts';
 import { duration } from '../progress.ts';
 
 export function registerSnapshot(program: Command): void {
@@ -24,7 +25,7 @@ async function run(folder: string, { index, json }: { index: string; json?: bool
     }
     console.log(
       `${info.documents.toLocaleString('en')} documents, ${info.bytes.toLocaleString('en')} bytes in ` +
-        `${duration((performance.now() - started) / 1000)}; bring them back with: winnow restore ${folder} --index DIR`,
+        `${duration((performance.now() - started) / 1000)}; bring them back with: winnow restore ${printable(folder)} --index DIR`,
     );
   } finally {
     await store.close();

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { IndexStore } from '../../indexer/index-store.ts';
+import { printable } from '../printable.ts';
 
 export function registerStats(program: Command): void {
   program
@@ -22,7 +23,7 @@ async function run(options: { index: string; verify?: boolean; json?: boolean })
     }
     const number = (value: number) => value.toLocaleString('en');
     const { settings, bytes } = stats;
-    console.log(`model       ${settings.modelName} ${settings.modelHash}`);
+    console.log(`model       ${printable(settings.modelName)} ${printable(settings.modelHash)}`);
     console.log(
       `documents   ${number(stats.documents)} from ${number(stats.sources)} sources, ${number(stats.deleted)} deleted`,
     );
@@ -32,7 +33,7 @@ async function run(options: { index: string; verify?: boolean; json?: boolean })
     for (const [name, size] of Object.entries(bytes))
       console.log(`  ${name.padEnd(10)}${number(size)} bytes`);
     const fields = settings.filterFields.map(({ name, type }) => `${name}:${type}`).join(', ');
-    console.log(`filters     ${fields || 'none'}`);
+    console.log(`filters     ${printable(fields) || 'none'}`);
     if (options.verify) console.log('verified    all checksums match');
   } finally {
     await store.close();

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CorpusOptions, openCorpus } from '../../corpus/open-corpus.ts';
+import { assertLinear } from '../helpers/linear.ts';
 import { check } from '../helpers/property.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
@@ -226,25 +227,7 @@ csv('reading takes time in proportion to the text, whatever the quotes', async (
     'delimiters alone': (n) => `id,text\n${',,,,,,\n'.repeat(n)}`,
     'text after closing quotes': (n) => `id,text\n${'1,"a" b,"c\n'.repeat(n)}`,
   };
-  const seconds = async (text: string) => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < 2; round++) {
-      const started = performance.now();
-      await read(text);
-      best = Math.min(best, performance.now() - started);
-    }
-    return best;
-  };
-  const n = 8000;
-  for (const [name, shape] of Object.entries(shapes)) {
-    await seconds(shape(n)); // warm
-    const [once, fourTimes] = [await seconds(shape(n)), await seconds(shape(4 * n))];
-    // Quadratic time would be sixteen times as long; a small constant covers what a busy machine adds.
-    assert.ok(
-      fourTimes < 9 * once + 200,
-      `${name}: ${once.toFixed(0)} ms, four times as long ${fourTimes.toFixed(0)} ms`,
-    );
-  }
+  await assertLinear(shapes, 3000, (text) => read(text));
 });
 
 csv.run();

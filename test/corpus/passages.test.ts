@@ -29,8 +29,8 @@ test('sentences are kept whole, overlap, and carry the parent', () => {
   const passages = splitPassages(document(text), { countTokens, maxTokens: 40, overlapTokens: 12 });
   assert.ok(passages.length > 2);
   for (const [i, passage] of passages.entries()) {
-    assert.is(passage.id, `doc#${i}`);
-    assert.is(passage.parentId, 'doc');
+    assert.is(passage.id, 'doc');
+    assert.is(passage.passage, i);
     assert.equal(passage.metadata, { k: 1 });
     assert.match(passage.text, /^Sentence number .*it\.$/);
   }
@@ -73,7 +73,7 @@ test('nothing is lost, no passage is over the limit, order is kept (random texts
           })
           .join('');
         const passages = splitPassages(document(text, title), { countTokens, maxTokens });
-        if (passages.length === 1 && passages[0]!.parentId === undefined) return;
+        if (passages.length === 1 && passages[0]!.passage === undefined) return;
         const squeezed = text.replace(/\s+/g, '');
         let reached = 0;
         let before = -1;

@@ -28,7 +28,8 @@ evaluation.before(() => {
   for (const name of ['one', 'two']) {
     mkdirSync(join(folder, name, 'qrels'), { recursive: true });
     const rows = ['q1', 'd1', 'd2', 'd3'].map((id) =>
-      JSON.stringify({ _id: id, title: `T ${id}`, text: `text of ${id}` }),
+      // The first query is a document of the collection itself, as in ArguAna.
+      JSON.stringify({ _id: id, title: `T ${id}`, text: id === 'q1' ? 'First!' : `text of ${id}` }),
     );
     writeFileSync(join(folder, name, 'corpus.jsonl'), rows.join('\n'));
     writeFileSync(
@@ -73,23 +74,56 @@ function fixedSystem(
   return counts;
 }
 
-evaluation('a system is measured, its own query id dropped, and the row has the promised keys', async () => {
-  const dataset = await openDataset(join(folder, 'one'));
-  assert.is(dataset.unjudgedQueries, 1);
-  const system = await fixedSystem('fixed', ['q1', 'd1', 'd2']).open(dataset);
-  const result = await evaluateSystem(dataset, system, { passes: 2, metrics: ['p@1'] });
-  const row = resultRow(result);
-  // q1 finds d1 first once its own id is gone; q2 finds d2 third.
-  assert.is(row['mrr@10'], Number(((1 + 1 / 3) / 2).toFixed(6)));
-  assert.is(row['p@1'], 0.5);
-  assert.is(row['recall@100'], 1);
-  assert.is(result.latencyUs!.samples, 4);
-  const keys =
-    'dataset system documents queries ndcg@10 recall@100 mrr@10 map termsPerDocument latencyUs encodeDocsPerSecond';
-  for (const key of keys.split(' ')) assert.ok(key in row, key);
-  assert.equal(Object.keys(row.latencyUs!), ['p50', 'p95', 'p99']);
-  assert.is(row.encodeDocsPerSecond, null);
-});
+evaluation(
+  'a hit with the id of its query counts unless the query is that document, or by option',
+  async () => {
+    // Queries and documents are both numbered: 1 is another text, 2 is the query itself.
+    const set = join(folder, 'numbered');
+    mkdirSync(join(set, 'qrels'), { recursive: true });
+    writeFileSync(
+      join(set, 'corpus.jsonl'),
+      '{"_id":1,"text":"walrus swims in cold water"}\n{"_id":2,"title":"Pelican","text":"coast"}\n{"_id":3,"text":"x"}\n',
+    );
+    writeFileSync(
+      join(set, 'queries.jsonl'),
+      '{"_id":1,"text":"walrus"}\n{"_id":2,"text":"pelican:  Coast"}\n',
+    );
+    writeFileSync(join(set, 'qrels', 'test.tsv'), 'query-id\tcorpus-id\tscore\n1\t1\t1\n2\t2\t1\n2\t3\t1\n');
+    const dataset = await openDataset(set);
+    const measure = async (identicalIds?: 'same-text' | 'always' | 'never') => {
+      const system = await fixedSystem('fixed', ['1', '2', '3']).open(dataset);
+      const { dropped, perQuery, run } = await evaluateSystem(dataset, system, {
+        passes: 0,
+        ...(identicalIds ? { identicalIds } : {}),
+      });
+      return [dropped, perQuery.get('mrr@10')!.get('1'), run.get('2')!.map(({ id }) => id)];
+    };
+    assert.equal(await measure(), [{ hits: 1, judged: 1 }, 1, ['1', '3']]);
+    assert.equal(await measure('never'), [{ hits: 0, judged: 0 }, 1, ['1', '2', '3']]);
+    assert.equal(await measure('always'), [{ hits: 2, judged: 2 }, 0, ['1', '3']]);
+  },
+);
+
+evaluation(
+  'a system is measured, the document that is the query dropped, and the row has the promised keys',
+  async () => {
+    const dataset = await openDataset(join(folder, 'one'));
+    assert.is(dataset.unjudgedQueries, 1);
+    const system = await fixedSystem('fixed', ['q1', 'd1', 'd2']).open(dataset);
+    const result = await evaluateSystem(dataset, system, { passes: 2, metrics: ['p@1'] });
+    const row = resultRow(result);
+    // q1 finds d1 first once its own id is gone; q2 finds d2 third.
+    assert.is(row['mrr@10'], Number(((1 + 1 / 3) / 2).toFixed(6)));
+    assert.is(row['p@1'], 0.5);
+    assert.is(row['recall@100'], 1);
+    assert.is(result.latencyUs!.samples, 4);
+    const keys =
+      'dataset system documents queries ndcg@10 recall@100 mrr@10 map termsPerDocument latencyUs encodeDocsPerSecond';
+    for (const key of keys.split(' ')) assert.ok(key in row, key);
+    assert.equal(Object.keys(row.latencyUs!), ['p50', 'p95', 'p99']);
+    assert.is(row.encodeDocsPerSecond, null);
+  },
+);
 
 evaluation('several data sets and systems: averages, table, CSV, every system closed', async () => {
   const datasets = [await openDataset(join(folder, 'one')), await openDataset(join(folder, 'two'))];

@@ -96,18 +96,6 @@ test('complete counts a silent query as 0, otherwise it is left out', () => {
   assert.is(evaluateRun(run, qrels, ['map'], { complete: false }).get('map')!.mean, 1);
 });
 
-test("a hit with the query's own id is dropped unless asked for", () => {
-  const qrels = toQrels({ a: { b: 1 } });
-  const run = toRun({
-    a: [
-      ['a', 9],
-      ['b', 1],
-    ],
-  });
-  assert.is(evaluateRun(run, qrels, ['mrr@10']).get('mrr@10')!.mean, 1);
-  assert.is(evaluateRun(run, qrels, ['mrr@10'], { dropSelf: false }).get('mrr@10')!.mean, 0.5);
-});
-
 test('unknown measures are refused by name', () => {
   for (const name of ['ndcg', 'ndcg@0', 'ndcg@1.5', 'map@10', 'f1@3', 'recall', ''])
     assert.not(isMetricName(name));

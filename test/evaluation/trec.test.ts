@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -105,5 +105,33 @@ trec('judgements round trip', async () => {
   assert.is(readFileSync(file, 'utf8'), 'q1 0 a 2\nq1 0 b 0\nq2 0 c -1\n');
   assert.equal(await readQrels(file), qrels);
 });
+
+trec(
+  'an id that a column cannot hold is refused with the file, and nothing is left of it; other blanks pass',
+  async () => {
+    const file = join(folder, 'blank.run');
+    for (const [query, id] of [
+      ['q 1', 'd'],
+      ['q', 'my file.md'],
+      ['q', 'a\tb'],
+      ['q', 'a\nb'],
+      ['#', 'd'],
+    ] as const) {
+      const error = await failure(writeTrecRun(file, new Map([[query, [{ id, score: 1 }]]]), 't'));
+      assert.is(error.code, 'WINNOW_BAD_DATASET');
+      assert.is(error.place, file);
+      assert.is(
+        (await failure(writeTrecQrels(file, new Map([[query, new Map([[id, 1]])]])))).code,
+        'WINNOW_BAD_DATASET',
+      );
+      assert.not(existsSync(file) || existsSync(`${file}.part`));
+    }
+    // trec_eval separates by the blanks of ASCII only, and so do we: a no-break space is part of an id.
+    await writeTrecRun(file, new Map([['q', [{ id: 'a\u00a0b', score: 1 }]]]), 't');
+    assert.equal((await readTrecRun(file)).get('q'), [{ id: 'a\u00a0b', score: 1 }]);
+    await writeTrecQrels(file, new Map([['q', new Map([['a\u00a0b', 1]])]]));
+    assert.is((await readQrels(file)).get('q')!.get('a\u00a0b'), 1);
+  },
+);
 
 trec.run();

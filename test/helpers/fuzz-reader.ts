@@ -1,11 +1,13 @@
 // Child process: reads commands "FOLDER" a line, asks the index there everything, and answers one JSON line each:
-// {"answer": digest} or {"code": "WINNOW_…"}. A crash is seen by the parent as the end of this process.
+// {"answer": digest} or {"code": "WINNOW_…"}, the latter with "repaired" after a repair: whether it could, and left a whole index.
+// A crash is seen by the parent as the end of this process.
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
 import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
 import { WinnowError } from '../../errors.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
+import { repairIndex } from '../../indexer/repair.ts';
 import { Searcher } from '../../query/searcher.ts';
 import { source } from './documents.ts';
 
@@ -41,12 +43,41 @@ async function askEverything(folder: string): Promise<string> {
   }
 }
 
+async function afterRepair(folder: string): Promise<object> {
+  try {
+    return { code: 'WINNOW_INDEX_CORRUPT', repaired: await repair(folder) };
+  } catch (error) {
+    return { uncoded: `repair: ${(error as Error).stack}` };
+  }
+}
+
+/** @throws what is no coded refusal, or comes of using a repaired index */
+async function repair(folder: string): Promise<boolean> {
+  try {
+    await repairIndex(folder);
+  } catch (error) {
+    if (error instanceof WinnowError && error.code === 'WINNOW_INDEX_CORRUPT') return false;
+    throw error;
+  }
+  const store = IndexStore.open(folder, { merges: 'inline' });
+  try {
+    for (const id of store.sourceIds()) store.get(id);
+    store.upsert([source('repaired', new Map([[1, 5]]))]);
+    store.optimize();
+    store.verify();
+  } finally {
+    await store.close();
+  }
+  return true;
+}
+
 for await (const folder of createInterface({ input: process.stdin })) {
   let line: object;
   try {
     line = { answer: await askEverything(folder) };
   } catch (error) {
-    line = error instanceof WinnowError ? { code: error.code } : { uncoded: String((error as Error).stack) };
+    const isCoded = error instanceof WinnowError && error.code === 'WINNOW_INDEX_CORRUPT';
+    line = isCoded ? await afterRepair(folder) : { uncoded: String((error as Error).stack) };
   }
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

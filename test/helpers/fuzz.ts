@@ -13,7 +13,10 @@ export interface FuzzReport {
   readonly files: number;
   /** The damage lay where nothing is read from (free pages, padding): every answer was right. */
   readonly harmless: number;
+  /** Answers with WINNOW_INDEX_CORRUPT; any other code counts as uncoded. */
   readonly codedErrors: number;
+  /** After how many of them a repair left a whole index; the others are beyond repair. */
+  readonly repaired: number;
   /** How often each way of failing came about; all empty when the index is robust. */
   readonly crashes: readonly string[];
   readonly wrongAnswers: readonly string[];
@@ -35,6 +38,7 @@ export async function fuzz(folder: string, seed: number, files: number): Promise
     files,
     harmless: 0,
     codedErrors: 0,
+    repaired: 0,
     crashes: [] as string[],
     wrongAnswers: [] as string[],
     uncodedErrors: [] as string[],
@@ -48,8 +52,10 @@ export async function fuzz(folder: string, seed: number, files: number): Promise
       const answer = await reader.ask(put(folder, 'damaged', bytes));
       if (answer.answer !== undefined && answer.answer === expected.answer) report.harmless++;
       else if (answer.answer !== undefined) report.wrongAnswers.push(place);
-      else if (answer.code !== undefined) report.codedErrors++;
-      else if (answer.uncoded !== undefined) report.uncodedErrors.push(`${place}: ${answer.uncoded}`);
+      else if (answer.code !== undefined) {
+        report.codedErrors++;
+        if (answer.repaired) report.repaired++;
+      } else if (answer.uncoded !== undefined) report.uncodedErrors.push(`${place}: ${answer.uncoded}`);
       else if (answer.crash === 'timeout') report.hangs.push(place);
       else report.crashes.push(`${place}: ${answer.crash}`);
     }
@@ -104,6 +110,7 @@ function damage(whole: Buffer, random: () => number): { bytes: Buffer; what: str
 interface Answer {
   readonly answer?: string;
   readonly code?: string;
+  readonly repaired?: boolean;
   readonly uncoded?: string;
   readonly crash?: string;
 }

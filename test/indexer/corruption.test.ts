@@ -131,7 +131,8 @@ test('an index of another format version is refused with the way out', async () 
   await storage.root.close();
   assert.throws(
     () => IndexStore.open(folder),
-    (e: WinnowError) => e.code === 'WINNOW_INDEX_VERSION' && e.hint!.includes('winnow index'),
+    (e: WinnowError) =>
+      e.code === 'WINNOW_INDEX_VERSION' && e.hint!.includes('version of winnow that wrote it'),
   );
 });
 

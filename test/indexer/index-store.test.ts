@@ -91,11 +91,14 @@ test('equals a map under any sequence of upserts, deletes, merges and reopenings
 
 test('a source replaced by fewer passages leaves none of the old ones behind', async () => {
   const store = IndexStore.openOrCreate(tempFolder(), SETTINGS);
-  const passage = (n: number) => source(`guide#${n}`, new Map([[n, 9]])).documents[0]!;
+  const passage = (n: number) => {
+    const [one] = source('guide', new Map([[n, 9]])).documents;
+    return { ...one!, document: { ...one!.document, passage: n } };
+  };
   store.upsert([{ id: 'guide', contentHash: 'v1', documents: [passage(0), passage(1), passage(2)] }]);
   store.upsert([{ id: 'guide', contentHash: 'v2', documents: [passage(0)] }]);
   assert.is(store.stats().documents, 1);
-  assert.is(store.get('guide#2'), undefined);
+  assert.is(store.get({ id: 'guide', passage: 2 }), undefined);
   assert.is(store.sourceHash('guide'), 'v2');
   assert.is(store.delete(['guide']), 1);
   assert.is(store.stats().documents, 0);

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
@@ -107,14 +107,56 @@ test('a long document becomes passages that are found, fetched and deleted toget
   assert.is((await post([{ id: 'long', title: 'Coast', text }])).body.added, 1);
   const whole = await call('GET', '/documents/long');
   assert.is(whole.status, 200);
-  const passages = whole.body.passages as string[];
-  assert.ok(passages.length > 1 && passages[0] === 'long#0');
+  const passages = whole.body.passages as number[];
+  assert.ok(passages.length > 1);
+  assert.equal(passages, [...passages.keys()]);
   const found = await call('POST', '/search', { query: 'lighthouses', groupByParent: true });
-  const parents = (found.body.hits as { parentId?: string }[]).map(({ parentId }) => parentId);
-  assert.is(parents[0], 'long');
-  assert.is(parents.filter((parent) => parent === 'long').length, 1);
+  const hits = found.body.hits as { id: string; passage?: number }[];
+  assert.equal(
+    hits.map(({ id }) => id).filter((id) => id === 'long'),
+    ['long'],
+  );
+  assert.type(hits[0]!.passage, 'number');
+  const second = await call('GET', '/documents/long?passage=1');
+  assert.equal([second.body.id, second.body.passage], ['long', 1]);
+  const explained = await call('POST', '/explain', { query: 'lighthouses', id: 'long', passage: 1 });
+  assert.equal([explained.body.id, explained.body.passage], ['long', 1]);
+  assert.equal((await call('DELETE', '/documents/long?passage=1')).body, { deleted: 1 });
+  assert.is((await call('GET', '/documents/long?passage=1')).status, 404);
+  assert.is((await call('GET', '/documents/long?passage=-1')).status, 400);
+  // The source lost a passage, so the same row is not "unchanged".
+  assert.is((await post([{ id: 'long', title: 'Coast', text }])).body.replaced, 1);
+  assert.is((await call('GET', '/documents/long?passage=1')).status, 200);
   assert.equal((await call('DELETE', '/documents/long')).body, { deleted: 1 });
-  assert.is((await call('GET', `/documents/${encodeURIComponent('long#1')}`)).status, 404);
+  assert.is((await call('GET', '/documents/long?passage=0')).status, 404);
+});
+
+test('metadata of any JSON comes back equal and can be deleted; what JSON cannot say costs only its row', async () => {
+  const metadata = '{"__proto__":{"a":[1,"x",null]},"constructor":1,"":{"deep":{"er":[true]}},"none":null}';
+  const answer = await post([
+    `{"id":"odd","text":"An odd page about orchards.","metadata":${metadata}}`,
+    '{"id":"half","text":"A page about harbours.","\\ud800":"\\udc00 x"}',
+    '{"id":"huge","text":"A page about numbers.","n":1e999}',
+    `{"id":"deep","text":"A page about depth.","n":${'['.repeat(2000)}${']'.repeat(2000)}}`,
+  ]);
+  assert.is(answer.body.added, 2);
+  assert.equal(
+    (answer.body.errors as { line: number; code: string }[]).map(({ line, code }) => [line, code]),
+    [
+      [3, 'WINNOW_BAD_ROW'],
+      [4, 'WINNOW_BAD_ROW'],
+    ],
+  );
+  const odd = await fetch(`${base}/documents/odd`);
+  const body = JSON.parse(await odd.text());
+  assert.is(JSON.stringify(body.metadata), metadata);
+  const { hits } = (await call('POST', '/search', { query: 'orchards', k: 1 })).body as {
+    hits: { metadata: object }[];
+  };
+  assert.is(JSON.stringify(hits[0]!.metadata), metadata);
+  assert.equal((await call('GET', '/documents/half')).body.metadata, { '\ufffd': '\ufffd x' });
+  for (const id of ['odd', 'half'])
+    assert.equal((await call('DELETE', `/documents/${id}`)).body, { deleted: 1 });
 });
 
 test('bad rows are named by line and cost only themselves', async () => {
@@ -206,6 +248,28 @@ test('snapshots go into the folder that the server was started with, and into no
     listed.map((snapshot) => snapshot.name),
     [name],
   );
+  // One that is broken, or of another format, does not hide the others.
+  mkdirSync(join(snapshots, 'broken'));
+  writeFileSync(join(snapshots, 'broken', 'snapshot.json'), 'no JSON');
+  cpSync(join(snapshots, name), join(snapshots, 'older'), { recursive: true });
+  const info = JSON.parse(readFileSync(join(snapshots, name, 'snapshot.json'), 'utf8'));
+  writeFileSync(join(snapshots, 'older', 'snapshot.json'), JSON.stringify({ ...info, formatVersion: 3 }));
+  cpSync(join(snapshots, name), join(snapshots, 'short'), { recursive: true });
+  truncateSync(join(snapshots, 'short', 'index.mdb'), 4096);
+  const all = await call('GET', '/snapshots');
+  assert.is(all.status, 200);
+  assert.equal(all.body.snapshots, listed);
+  const unusable = all.body.unusable as { name: string; code: string; hint: string }[];
+  assert.equal(
+    unusable.map((one) => [one.name, one.code]),
+    [
+      ['broken', 'WINNOW_SNAPSHOT_INVALID'],
+      ['older', 'WINNOW_INDEX_VERSION'],
+      ['short', 'WINNOW_SNAPSHOT_INVALID'],
+    ],
+  );
+  assert.match(unusable[1]!.hint, 'winnow restore');
+
   const restored = tempFolder();
   await restoreSnapshot(join(snapshots, name), restored);
   const copy = openIndex(restored, { readOnly: true });
