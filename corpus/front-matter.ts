@@ -132,7 +132,11 @@ function parseBlock(block: Block): Parsed | undefined {
 }
 
 function slip({ format, firstLine }: Block, line: number, error: Error): TextWarning {
-  const reason = error.message.split('\n')[0]!.slice(0, 120);
+  // yaml counts from the start of the front matter.
+  const reason = error.message
+    .split('\n')[0]!
+    .replace(/ at line \d+, column \d+:?$/, '')
+    .slice(0, 120);
   return {
     line: firstLine + line - 1,
     message: `the front matter is not ${format.toUpperCase()}, some of its fields may be missing: ${reason}`,
@@ -160,7 +164,12 @@ function parseYaml(block: Block): Parsed | undefined {
   const values = document.toJS() as Record<string, unknown>;
   const repeated = repeatedName(map);
   const warnings = repeated
-    ? [{ line: block.firstLine, message: `the front matter has "${repeated}" twice, the last one counts` }]
+    ? [
+        {
+          line: block.firstLine + countLines(source, repeated.at),
+          message: `the front matter has "${repeated.name}" twice, the last one counts`,
+        },
+      ]
     : [];
   return { ...withoutTitle(values, writtenTitle(map, source)), warnings };
 }
@@ -169,11 +178,12 @@ function firstContentLine(source: string): string | undefined {
   return source.split('\n').find((line) => line.trim() !== '' && !line.startsWith('#'));
 }
 
-function repeatedName(map: YAMLMap): string | undefined {
+/** The first name that is there again, and where. */
+function repeatedName(map: YAMLMap): { name: string; at: number } | undefined {
   const seen = new Set<string>();
   for (const { key } of map.items) {
     const name = String(isScalar(key) ? key.value : key);
-    if (seen.has(name)) return name;
+    if (seen.has(name)) return { name, at: isScalar(key) ? (key.range?.[0] ?? 0) : 0 };
     seen.add(name);
   }
   return undefined;

@@ -1,5 +1,5 @@
 // What is read of a page is what a browser shows of it: every word of Chromium's innerText, and no other.
-// WINNOW_PAGES=n renders that many generated documents per property and real files (default 200).
+// WINNOW_PAGES=n renders that many generated documents per property and real files (default 120).
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import fc from 'fast-check';
@@ -19,7 +19,7 @@ const test = suite('words that a browser shows');
 const executable = findChromium();
 // Where no Chromium is installed the tests count as skipped.
 const check = executable === undefined ? test.skip : test;
-const PAGES = Number(process.env.WINNOW_PAGES ?? 200);
+const PAGES = Number(process.env.WINNOW_PAGES ?? 120);
 const seed = process.env.FC_SEED ? Number(process.env.FC_SEED) : Date.now() & 0x7fffffff;
 let browser: Chromium;
 if (executable !== undefined) {
