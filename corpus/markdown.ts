@@ -1,139 +1,165 @@
-import { Lexer, type Token, type Tokens } from 'marked';
-import { parse as parseYaml } from 'yaml';
-import { RowProblem } from './document-row.ts';
-import { htmlToText } from './html.ts';
-import { SectionWriter, type StructuredText } from './sections.ts';
+import MarkdownIt, {
+  type Env,
+  type MarkdownIt as Renderer,
+  type StateBlock,
+  type StateCore,
+  type Token,
+} from 'markdown-it';
+import footnote from 'markdown-it-footnote';
+import { splitFrontMatter } from './front-matter.ts';
+import { parseHtml } from './html.ts';
+import type { StructuredText, TextWarning } from './sections.ts';
 
 export interface MarkdownText extends StructuredText {
-  /** Names and values of the YAML front matter as parsed; empty without one. */
+  /** Names and values of the front matter as parsed, `title` excepted; empty without one. */
   readonly frontMatter: Readonly<Record<string, unknown>>;
+  /** What was not read as front matter or markup; its words are in the text. */
+  readonly warnings: readonly TextWarning[];
 }
 
-const FRONT_MATTER = /^---[ \t]*\r?\n([\s\S]*?)(?:^|\r?\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/;
-
-/** Characters of running text that are parsed for emphasis and links at once. */
-const INLINE_CHARACTERS = 8_000;
+/** Levels of quotes and list items, a list item being two; each line is looked at once per level. */
+const MAX_NESTING = 100;
+/**
+ * Characters of one paragraph that are parsed for emphasis, links and inline HTML at once. Some of these rules take
+ * quadratic time: longer paragraphs are parsed in stretches cut at blanks, so only markup across a cut stays text.
+ */
+const INLINE_CHARACTERS = 16_384;
 
 /**
- * marked's inline rules take quadratic time on text like `_a_a_a`: a paragraph of a megabyte would block for minutes. Long
- * paragraphs are parsed in stretches cut at blanks, so only a link across such a cut is missed.
+ * Tests for the start of a block per line of a file. Ordinary files need two to six, and one more per level of nesting;
+ * lines that markdown-it takes into a quote and then hands back again cost as many tests as there are lines.
  */
-class BoundedLexer extends Lexer {
-  override inlineTokens(source: string, tokens: Token[] = []): Token[] {
+const TESTS_PER_LINE = 30;
+const SPARE_TESTS = 10_000;
+
+/** What the rules keep account of for one file. */
+interface BoundedEnv extends Env {
+  /** Line of the body where the nesting bound was met first. */
+  deepLine?: number;
+  /** Tests for the start of a block that are left; see {@link TESTS_PER_LINE}. */
+  testsLeft: number;
+}
+
+class TooManyTests extends Error {}
+
+/** A block rule that never matches, but counts how often the rules are tried. */
+function countTest({ env }: StateBlock): boolean {
+  const bounded = env as BoundedEnv;
+  if (bounded.testsLeft-- <= 0) throw new TooManyTests();
+  return false;
+}
+
+/** Block rules that read what is nested too deeply as a paragraph; markdown-it alone would drop it. */
+class BoundedBlocks extends MarkdownIt.ParserBlock {
+  override tokenize(state: StateBlock, startLine: number, endLine: number): void {
+    if (state.level < MAX_NESTING) {
+      super.tokenize(state, startLine, endLine);
+      return;
+    }
+    const first = state.skipEmptyLines(startLine);
+    let end = first;
+    while (end < endLine && (state.isEmpty(end) || state.sCount[end]! >= state.blkIndent)) end++;
+    state.line = end;
+    if (end <= first) return;
+    const env = state.env as BoundedEnv;
+    env.deepLine ??= first + 1;
+    state.push('paragraph_open', 'p', 1);
+    const inline = state.push('inline', '', 0);
+    inline.content = state.getLines(first, end, state.blkIndent, false);
+    inline.children = [];
+    state.push('paragraph_close', 'p', -1);
+  }
+}
+
+class BoundedInlines extends MarkdownIt.ParserInline {
+  override parse(source: string, md: Renderer, env: Env, tokens: Token[]): void {
     for (let at = 0; at < source.length; ) {
       let end = Math.min(source.length, at + INLINE_CHARACTERS);
       if (end < source.length) {
-        const blank = Math.max(source.lastIndexOf(' ', end), source.lastIndexOf('\n', end));
-        if (blank > at) end = blank + 1;
+        const stretch = source.slice(at, end);
+        const blank = Math.max(stretch.lastIndexOf(' '), stretch.lastIndexOf('\n'));
+        if (blank > 0) end = at + blank + 1;
       }
-      super.inlineTokens(source.slice(at, end), tokens);
+      super.parse(source.slice(at, end), md, env, tokens);
       at = end;
     }
-    return tokens;
   }
 }
+
+/** `[ ]` and `[x]` of a task list are boxes, not words. */
+function removeTaskBoxes({ tokens }: StateCore): void {
+  for (const [i, token] of tokens.entries())
+    if (
+      token.type === 'inline' &&
+      tokens[i - 1]?.type === 'paragraph_open' &&
+      tokens[i - 2]?.type === 'list_item_open'
+    )
+      token.content = token.content.replace(/^\[[ xX]\](?=\s)/, '');
+}
+
+function createRenderer(): Renderer {
+  const md = new MarkdownIt();
+  md.block = new BoundedBlocks();
+  md.inline = new BoundedInlines();
+  md.set({ html: true, maxNesting: MAX_NESTING });
+  // Link targets are not text: neither checked nor encoded.
+  md.validateLink = () => true;
+  md.normalizeLink = (url) => url;
+  md.normalizeLinkText = (url) => url;
+  md.block.ruler.before('table', 'count_test', countTest, {
+    alt: ['paragraph', 'reference', 'blockquote', 'list', 'table'],
+  });
+  md.core.ruler.before('inline', 'task_boxes', removeTaskBoxes);
+  md.use(footnote);
+  // A footnote stays where it is written, whether or not something refers to it, and its marks are no text.
+  md.disable(['footnote_tail', 'footnote_inline']);
+  for (const name of ['footnote_reference_open', 'footnote_reference_close', 'footnote_ref'])
+    md.renderer.rules[name] = () => '\n';
+  return md;
+}
+
+const renderer = createRenderer();
 
 /**
- * Readable text of a Markdown file: links and emphasis give their words, code blocks and tables their content, HTML its
- * text. The title is the front matter's `title`, else the first heading.
- *
- * @throws RowProblem when the front matter is not YAML
+ * The words of a Markdown file (CommonMark with GFM's tables, task lists and strikethrough, and footnotes) as a browser
+ * shows it rendered: see {@link parseHtml}. The title is the front matter's `title`, else the first heading. Nothing is
+ * refused: slips in the front matter, quotes nested too deeply and files that would take quadratic time are reported as
+ * warnings, with their line, and read as plain text.
  */
 export function parseMarkdown(source: string): MarkdownText {
-  const { frontMatter, body } = splitFrontMatter(source);
-  const writer = new SectionWriter();
-  for (const token of new BoundedLexer().lex(body)) writeBlock(token, writer);
-  const title = typeof frontMatter.title === 'string' ? frontMatter.title.trim() : '';
-  return { ...writer.finish(title), frontMatter };
+  const front = splitFrontMatter(source);
+  const { page, bounds } = render(front.body, front.lines);
+  const { warnings, ...structured } = parseHtml(page, { xhtml: false, fromMarkdown: true });
+  return {
+    ...structured,
+    title: front.title || structured.title,
+    frontMatter: front.values,
+    warnings: [...front.warnings, ...bounds, ...warnings],
+  };
 }
 
-function splitFrontMatter(source: string): { frontMatter: Record<string, unknown>; body: string } {
-  const match = source.startsWith('---') ? FRONT_MATTER.exec(source) : null;
-  if (!match) return { frontMatter: {}, body: source };
-  let value: unknown;
+/** @returns the rendered page, and where a bound was met; `linesBefore` lines of the file come before `body` */
+function render(body: string, linesBefore: number): { page: string; bounds: TextWarning[] } {
+  const env: BoundedEnv = { testsLeft: TESTS_PER_LINE * countLines(body) + SPARE_TESTS };
   try {
-    // The core schema keeps dates as text, and yaml refuses to blow up nested aliases.
-    value = parseYaml(match[1]!, { schema: 'core', logLevel: 'error' });
+    const page = renderer.render(body, env);
+    if (env.deepLine === undefined) return { page, bounds: [] };
+    const message = `quotes and lists nested deeper than ${MAX_NESTING} levels were read as plain text`;
+    return { page, bounds: [{ line: linesBefore + env.deepLine, message }] };
   } catch (error) {
-    const reason = (error as Error).message.split('\n')[0]!.slice(0, 120);
-    throw new RowProblem('WINNOW_BAD_ROW', `the front matter is not YAML: ${reason}`);
-  }
-  // A text that merely starts with a rule ("---") has no mapping there and stays text.
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return { frontMatter: {}, body: source };
-  return { frontMatter: value as Record<string, unknown>, body: source.slice(match[0].length) };
-}
-
-function writeBlock(token: Token, writer: SectionWriter): void {
-  switch (token.type) {
-    case 'heading':
-      writer.heading((token as Tokens.Heading).depth, inlineText((token as Tokens.Heading).tokens));
-      break;
-    case 'code':
-      writer.block((token as Tokens.Code).text);
-      break;
-    case 'blockquote':
-      for (const inner of (token as Tokens.Blockquote).tokens) writeBlock(inner, writer);
-      break;
-    case 'list':
-      writer.block((token as Tokens.List).items.map((item) => itemText(item)).join('\n'));
-      break;
-    case 'table': {
-      const { header, rows } = token as Tokens.Table;
-      const line = (cells: Tokens.TableCell[]) => cells.map((cell) => inlineText(cell.tokens)).join(' | ');
-      writer.block([header, ...rows].map(line).join('\n'));
-      break;
-    }
-    case 'html':
-      writer.block(htmlToText(token.raw));
-      break;
-    case 'space':
-    case 'hr':
-    case 'def':
-      break;
-    default:
-      writer.block(inlineText('tokens' in token && token.tokens ? token.tokens : [token]));
+    if (!(error instanceof TooManyTests)) throw error;
+    const message =
+      'quotes and lists that run into each other would take too long: the file was read as plain text';
+    const lines = body
+      .split('\n')
+      .map((line) => (line.trim() === '' ? '<hr>' : renderer.utils.escapeHtml(line)));
+    const page = lines.join('\n');
+    return { page, bounds: [{ line: linesBefore + 1, message }] };
   }
 }
 
-function itemText(item: Tokens.ListItem): string {
-  return item.tokens
-    .map((token) => (token.type === 'list' ? listText(token as Tokens.List) : blockText(token)))
-    .filter((text) => text !== '')
-    .join('\n');
-}
-
-function listText(list: Tokens.List): string {
-  return list.items.map(itemText).join('\n');
-}
-
-/** A block inside a list item as text; headings there are rare and count as text. */
-function blockText(token: Token): string {
-  if (token.type === 'list') return listText(token as Tokens.List);
-  if (token.type === 'space') return '';
-  if (token.type === 'code') return (token as Tokens.Code).text;
-  if (token.type === 'html') return htmlToText(token.raw);
-  return inlineText('tokens' in token && token.tokens ? token.tokens : [token]);
-}
-
-const ENTITIES: Record<string, string> = {
-  '&amp;': '&',
-  '&lt;': '<',
-  '&gt;': '>',
-  '&quot;': '"',
-  '&#39;': "'",
-};
-
-function inlineText(tokens: readonly Token[]): string {
-  let text = '';
-  for (const token of tokens) {
-    if (token.type === 'br') text += '\n';
-    else if (token.type === 'html') text += /^<br\b/i.test(token.raw) ? '\n' : '';
-    else if (token.type === 'image') text += (token as Tokens.Image).text;
-    else if (token.type === 'codespan') text += (token as Tokens.Codespan).text;
-    else if ('tokens' in token && token.tokens && token.tokens.length > 0) text += inlineText(token.tokens);
-    else if ('text' in token && typeof token.text === 'string')
-      text += token.text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);
-  }
-  return text;
+function countLines(text: string): number {
+  let lines = 1;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++;
+  return lines;
 }

@@ -10,7 +10,8 @@ import { detectUnicode, encodingName } from './text-encoding.ts';
 import type { CorpusDocument, CorpusNotice, SourceLocation, UnreadScope } from './types.ts';
 
 const MARKDOWN = new Set(['.md', '.markdown', '.mdx', '.mdown']);
-const HTML = new Set(['.html', '.htm', '.xhtml']);
+const XHTML = new Set(['.xhtml', '.xht']);
+const HTML = new Set(['.html', '.htm', ...XHTML]);
 const PLAIN = new Set(['.txt', '.text', '.rst', '.adoc', '.org']);
 
 /** Largest text file read by default, in bytes: a file is held in memory whole. */
@@ -21,7 +22,7 @@ export interface TextFileOptions {
   readonly maxFileBytes?: number;
   /** A label of the WHATWG Encoding Standard; default UTF-8, or what a byte order mark or an HTML page says. */
   readonly encoding?: string;
-  /** Called when a file is read as something other than UTF-8 without being told to. */
+  /** Called when a file is read as something other than UTF-8 without being told to, or its markup has a slip. */
   readonly onNotice?: (notice: CorpusNotice) => void;
 }
 
@@ -54,15 +55,14 @@ export async function readTextFile(
   try {
     const bytes = await readWhole(file, options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES, progress);
     const plainName = uncompressedName(file);
-    const { title, text, sections, frontMatter } = structure(
+    const { title, text, sections, frontMatter, warnings } = structure(
       decodeText(bytes, plainName, options),
       plainName,
     );
+    for (const { line, message } of warnings)
+      options.onNotice?.({ place: `${location.file}:${line}`, message });
     if (text.trim() === '' && title === '') throw new RowProblem('WINNOW_EMPTY_TEXT', 'the file has no text');
-    const metadata = toMetadata([
-      ...Object.entries(frontMatter).filter(([name]) => name !== 'title'),
-      ['path', id],
-    ]);
+    const metadata = toMetadata([...Object.entries(frontMatter), ['path', id]]);
     return { document: { id: checkId(id), title, text, metadata }, sections, location };
   } catch (error) {
     const unread = { id };
@@ -102,9 +102,11 @@ async function readWhole(file: string, maxFileBytes: number, progress: CorpusPro
 function structure(text: string, file: string) {
   const ending = extname(file).toLowerCase();
   if (MARKDOWN.has(ending)) return parseMarkdown(text);
-  if (HTML.has(ending)) return { ...parseHtml(text), frontMatter: {} };
+  if (HTML.has(ending))
+    return { ...parseHtml(text, XHTML.has(ending) ? { xhtml: true } : {}), frontMatter: {} };
   const title = basename(file, extname(file)).replace(/[-_]+/g, ' ').trim();
-  return { title, text, sections: [{ headings: [], start: 0, end: text.length }], frontMatter: {} };
+  const sections = [{ headings: [], start: 0, end: text.length }];
+  return { title, text, sections, frontMatter: {}, warnings: [] };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { WinnowError } from '../errors.ts';
+import { foldCharacter, foldText } from './unicode-folding.ts';
 
 /** One word of a text: a UTF-16 range `[start, end)` of the original and the WordPiece ids it became. */
 export interface WordPieces {
@@ -50,7 +51,8 @@ function isCjkIdeograph(c: number): boolean {
 
 /**
  * BERT's uncased WordPiece: clean, split at white space and punctuation, strip accents, lower-case, then the longest
- * known prefix again and again (Devlin et al. 2018; equal to the `tokenizers` library on `bert-base-uncased`).
+ * known prefix again and again (Devlin et al. 2018). Equal to the `tokenizers` library on `bert-base-uncased` for text that
+ * is folded (`unicode-folding.ts`); other text is folded first, with the places of its words kept.
  *
  * A literal "[MASK]" in a text is ordinary text here: input can never inject special tokens.
  */
@@ -174,8 +176,7 @@ export class WordPieceTokenizer {
           i += width;
           continue;
         }
-        // Canonical decomposition first: U+037E, the Greek question mark, is a semicolon.
-        kind = classifyAny(String.fromCodePoint(code).normalize('NFD'));
+        kind = kindOf(code);
       }
       if (kind === Kind.Word) {
         if (wordStart < 0) wordStart = i;
@@ -228,18 +229,39 @@ export class WordPieceTokenizer {
   }
 }
 
+/** Kinds of the Basic Multilingual Plane once they were looked up, plus one; the rest is rare. */
+const kinds = new Uint8Array(65_536);
+
+/** The kind of a character beyond ASCII, by the first character of its folded form. */
+function kindOf(code: number): Kind {
+  const known = code > 0xffff ? 0 : kinds[code]!;
+  if (known > 0) return (known - 1) as Kind;
+  const folded = foldCharacter(String.fromCodePoint(code));
+  // Canonical decomposition first: U+037E, the Greek question mark, is a semicolon.
+  const kind = folded === '' ? Kind.Removed : classifyAny(folded.normalize('NFD'));
+  if (code <= 0xffff) kinds[code] = kind + 1;
+  return kind;
+}
+
 function classify(char: string): Kind {
   if (isRemoved.test(char)) return Kind.Removed;
   if (isSpace.test(char)) return Kind.Space;
   return isPunctuation.test(char) ? Kind.Punctuation : Kind.Word;
 }
 
+/** Normalised forms of words that are not plain ASCII, as natural text repeats them. */
+const normalized = new Map<string, string>();
+
 /** Lower-cases character by character, as `tokenizers` does: JavaScript's own treats a final sigma by its context. */
 function normalizeWord(raw: string): string {
+  const known = normalized.get(raw);
+  if (known !== undefined) return known;
   let word = '';
-  for (const char of raw.normalize('NFD').replace(nonspacingMarks, '')) {
+  for (const char of foldText(raw).normalize('NFD').replace(nonspacingMarks, '')) {
     if (classifyAny(char) !== Kind.Removed) word += char.toLowerCase();
   }
+  if (normalized.size >= CACHE_LIMIT) normalized.clear();
+  if (raw.length <= MAX_WORD_CHARS) normalized.set(raw, word);
   return word;
 }
 

@@ -1,11 +1,13 @@
 import { stemmer } from 'stemmer';
+import { foldText } from '../encoder/unicode-folding.ts';
 
 /**
  * The chain of Lucene's EnglishAnalyzer, so that BM25 here can be compared with published Lucene figures:
  * StandardTokenizer -> EnglishPossessiveFilter -> LowerCaseFilter -> StopFilter (33 words) -> PorterStemFilter.
  *
- * Known differences, all outside English text: runs of Thai, Lao, Khmer and Myanmar letters are one token as in Lucene,
- * but emoji sequences joined by ZWJ become one token a pictograph.
+ * Text is folded first (`unicode-folding.ts`), which Lucene leaves to its ICU filters: soft hyphens and ligatures do not
+ * hide a word. Known differences, all outside English text: runs of Thai, Lao, Khmer and Myanmar letters are one token as
+ * in Lucene, but emoji sequences joined by ZWJ become one token per pictograph.
  */
 
 /** Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET. */
@@ -200,7 +202,7 @@ function stem(word: string): string {
  */
 export function analyze(text: string): string[] {
   const terms: string[] = [];
-  for (const token of tokenizeWords(text)) {
+  for (const token of tokenizeWords(foldText(text))) {
     const word = withoutPossessive(token).toLowerCase();
     if (word.length === 0 || ENGLISH_STOP_WORDS.has(word)) continue;
     terms.push(stem(word));

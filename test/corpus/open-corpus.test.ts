@@ -224,19 +224,23 @@ corpus('a folder of Markdown, HTML and text: ids from paths, titles, front matte
   write('site/rule.md', '---\n\nA rule above.\n');
   write('site/empty.md', '');
   write('site/latin.txt', Buffer.from('caf\xe9', 'latin1'));
-  const { items, documents, errors, format, progress } = await read(join(folder, 'site'));
+  const notices: string[] = [];
+  const { items, documents, errors, format, progress } = await read(join(folder, 'site'), {
+    onNotice: ({ place, message }) => notices.push(`${place}: ${message}`),
+  });
   assert.is(format, 'text-folder');
   assert.equal(
     documents.map(({ id, title }) => [id, title]),
     [
       ['a.html', 'Page & co'],
       ['b/guide.md', 'The Guide'],
+      ['bad.md', ''],
       ['read-me.txt', 'read me'],
       ['rule.md', ''],
     ],
   );
-  const [html, guide] = documents as [CorpusDocument, CorpusDocument];
-  assert.is(html.text, 'Top\n\nSome bold text.\n\na\n  b');
+  const [html, guide, bad] = documents as [CorpusDocument, CorpusDocument, CorpusDocument];
+  assert.is(html.text, 'menu\n\nTop\n\nSome bold text.\n\na\n  b');
   assert.is(guide.text, 'Start\n\nSee this & code.\n\nNext\n\none\ntwo');
   assert.equal(guide.metadata, { tags: ['x', 'y'], draft: false, path: 'b/guide.md' });
   const item = items.find((i) => 'document' in i && i.document.id === 'b/guide.md');
@@ -251,10 +255,14 @@ corpus('a folder of Markdown, HTML and text: ids from paths, titles, front matte
       ['Start/Next', 'one\ntwo'],
     ],
   );
-  assert.is(errors.length, 3);
-  assert.match(errors[0]!, /WINNOW_BAD_ROW the front matter is not YAML/);
-  assert.match(errors[1]!, /WINNOW_EMPTY_TEXT/);
-  assert.match(errors[2]!, /WINNOW_BAD_ROW the file is not valid UTF-8/);
+  // A slip in the front matter costs neither the body nor the value.
+  assert.is(bad.text, 'text');
+  assert.equal(bad.metadata, { tags: '[x', path: 'bad.md' });
+  assert.is(notices.length, 1);
+  assert.match(notices[0]!, /site\/bad\.md:\d: the front matter is not YAML/);
+  assert.is(errors.length, 2);
+  assert.match(errors[0]!, /WINNOW_EMPTY_TEXT/);
+  assert.match(errors[1]!, /WINNOW_BAD_ROW the file is not valid UTF-8/);
   assert.is(progress.filesRead, progress.filesTotal);
 });
 

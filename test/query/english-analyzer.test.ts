@@ -52,6 +52,28 @@ test('possessives, case, stop words and Porter stems, as EnglishAnalyzer gives t
   assert.equal(analyze('it is not the and'), []);
 });
 
+test('soft hyphens, zero-width characters, ligatures, fullwidth letters and decomposed accents do not hide a word', () => {
+  assert.equal(
+    analyze(
+      'soft\u00adhyphen zero\u200bwidth \ufb01nance o\ufb03ce \uff37\uff49\uff4e\uff44\uff4f\uff57\uff53',
+    ),
+    ['softhyphen', 'zerowidth', 'financ', 'offic', 'window'],
+  );
+  assert.equal(analyze('cafe\u0301'), analyze('café'));
+  assert.equal(analyze('ﾊﾟﾝ'), analyze('パン'));
+  const invisible = fc.constantFrom('\u00ad', '\u200b', '\u200d', '\u2060', '\ufeff', '\ufe0f');
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), invisible, fc.nat(60), (text, mark, at) => {
+      const terms = analyze(text);
+      assert.equal(analyze(text.normalize('NFC')), terms);
+      assert.equal(analyze(text.normalize('NFD')), terms);
+      const characters = Array.from(text);
+      assert.equal(analyze([...characters.slice(0, at), mark, ...characters.slice(at)].join('')), terms);
+    }),
+    { numRuns: 1_000, verbose: 1 },
+  );
+});
+
 test('a word longer than 255 units is chopped as Lucene chops it', () => {
   assert.equal(
     tokenizeWords('x'.repeat(600)).map((t) => t.length),
