@@ -136,7 +136,8 @@ function parseBlock(block: Block): Parsed | undefined {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
     return { ...withoutTitle(value as Record<string, unknown>), warnings: [] };
   } catch (error) {
-    const line = error instanceof TomlError ? error.line : errorLine(error as Error, block.source);
+    // JSON.parse says where it stopped only in some versions of Node, and nesting beyond the stack has no place.
+    const line = error instanceof TomlError ? error.line : 1;
     const warning = slip(block, line, error as Error);
     if (block.format === 'toml') return salvage(block, TOML_FIELD, parseTomlField, warning);
     return { values: {}, title: '', warnings: [warning] };
@@ -153,12 +154,6 @@ function slip({ format, firstLine }: Block, line: number, error: Error): TextWar
     line: firstLine + line - 1,
     message: `the front matter is not ${format.toUpperCase()}, some of its fields may be missing: ${reason}`,
   };
-}
-
-/** Where JSON.parse says that it stopped; 1 for other errors, such as nesting beyond the stack. */
-function errorLine(error: Error, source: string): number {
-  const position = Number(/position (\d+)/.exec(error.message)?.[1] ?? 0);
-  return countLines(source, position) + 1;
 }
 
 function parseYaml(block: Block): Parsed | undefined {

@@ -59,7 +59,7 @@ test('a slip keeps the body and the other fields, and is reported with its line'
     ['---\ntags: [a, b\nyear: 1902\n---\nLava', 3, '', { tags: '[a, b', year: 1902 }],
     ['---\ntitle: "open\nyear: 1902\n---\nLava', 4, '"open', { year: 1902 }],
     ['+++\nyear = 1902\ntitle = Volcano\n+++\nLava', 3, 'Volcano', { year: 1902 }],
-    [';;;\n{"year": 1902,\n"title": }\n;;;\nLava', 3, '', {}],
+    [';;;\n{"year": 1902,\n"title": }\n;;;\nLava', 2, '', {}],
   ] as const) {
     const found = splitFrontMatter(source);
     assert.is(found.body, 'Lava', source);
