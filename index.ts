@@ -10,6 +10,10 @@
  * await index.close();
  * ```
  */
+import type { FastifyInstance } from 'fastify';
+import type { SearchEngine } from './query/search-engine.ts';
+import type { ServerOptions } from './server/server.ts';
+
 export { contentHash } from './corpus/content-hash.ts';
 export { type Corpus, type CorpusItem, type CorpusOptions, openCorpus } from './corpus/open-corpus.ts';
 export { type PassageOptions, splitPassages } from './corpus/passages.ts';
@@ -47,4 +51,16 @@ export type {
   SearchResult,
 } from './query/searcher.ts';
 export type { Snippet, SnippetPart } from './query/snippet.ts';
-export { createServer, type ServerOptions } from './server/server.ts';
+export type { ServerOptions } from './server/server.ts';
+
+/**
+ * The HTTP API over an open index, not yet listening: `(await createServer(index)).listen({ port: 7700 })`. Fastify is loaded
+ * with the first call, since most programs that search have no server.
+ */
+export async function createServer(
+  engine: SearchEngine,
+  options: ServerOptions = {},
+): Promise<FastifyInstance> {
+  const server = await import('./server/server.ts');
+  return server.createServer(engine, options);
+}

@@ -127,10 +127,10 @@ test('no word of random text in random markup is lost', async () => {
           return `${words.at(-1)} `;
         })
         .join('');
-      const cells = source.includes('|');
       const found = text(source).match(/w\d+x/g) ?? [];
-      // A row may have more cells than the header of its table, and GFM leaves those out.
-      if (!cells) assert.equal(found, words);
+      // A row may have more cells than the header of its table, and GFM leaves those out. What follows the mark of a fence
+      // (`~~~~ js`) names its language and is not shown.
+      if (!source.includes('|') && !source.includes('~~~')) assert.equal(found, words);
     }),
     { numRuns: 1_000 },
   );
