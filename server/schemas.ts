@@ -94,6 +94,12 @@ export const AddResponse = Type.Object({
   added: Type.Integer(),
   replaced: Type.Integer(),
   unchanged: Type.Integer(),
+  mended: Type.Integer(),
+  duplicates: Type.Object({
+    rows: Type.Integer(),
+    first: Type.Array(Type.Object({ id: Type.String(), earlier: Type.Integer(), later: Type.Integer() })),
+  }),
+  refused: Type.Integer(),
   errors: Type.Array(RowError),
 });
 
@@ -111,4 +117,29 @@ export const ErrorResponse = Type.Object({
   message: Type.String(),
   place: Type.Optional(Type.String()),
   hint: Type.Optional(Type.String()),
+});
+
+/** Requests name no paths. */
+export const SnapshotRequest = Type.Object({}, { additionalProperties: false });
+
+export const SnapshotResponse = Type.Object({
+  name: Type.String(),
+  formatVersion: Type.Integer(),
+  createdAt: Type.String(),
+  documents: Type.Integer(),
+  bytes: Type.Integer(),
+  sha256: Type.String(),
+});
+
+/** A folder that cannot be restored as it is, and why. */
+const UnusableSnapshot = Type.Object({
+  name: Type.String(),
+  code: Type.String(),
+  message: Type.String(),
+  hint: Type.Optional(Type.String()),
+});
+
+export const SnapshotsResponse = Type.Object({
+  snapshots: Type.Array(SnapshotResponse),
+  unusable: Type.Array(UnusableSnapshot),
 });
