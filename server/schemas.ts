@@ -16,7 +16,11 @@ const TokenExplanation = Type.Object({
   origin: Type.String(),
 });
 
-const Metadata = Type.Record(Type.String(), Type.Unknown());
+/** Any names. Type.Record would ask them to match `^.*$`, and names with line ends would not come into the answer. */
+const Metadata = Type.Unsafe<Readonly<Record<string, unknown>>>({
+  type: 'object',
+  additionalProperties: true,
+});
 
 /** The engine's result is read-only, which TypeBox's own type would not be. */
 export const SearchResponse = Type.Unsafe<SearchResult>(
@@ -40,15 +44,15 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
     mode: Type.String(),
     complete: Type.Boolean(),
     facets: Type.Optional(
-      Type.Record(
-        Type.String(),
-        Type.Array(
+      Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        additionalProperties: Type.Array(
           Type.Object({
             value: Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
             count: Type.Integer(),
           }),
         ),
-      ),
+      }),
     ),
     tookUs: Type.Number(),
   }),
