@@ -26,8 +26,8 @@ export const LIMITS = {
   bodyIdleMs: 30_000,
   bodyProgressBytes: 1024,
   /** A gzip body may unpack to this many times its size, once it is larger than `unpackedBytes`. */
-  unpackRatio: 200,
-  unpackedBytes: 64 * 1024 * 1024,
+  unpackRatio: 100,
+  unpackedBytes: 16 * 1024 * 1024,
   /** An id of 512 bytes, each percent-encoded, and some. */
   paramCharacters: 2048,
   /** Time that requests have to end when the server stops. */

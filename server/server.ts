@@ -115,16 +115,18 @@ function newApp({ log = 'error', bodyLimit = 1_048_576, bodyIdleMs = LIMITS.body
     done(null, payload),
   );
   // JSON bodies are small: they must be whole in the time in which an upload must bring more.
-  app.addHook('preParsing', async (request, _reply, payload) => {
+  app.addHook('preParsing', async (request, reply, payload) => {
     if (NDJSON.test(request.headers['content-type'] ?? '')) return payload;
     const late = setTimeout(() => {
       const error = new WinnowError('WINNOW_TIMEOUT', `the body was not whole after ${bodyIdleMs} ms`, {
         place: 'request body',
         hint: 'send it again',
       });
-      payload.emit('error', error);
-    }, bodyIdleMs);
-    payload.once('close', () => clearTimeout(late)).once('end', () => clearTimeout(late));
+      payload.emit('error', Object.assign(error, { statusCode: error.status })); // Fastify ends its reading with it
+    }, bodyIdleMs).unref();
+    const done = (): void => clearTimeout(late);
+    payload.on('error', done).once('end', done).once('close', done);
+    reply.raw.once('close', done); // also where nobody read the body
     return payload;
   });
   return app;

@@ -36,6 +36,7 @@ export async function fuzzServer(served: Served, seed: number, requests: number)
       }
     }),
   );
+  await new Promise((resolve) => setTimeout(resolve, faults.length > 0 ? 1000 : 0)); // a server that crashes closes first
   if (served.child.exitCode !== null || served.child.signalCode !== null)
     faults.push(`the server ended: ${served.complaints()}`);
   const readBack = clients.reduce((sum, client) => sum + client.readBack, 0);
