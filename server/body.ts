@@ -3,6 +3,8 @@ import { createGunzip } from 'node:zlib';
 import { WinnowError } from '../errors.ts';
 import { LIMITS } from './limits.ts';
 
+export const IDLE_HINT = 'send it again without a pause, or start the server with a larger --body-idle-ms';
+
 export interface BodyOptions {
   /** Aborted with a WinnowError when the client is gone or the server stops. */
   readonly signal: AbortSignal;
@@ -74,7 +76,7 @@ function nextWithin(
       reject(
         new WinnowError('WINNOW_TIMEOUT', `the body brought nothing more for ${idleMs} ms`, {
           place: 'request body',
-          hint: 'send it again',
+          hint: IDLE_HINT,
         }),
       );
     }, leftMs);

@@ -12,6 +12,7 @@ import type { SearchEngine } from '../query/search-engine.ts';
 import { type AccessOptions, checkAccess } from './access.ts';
 import { addDocuments } from './add-documents.ts';
 import { answerClientError, answerError, mediaType } from './answers.ts';
+import { IDLE_HINT } from './body.ts';
 import { busy, Lane } from './lane.ts';
 import { LIMITS, searchSteps } from './limits.ts';
 import {
@@ -120,7 +121,7 @@ function newApp({ log = 'error', bodyLimit = 1_048_576, bodyIdleMs = LIMITS.body
     const late = setTimeout(() => {
       const error = new WinnowError('WINNOW_TIMEOUT', `the body was not whole after ${bodyIdleMs} ms`, {
         place: 'request body',
-        hint: 'send it again',
+        hint: IDLE_HINT,
       });
       payload.emit('error', Object.assign(error, { statusCode: error.status })); // Fastify ends its reading with it
     }, bodyIdleMs).unref();
@@ -135,26 +136,36 @@ function newApp({ log = 'error', bodyLimit = 1_048_576, bodyIdleMs = LIMITS.body
 /** Light searches are answered at once, heavy ones wait their turn, so that others come between two of them. */
 function addSearchRoutes(app: App, engine: SearchEngine): void {
   const heavy = new Lane('heavy searches', LIMITS.heavySearchesWaiting);
-  const inTurn = <T>(query: string, options: object, search: () => T): T | Promise<T> => {
+  const inTurn = <T>(
+    reply: FastifyReply,
+    query: string,
+    options: object,
+    search: () => T,
+  ): T | Promise<T> => {
     const { numLive } = engine.generation();
     const steps = searchSteps(engine.countTokens(query), options, numLive);
-    return steps > LIMITS.lightSteps ? heavy.run(search) : search();
+    if (steps <= LIMITS.lightSteps) return search();
+    const gone = goneClient(reply);
+    return heavy.run(() => {
+      gone.throwIfAborted();
+      return search();
+    });
   };
 
   app.post(
     '/search',
     { schema: { body: SearchRequest, response: { 200: SearchResponse, ...failures } } },
-    (request) => {
+    (request, reply) => {
       const { query, ...options } = request.body;
-      return inTurn(query, options, () => engine.search(query, options));
+      return inTurn(reply, query, options, () => engine.search(query, options));
     },
   );
 
   app.post(
     '/explain',
     { schema: { body: ExplainRequest, response: { 200: ExplainResponse, ...failures } } },
-    ({ body: { query, id, passage, ...options } }) =>
-      inTurn(query, {}, () => engine.explain(query, documentRef(id, passage), options)),
+    ({ body: { query, id, passage, ...options } }, reply) =>
+      inTurn(reply, query, {}, () => engine.explain(query, documentRef(id, passage), options)),
   );
 }
 

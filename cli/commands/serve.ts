@@ -2,6 +2,7 @@ import closeWithGrace from 'close-with-grace';
 import { type Command, Option } from 'commander';
 import { WinnowError } from '../../errors.ts';
 import { openIndex } from '../../query/search-engine.ts';
+import { LIMITS } from '../../server/limits.ts';
 import { createServer, LOG_LEVELS, type LogLevel } from '../../server/server.ts';
 import { MAX_SNAPSHOTS } from '../../server/snapshots.ts';
 import { addEncoderOptions, defined, type EncoderCliOptions, wholeNumber } from '../options.ts';
@@ -13,6 +14,7 @@ interface ServeCliOptions extends EncoderCliOptions {
   readonly log: LogLevel;
   readonly snapshots?: string;
   readonly maxSnapshots?: number;
+  readonly bodyIdleMs: number;
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
 }
@@ -35,6 +37,12 @@ export function registerServe(program: Command): void {
       wholeNumber(1, 10_000),
       MAX_SNAPSHOTS,
     )
+    .option(
+      '--body-idle-ms <n>',
+      'time in which a request body must bring 1 KB more, or end',
+      wholeNumber(1, 3_600_000),
+      LIMITS.bodyIdleMs as number,
+    )
     .option('--allow-host <name...>', 'host names that requests may name besides those of loopback')
     .option('--allow-origin <origin...>', 'origins (https://app.example) whose pages may use the API')
     .addOption(
@@ -47,11 +55,12 @@ export function registerServe(program: Command): void {
 }
 
 async function run(options: ServeCliOptions): Promise<void> {
-  const { index, port, host, log, snapshots, maxSnapshots, model, backend, threads } = options;
+  const { index, port, host, log, snapshots, maxSnapshots, bodyIdleMs, model, backend, threads } = options;
   const { allowHost: allowHosts, allowOrigin: allowOrigins } = options;
   const engine = openIndex(index, { create: true, ...defined({ model, backend, threads }) });
   const app = await createServer(engine, {
     log,
+    bodyIdleMs,
     ...defined({ snapshots, maxSnapshots, allowHosts, allowOrigins }),
   });
   let address: string;
