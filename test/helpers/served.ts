@@ -1,10 +1,10 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { packageRoot } from '../../package-root.ts';
-import { startScript } from './cli.ts';
+import { startCli } from './cli.ts';
 
 /** A server process and where it listens. */
 export interface Served {
@@ -16,10 +16,12 @@ export interface Served {
 
 /** Starts `winnow serve` on a free port: the built program where there is one, which starts sooner. */
 export async function serve(index: string, ...parameters: string[]): Promise<Served> {
-  const built = 'dist/cli/main.js';
-  const program =
-    process.env.WINNOW_TEST_BUILT && existsSync(join(packageRoot, built)) ? built : 'cli/main.ts';
-  const child = startScript(program, 'serve', '--index', index, '--port', '0', ...parameters);
+  const built = join(packageRoot, 'dist/cli/main.js');
+  const options = ['serve', '--index', index, '--port', '0', ...parameters];
+  const child =
+    process.env.WINNOW_TEST_BUILT && existsSync(built)
+      ? spawn(process.execPath, [built, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+      : startCli(...options);
   let said = '';
   let complaints = '';
   child.stderr!.on('data', (chunk) => {
