@@ -56,6 +56,8 @@ const failures = { '4xx': ErrorResponse, '5xx': ErrorResponse };
 const NDJSON = /^\s*application\/(x-ndjson|jsonl)\s*(;|$)/i;
 const JSON_TYPE = /^\s*application\/json\s*(;|$)/i;
 
+/** Methods by the pattern of their path. */
+type Routes = Map<string, Set<string>>;
 type App = ReturnType<typeof newApp>;
 
 /**
@@ -71,6 +73,13 @@ export async function createServer(
   options: ServerOptions = {},
 ): Promise<FastifyInstance> {
   const app = newApp(options);
+  const routes: Routes = new Map();
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url === '*') return; // preflights
+    const methods = routes.get(url) ?? new Set();
+    for (const one of [method].flat()) methods.add(one);
+    routes.set(url, methods);
+  });
   const { allowOrigins = [] } = options;
   const stopping = new AbortController();
   app.addHook('onRequest', async ({ headers }) => {
@@ -92,7 +101,7 @@ export async function createServer(
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   keepFresh(app, engine);
   app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) => answerError(noRoute(app, request, reply), request, reply));
+  app.setNotFoundHandler((request, reply) => answerError(noRoute(routes, request, reply), request, reply));
   return app;
 }
 
@@ -314,21 +323,19 @@ function keepFresh(app: App, engine: SearchEngine): void {
 }
 
 /** 405 with the methods that the path has, or 404. */
-function noRoute(app: App, { method, url }: FastifyRequest, reply: FastifyReply): WinnowError {
+function noRoute(routes: Routes, { method, url }: FastifyRequest, reply: FastifyReply): WinnowError {
   const path = url.split('?')[0]!;
-  const pattern = path.startsWith('/documents/') ? '/documents/:id' : path;
-  const methods = (['GET', 'HEAD', 'POST', 'DELETE'] as const).filter((one) =>
-    app.hasRoute({ method: one, url: pattern }),
-  );
-  if (methods.length === 0)
+  const methods = routes.get(path.startsWith('/documents/') ? '/documents/:id' : path);
+  if (!methods)
     return new WinnowError('WINNOW_NOT_FOUND', `no route ${method} ${path}`, {
       place: 'request',
       hint: 'see /openapi.json for the routes',
     });
-  reply.header('allow', methods.join(', '));
+  const allowed = [...methods].join(', ');
+  reply.header('allow', allowed);
   return new WinnowError('WINNOW_METHOD', `${path} has no method ${method}`, {
     place: 'request',
-    hint: `it has ${methods.join(', ')}`,
+    hint: `it has ${allowed}`,
   });
 }
 

@@ -248,6 +248,8 @@ test('every refusal has its status and one shape', async () => {
     [{ method: 'GET', path: `/documents/${'a'.repeat(3000)}` }, 414, 'WINNOW_TOO_LARGE'],
     [{ method: 'GET', path: `/${'a'.repeat(20_000)}` }, 431, 'WINNOW_TOO_LARGE'],
     [{ method: 'GET', path: '/nowhere' }, 404, 'WINNOW_NOT_FOUND'],
+    [{ method: 'GET', path: '/s*arch' }, 404, 'WINNOW_NOT_FOUND'],
+    [{ method: 'GET', path: '/(' }, 404, 'WINNOW_NOT_FOUND'],
     [{ method: 'GET', path: '/search' }, 405, 'WINNOW_METHOD'],
     [post('/documents/a', JSON_TYPE), 405, 'WINNOW_METHOD'],
     [post('/search', JSON_TYPE, `{"query":"${'a'.repeat(2000)}"}`), 413, 'WINNOW_TOO_LARGE'],
