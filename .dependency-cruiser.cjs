@@ -6,7 +6,8 @@ const arrows = {
   encoder: ['kernels'],
   indexer: ['kernels', 'corpus/types'],
   query: ['indexer', 'encoder', 'kernels'],
-  server: ['query', 'indexer', 'corpus'],
+  app: ['query', 'indexer', 'corpus'],
+  server: ['app', 'query', 'indexer', 'corpus'],
   evaluation: ['query', 'corpus'],
 };
 const shared = '^(errors|package-root|worker-thread)\\.ts$';
@@ -19,7 +20,7 @@ module.exports = {
       severity: 'error',
       from: { path: `^${folder}/` },
       to: {
-        path: '^(corpus|kernels|encoder|indexer|query|server|evaluation|cli|bench|test|index\\.ts)',
+        path: '^(corpus|kernels|encoder|indexer|query|app|server|evaluation|cli|bench|test|index\\.ts)',
         pathNot: [
           shared,
           `^${folder}/`,
@@ -32,7 +33,7 @@ module.exports = {
       comment:
         'transformers and onnxruntime cost hundreds of ms and MB: only a dynamic import() may load them',
       severity: 'error',
-      from: { path: '^(corpus|kernels|encoder|indexer|query|server|evaluation|cli)/' },
+      from: { path: '^(corpus|kernels|encoder|indexer|query|app|server|evaluation|cli)/' },
       to: {
         path: '@huggingface/transformers|onnxruntime',
         dynamic: false,

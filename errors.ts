@@ -30,6 +30,20 @@ export const ERROR_CODES = {
   WINNOW_MISSING_PACKAGE: { status: 500, summary: 'an optional package is not installed' },
   WINNOW_FILTER_FIELD: { status: 400, summary: 'a filter names a field that was not declared filterable' },
   WINNOW_BAD_DATASET: { status: 400, summary: 'an evaluation data set or run file is malformed' },
+  WINNOW_FORBIDDEN: {
+    status: 403,
+    summary: 'a request names a host or origin that the server was not told to trust',
+  },
+  WINNOW_METHOD: { status: 405, summary: 'a route has no such method' },
+  WINNOW_TIMEOUT: { status: 408, summary: 'a request stopped arriving before it was whole' },
+  WINNOW_TOO_LARGE: { status: 413, summary: 'a request body, URL or header is larger than the limit' },
+  WINNOW_MEDIA_TYPE: {
+    status: 415,
+    summary: 'a request body has another type or encoding than the route reads',
+  },
+  WINNOW_TOO_COSTLY: { status: 400, summary: 'a search asks for more work than one request may' },
+  WINNOW_BUSY: { status: 503, summary: 'the server has as much work waiting as it accepts, or is stopping' },
+  WINNOW_UNHEALTHY: { status: 503, summary: 'the index folder of a running server is gone' },
   WINNOW_SERVER: { status: 500, summary: 'the server could not start or failed inside' },
 } as const satisfies Record<string, { status: number; summary: string }>;
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { openCorpus, repeatedIdError } from '../corpus/open-corpus.ts';
+import { ingest } from '../app/ingest.ts';
+import { fractionRead, openCorpus, repeatedIdError } from '../corpus/open-corpus.ts';
 import { DEFAULT_MODEL, openModel } from '../encoder/model-file.ts';
 import type { EncoderBackend } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
@@ -12,7 +13,6 @@ import { INDEX_FILE } from '../indexer/storage.ts';
 import type { ImpactVector, IndexableSource, WeightVector } from '../indexer/types.ts';
 import { indexable } from '../query/indexable.ts';
 import { openIndex, type SearchEngine } from '../query/search-engine.ts';
-import { ingest } from './ingest.ts';
 import { defined, type EncoderCliOptions } from './options.ts';
 
 interface EvalIndexesOptions extends EncoderCliOptions {
@@ -127,7 +127,7 @@ export class EvalIndexes {
         onBadRow: (error) => {
           if (error.code !== 'WINNOW_EMPTY_TEXT') throw error; // BEIR sets hold a few empty documents
         },
-        onProgress: (_, fraction) => onProgress(fraction),
+        onProgress: () => onProgress(fractionRead(corpus)),
         stopped: () => false,
       });
       if (engine.stats().documents === 0) {

@@ -14,7 +14,7 @@ import {
 import { contentHash } from './content-hash.ts';
 import { type CsvOptions, readCsv } from './csv.ts';
 import { type FileKind, fileKind, walkFolder } from './folder.ts';
-import { type ReadItem, readJsonl } from './jsonl.ts';
+import { type ReadItem, readJsonl, readJsonlStream } from './jsonl.ts';
 import type { Section } from './sections.ts';
 import { checkEncoding } from './text-encoding.ts';
 import { readTextFile, type TextFileOptions } from './text-files.ts';
@@ -77,6 +77,10 @@ export interface Corpus extends AsyncIterable<CorpusItem> {
   readonly progress: Readonly<CorpusProgress>;
 }
 
+/** Share of a corpus that is read, 0..1; 0 where its length is not known (standard input). */
+export const fractionRead = ({ progress }: Corpus): number =>
+  progress.bytesTotal === 0 ? 0 : progress.bytesRead / progress.bytesTotal;
+
 /**
  * Recognises a BEIR folder (one with corpus.jsonl), a .jsonl/.ndjson, .csv/.tsv, Markdown, HTML or text file, or a folder
  * of such files, and streams its documents; `-` with a given format is standard input. Files may be compressed (`.gz`,
@@ -112,6 +116,15 @@ export async function openCorpus(path: string, options: CorpusOptions = {}): Pro
     progress,
     [Symbol.asyncIterator]: () => checkedItems(rows(), file, options, progress),
   };
+}
+
+/** JSON Lines from any byte stream: the items of a corpus, without an error for one without rows. */
+export function openJsonlStream(
+  chunks: AsyncIterable<Buffer>,
+  name: string,
+  options: Pick<CorpusOptions, 'onRepeatedId' | 'maxTrackedIds'> = {},
+): AsyncGenerator<CorpusItem> {
+  return identifiedItems(readJsonlStream(chunks, name), options, newProgress());
 }
 
 function notFound(path: string): WinnowError {
@@ -238,10 +251,9 @@ async function* readFile(
 }
 
 /** Adds hashes and counts, and reports repeated ids. */
-async function* checkedItems(
+async function* identifiedItems(
   rows: AsyncGenerator<RawItem>,
-  file: string,
-  options: CorpusOptions,
+  options: Pick<CorpusOptions, 'strict' | 'onRepeatedId' | 'maxTrackedIds'>,
   progress: CorpusProgress,
 ): AsyncGenerator<CorpusItem> {
   const maxTracked = options.maxTrackedIds ?? 1_000_000;
@@ -265,6 +277,16 @@ async function* checkedItems(
     progress.documents++;
     yield { document, location, contentHash: contentHash(document), ...(sections ? { sections } : {}) };
   }
+}
+
+/** A corpus without a single row ends with an error. */
+async function* checkedItems(
+  rows: AsyncGenerator<RawItem>,
+  file: string,
+  options: CorpusOptions,
+  progress: CorpusProgress,
+): AsyncGenerator<CorpusItem> {
+  yield* identifiedItems(rows, options, progress);
   if (progress.documents === 0 && progress.errors === 0) {
     const error = new WinnowError('WINNOW_EMPTY_CORPUS', 'there is no document in it', {
       place: sourceName(file),

@@ -20,7 +20,7 @@ import { FORMAT_VERSION, UPGRADABLE } from './format.ts';
 import { IndexStore } from './index-store.ts';
 import { checkLmdbFile } from './lmdb-check.ts';
 import { wrongVersion } from './manifest.ts';
-import { INDEX_FILE, requireFolder, requireSpace, storageError } from './storage.ts';
+import { INDEX_FILE, makePrivate, requireFolder, requireSpace, storageError } from './storage.ts';
 import { type UpgradeReport, upgradeIndex } from './upgrade.ts';
 
 /** Beside the copy of the index file in a snapshot's folder; written last, so a folder without it is no snapshot. */
@@ -57,10 +57,11 @@ export async function takeSnapshot(store: IndexStore, folder: string): Promise<S
   const partial = `${folder}${PARTIAL}`;
   try {
     rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true });
+    mkdirSync(partial, { recursive: true, mode: 0o700 });
     requireSpace(partial, store.usedBytes());
     const file = join(partial, INDEX_FILE);
     await store.copyTo(file);
+    makePrivate(file);
     const copy = IndexStore.open(partial, { merges: 'inline' });
     copy.forgetMerges();
     const { documents, settings } = copy.stats();
@@ -76,7 +77,7 @@ export async function takeSnapshot(store: IndexStore, folder: string): Promise<S
       bytes: statSync(file).size,
       sha256: await sha256(file),
     };
-    writeFileSync(join(partial, SNAPSHOT_FILE), `${JSON.stringify(info, null, 2)}\n`);
+    writeFileSync(join(partial, SNAPSHOT_FILE), `${JSON.stringify(info, null, 2)}\n`, { mode: 0o600 });
     syncFile(join(partial, SNAPSHOT_FILE));
     syncFolder(partial);
     renameSync(partial, folder);
@@ -157,7 +158,7 @@ export async function restoreSnapshot(
   const partial = join(target, `restore${PARTIAL}`);
   try {
     rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true });
+    mkdirSync(partial, { recursive: true, mode: 0o700 });
     requireSpace(partial, info.bytes);
     const source = join(snapshot, INDEX_FILE);
     const file = join(partial, INDEX_FILE);
@@ -170,7 +171,7 @@ export async function restoreSnapshot(
           yield chunk;
         }
       },
-      createWriteStream(file),
+      createWriteStream(file, { mode: 0o600 }),
     );
     if (hash.digest('hex') !== info.sha256)
       throw invalid(source, 'its bytes are not those that were written');
@@ -215,10 +216,11 @@ export async function compactIndex(folder: string): Promise<CompactReport> {
     store.optimize();
     const segments = store.stats().segments;
     rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial);
+    mkdirSync(partial, { mode: 0o700 });
     requireSpace(partial, store.usedBytes());
     const copy = join(partial, INDEX_FILE);
     await store.copyTo(copy);
+    makePrivate(copy);
     syncFile(copy);
     checkLmdbFile(copy, { deep: true });
     store.replaceFileBy(copy);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Database, RootDatabase, Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
@@ -48,6 +48,8 @@ export function requireFolder(folder: unknown, place = 'folder'): void {
 /**
  * Opens the LMDB file of an index folder.
  *
+ * A new folder and its files are for their owner alone (0700, 0600); those that are there keep their modes.
+ *
  * Commits are synced to disk before they return, so an acknowledged write survives both kill -9 and a power cut.
  *
  * @throws WinnowError WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_CORRUPT, WINNOW_STORAGE
@@ -59,7 +61,8 @@ export function openStorage(
   requireFolder(folder);
   const path = resolve(folder);
   const file = join(path, INDEX_FILE);
-  if (!existsSync(file)) {
+  const isNew = !existsSync(file);
+  if (isNew) {
     if (!create) {
       throw new WinnowError('WINNOW_INDEX_NOT_FOUND', 'no index here', {
         place: folder,
@@ -80,6 +83,7 @@ export function openStorage(
       cache: false,
     });
     try {
+      if (isNew) makePrivate(file);
       if (!readOnly) root.readerCheck(); // slots of killed readers would keep old pages alive
       const binary = { encoding: 'binary', keyEncoding: 'uint32' } as const;
       return {
@@ -98,9 +102,14 @@ export function openStorage(
   });
 }
 
+/** Documents are for their owner alone; LMDB would let the group and others read. */
+export function makePrivate(file: string): void {
+  for (const name of [file, `${file}-lock`]) if (existsSync(name)) chmodSync(name, 0o600);
+}
+
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EEXIST' && code !== 'ENOTDIR') throw storageError(path, error);

@@ -1,11 +1,16 @@
 // The long versions of the reliability tests (docs/reliability.md): npm run torture [-- NAME ...]
-// Names: kill, power, full, fuzz, readers. TORTURE_SEED=N repeats a run, TORTURE_ROUNDS=N sets its length.
+// Names: kill, power, full, fuzz, readers, http, serve-kills. TORTURE_SEED=N repeats a run, TORTURE_ROUNDS=N sets its length.
+// The servers of the last two are the built program with WINNOW_TEST_BUILT=1, which starts sooner.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openIndex } from '../query/search-engine.ts';
 import { readWhileWriting } from '../test/helpers/concurrency.ts';
 import { fuzz } from '../test/helpers/fuzz.ts';
+import { fuzzServer } from '../test/helpers/http-fuzz.ts';
 import { killWriters } from '../test/helpers/kills.ts';
+import { killServers } from '../test/helpers/serve-kills.ts';
+import { serve, stop } from '../test/helpers/served.ts';
 import { cutPower, faultsUnavailable, fillDisk } from '../test/helpers/storage-faults.ts';
 
 const seed = Number(process.env.TORTURE_SEED ?? Date.now() & 0xffffff);
@@ -39,6 +44,27 @@ const tortures: Record<string, Torture> = {
   },
   fuzz: (folder) => fuzz(folder, seed, rounds(5000)),
   readers: (folder) => readWhileWriting(join(folder, 'index'), seed, 4, rounds(120)),
+  async http(folder) {
+    const index = join(folder, 'index');
+    const filterFields = [{ name: 'year', type: 'number' }] as const;
+    await openIndex(index, { create: true, lexicalOnly: true, filterFields }).close();
+    const served = await serve(index);
+    const report = await fuzzServer(served, seed, rounds(100_000));
+    return { ...report, end: await stop(served, 'SIGTERM') };
+  },
+  async *'serve-kills'(folder) {
+    // One in ten with the encoder.
+    for (const lexicalOnly of [true, false]) {
+      const kills = Math.round(rounds(1000) * (lexicalOnly ? 0.9 : 0.1));
+      const report = await killServers(join(folder, String(lexicalOnly)), seed, kills, {
+        lexicalOnly,
+        onKill: (kill) => {
+          if (kill % 50 === 0) console.log(`  ${kill} kills`);
+        },
+      });
+      yield { lexicalOnly, ...report };
+    }
+  },
 };
 
 const wanted = process.argv.slice(2);

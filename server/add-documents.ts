@@ -1,63 +1,84 @@
 import type { Readable } from 'node:stream';
-import { contentHash } from '../corpus/content-hash.ts';
-import { readJsonlStream } from '../corpus/jsonl.ts';
-import { splitPassages } from '../corpus/passages.ts';
+import { type IngestReport, ingest } from '../app/ingest.ts';
+import { openJsonlStream } from '../corpus/open-corpus.ts';
 import { WinnowError } from '../errors.ts';
-import type { SourceDocument } from '../indexer/types.ts';
 import type { SearchEngine } from '../query/search-engine.ts';
+import { type BodyOptions, readBody } from './body.ts';
+import type { Lane } from './lane.ts';
+import { LIMITS } from './limits.ts';
 
 export interface AddReport {
   added: number;
   replaced: number;
   unchanged: number;
+  /** Documents with unpaired surrogates, which were stored as U+FFFD. */
+  mended: number;
+  /** Rows whose id came before in the request: the last row that the index takes wins. */
+  duplicates: { rows: number; first: { id: string; earlier: number; later: number }[] };
   /** Rows that were refused; the others are indexed. */
+  refused: number;
+  /** The first of them. */
   errors: { line: number; code: string; message: string }[];
 }
 
-/** Documents committed at a time; memory of a request is bounded by this, not by the length of its body. */
-const BATCH_DOCUMENTS = 256;
-/** Refused rows that are described one by one. */
-const MAX_DESCRIBED_ERRORS = 100;
+/** Refused rows, and pairs of rows with one id, that are described one by one. */
+const MAX_DESCRIBED = 100;
+/** Ids that are remembered to name the lines of both rows. */
+const MAX_TRACKED_IDS = 100_000;
 
-/** Indexes NDJSON rows as they arrive. Each committed batch is on disk even if a later row breaks the request. */
-export async function addDocuments(engine: SearchEngine, body: Readable): Promise<AddReport> {
-  const report: AddReport = { added: 0, replaced: 0, unchanged: 0, errors: [] };
-  const lines = new Map<string, number>();
-  let batch: SourceDocument[] = [];
-  const refuse = (line: number, { code, message }: WinnowError): void => {
-    if (report.errors.length < MAX_DESCRIBED_ERRORS) report.errors.push({ line, code, message });
-  };
-  const commit = async (): Promise<void> => {
-    if (batch.length === 0) return;
-    const { added, replaced } = await engine.addEach(batch, ({ id }, error) => refuse(lines.get(id)!, error));
-    report.added += added;
-    report.replaced += replaced;
-    batch = [];
-    lines.clear();
-  };
-  const window = { countTokens: (text: string) => engine.countTokens(text), maxTokens: engine.windowTokens };
-  for await (const item of readJsonlStream(body, 'request body')) {
-    const { line } = item.location;
-    if ('error' in item) {
-      refuse(line, item.error);
-      continue;
-    }
-    const { document } = item;
-    const hash = contentHash(document);
-    if (engine.store.sourceHash(document.id) === hash) {
-      report.unchanged++;
-      continue;
-    }
-    try {
-      batch.push({ id: document.id, contentHash: hash, documents: splitPassages(document, window) });
-      lines.set(document.id, line);
-    } catch (error) {
-      if (!(error instanceof WinnowError)) throw error;
-      refuse(line, error);
-    }
-    if (batch.length >= BATCH_DOCUMENTS) await commit();
+/**
+ * Indexes NDJSON rows as they arrive: a batch is read, then waits for its turn in `commits`, and the next is read when it is on
+ * disk. A client that is slow or gone holds nothing but its own batch.
+ *
+ * @throws WinnowError of the body ({@link readBody}) or of the index; the message says how much was indexed before it
+ */
+export async function addDocuments(
+  engine: SearchEngine,
+  body: Readable,
+  options: BodyOptions,
+  commits: Lane,
+): Promise<AddReport> {
+  const duplicates: AddReport['duplicates'] = { rows: 0, first: [] };
+  const errors: AddReport['errors'] = [];
+  const items = openJsonlStream(readBody(body, options), 'request body', {
+    maxTrackedIds: MAX_TRACKED_IDS,
+    onRepeatedId: ({ id, earlier, later }) => {
+      duplicates.rows++;
+      if (duplicates.first.length < MAX_DESCRIBED)
+        duplicates.first.push({ id, earlier: earlier.line, later: later.line });
+    },
+  });
+  let sofar: Readonly<IngestReport> | undefined;
+  try {
+    const report = await ingest(items, engine, {
+      batchSize: LIMITS.batchDocuments,
+      batchCharacters: LIMITS.batchCharacters,
+      passages: true,
+      deleteMissing: false,
+      onBadRow: ({ code, message }, { line }) => {
+        if (errors.length < MAX_DESCRIBED) errors.push({ line, code, message });
+      },
+      onProgress: (report) => {
+        sofar = report;
+      },
+      stopped: () => false,
+      turn: (commit) =>
+        commits.run(() => {
+          options.signal.throwIfAborted();
+          return commit();
+        }),
+    });
+    const { added, replaced, unchanged, mended, badRows: refused } = report;
+    errors.sort((a, b) => a.line - b.line);
+    return { added, replaced, unchanged, mended, duplicates, refused, errors };
+  } catch (error) {
+    const done = (sofar?.added ?? 0) + (sofar?.replaced ?? 0);
+    if (!(error instanceof WinnowError) || done === 0) throw error;
+    const { code, message, place, hint } = error;
+    throw new WinnowError(code, `${message}; ${done} documents of the rows before it are indexed`, {
+      ...(place === undefined ? {} : { place }),
+      ...(hint === undefined ? {} : { hint }),
+      cause: error,
+    });
   }
-  await commit();
-  report.errors.sort((a, b) => a.line - b.line);
-  return report;
 }

@@ -16,7 +16,11 @@ const TokenExplanation = Type.Object({
   origin: Type.String(),
 });
 
-const Metadata = Type.Record(Type.String(), Type.Unknown());
+/** Any names. Type.Record would ask them to match `^.*$`, and names with line ends would not come into the answer. */
+const Metadata = Type.Unsafe<Readonly<Record<string, unknown>>>({
+  type: 'object',
+  additionalProperties: true,
+});
 
 /** The engine's result is read-only, which TypeBox's own type would not be. */
 export const SearchResponse = Type.Unsafe<SearchResult>(
@@ -40,15 +44,15 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
     mode: Type.String(),
     complete: Type.Boolean(),
     facets: Type.Optional(
-      Type.Record(
-        Type.String(),
-        Type.Array(
+      Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        additionalProperties: Type.Array(
           Type.Object({
             value: Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
             count: Type.Integer(),
           }),
         ),
-      ),
+      }),
     ),
     tookUs: Type.Number(),
   }),
@@ -94,6 +98,12 @@ export const AddResponse = Type.Object({
   added: Type.Integer(),
   replaced: Type.Integer(),
   unchanged: Type.Integer(),
+  mended: Type.Integer(),
+  duplicates: Type.Object({
+    rows: Type.Integer(),
+    first: Type.Array(Type.Object({ id: Type.String(), earlier: Type.Integer(), later: Type.Integer() })),
+  }),
+  refused: Type.Integer(),
   errors: Type.Array(RowError),
 });
 
@@ -111,4 +121,29 @@ export const ErrorResponse = Type.Object({
   message: Type.String(),
   place: Type.Optional(Type.String()),
   hint: Type.Optional(Type.String()),
+});
+
+/** Requests name no paths. */
+export const SnapshotRequest = Type.Object({}, { additionalProperties: false });
+
+export const SnapshotResponse = Type.Object({
+  name: Type.String(),
+  formatVersion: Type.Integer(),
+  createdAt: Type.String(),
+  documents: Type.Integer(),
+  bytes: Type.Integer(),
+  sha256: Type.String(),
+});
+
+/** A folder that cannot be restored as it is, and why. */
+const UnusableSnapshot = Type.Object({
+  name: Type.String(),
+  code: Type.String(),
+  message: Type.String(),
+  hint: Type.Optional(Type.String()),
+});
+
+export const SnapshotsResponse = Type.Object({
+  snapshots: Type.Array(SnapshotResponse),
+  unusable: Type.Array(UnusableSnapshot),
 });

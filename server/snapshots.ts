@@ -1,36 +1,19 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Type } from 'typebox';
+import type { Type } from 'typebox';
 import { WinnowError } from '../errors.ts';
 import { PARTIAL, readSnapshotInfo, requireRestorable, takeSnapshot } from '../indexer/snapshot.ts';
 import { storageError } from '../indexer/storage.ts';
 import type { SearchEngine } from '../query/search-engine.ts';
+import type { SnapshotResponse, SnapshotsResponse } from './schemas.ts';
 
-const Snapshot = Type.Object({
-  name: Type.String(),
-  formatVersion: Type.Integer(),
-  createdAt: Type.String(),
-  documents: Type.Integer(),
-  bytes: Type.Integer(),
-  sha256: Type.String(),
-});
-
-/** A folder that cannot be restored as it is, and why. */
-const UnusableSnapshot = Type.Object({
-  name: Type.String(),
-  code: Type.String(),
-  message: Type.String(),
-  hint: Type.Optional(Type.String()),
-});
-
-export const SnapshotResponse = Snapshot;
-export const SnapshotsResponse = Type.Object({
-  snapshots: Type.Array(Snapshot),
-  unusable: Type.Array(UnusableSnapshot),
-});
-
-type SnapshotAnswer = Type.Static<typeof Snapshot>;
+type SnapshotAnswer = Type.Static<typeof SnapshotResponse>;
 type SnapshotsAnswer = Type.Static<typeof SnapshotsResponse>;
+
+/** Snapshots that are kept unless the operator says otherwise. */
+export const MAX_SNAPSHOTS = 10;
+/** The names that a server gives: time and generation. Folders with other names are the operator's own and stay. */
+const MADE_HERE = /^\d{4}-\d\d-\d\dT[\d-]+Z-generation-\d+$/;
 
 /**
  * Snapshots over HTTP: all in one folder that the operator names when the server starts; requests name no paths, and
@@ -39,20 +22,28 @@ type SnapshotsAnswer = Type.Static<typeof SnapshotsResponse>;
 export class SnapshotFolder {
   private readonly engine: SearchEngine;
   private readonly folder: string | undefined;
+  private readonly maxKept: number;
 
-  constructor(engine: SearchEngine, folder: string | undefined) {
+  constructor(engine: SearchEngine, folder: string | undefined, maxKept = MAX_SNAPSHOTS) {
     this.engine = engine;
     this.folder = folder;
+    this.maxKept = maxKept;
   }
 
-  /** @throws WinnowError WINNOW_NOT_FOUND without a folder, WINNOW_STORAGE */
+  /**
+   * Takes one, and then removes the oldest beyond the number kept.
+   *
+   * @throws WinnowError WINNOW_NOT_FOUND without a folder, WINNOW_STORAGE
+   */
   async take(): Promise<SnapshotAnswer> {
     const folder = this.required();
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const { generation } = this.engine.generation().manifest;
     const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
     const name = `${time}-generation-${generation}`;
     await takeSnapshot(this.engine.store, join(folder, name));
+    const made = this.names(folder).filter((one) => MADE_HERE.test(one));
+    for (const old of made.slice(0, -this.maxKept)) rmSync(join(folder, old), { recursive: true });
     return this.describe(folder, name);
   }
 
@@ -62,14 +53,8 @@ export class SnapshotFolder {
    */
   list(): SnapshotsAnswer {
     const folder = this.required();
-    const names = existsSync(folder)
-      ? readdirSync(folder, { withFileTypes: true })
-          .filter((entry) => entry.isDirectory() && !entry.name.endsWith(PARTIAL))
-          .map(({ name }) => name)
-          .sort()
-      : [];
     const answer: SnapshotsAnswer = { snapshots: [], unusable: [] };
-    for (const name of names) {
+    for (const name of this.names(folder)) {
       try {
         requireRestorable(join(folder, name));
         answer.snapshots.push(this.describe(folder, name));
@@ -79,6 +64,15 @@ export class SnapshotFolder {
       }
     }
     return answer;
+  }
+
+  /** Oldest first. */
+  private names(folder: string): string[] {
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.endsWith(PARTIAL))
+      .map(({ name }) => name)
+      .sort();
   }
 
   private describe(folder: string, name: string): SnapshotAnswer {

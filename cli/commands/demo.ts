@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import { openCorpus } from '../../corpus/open-corpus.ts';
+import { ingest } from '../../app/ingest.ts';
+import { fractionRead, openCorpus } from '../../corpus/open-corpus.ts';
 import { packageRoot } from '../../package-root.ts';
 import { openIndex } from '../../query/search-engine.ts';
-import { ingest } from '../ingest.ts';
 import { addEncoderOptions, defined, type EncoderCliOptions } from '../options.ts';
 import { duration, Progress } from '../progress.ts';
 import { renderHit } from '../render.ts';
@@ -37,7 +37,7 @@ async function run({ index, ...encoder }: EncoderCliOptions & { index: string })
       onBadRow: (error) => {
         throw error;
       },
-      onProgress: ({ encoded }, fraction) => progress.update({ fraction, encoded }),
+      onProgress: ({ encoded }) => progress.update({ fraction: fractionRead(corpus), encoded }),
       stopped: () => false,
     });
     progress.done();

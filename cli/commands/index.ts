@@ -1,12 +1,18 @@
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
+import { type IngestReport, ingest } from '../../app/ingest.ts';
 import type { FieldType } from '../../corpus/document-row.ts';
-import { type Corpus, type CorpusFormat, openCorpus, type RepeatedId } from '../../corpus/open-corpus.ts';
+import {
+  type Corpus,
+  type CorpusFormat,
+  fractionRead,
+  openCorpus,
+  type RepeatedId,
+} from '../../corpus/open-corpus.ts';
 import { WinnowError } from '../../errors.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import type { FilterField } from '../../indexer/types.ts';
 import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
-import { type IngestReport, ingest } from '../ingest.ts';
 import {
   addEncoderOptions,
   defined,
@@ -114,9 +120,9 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
         if (strict) throw error;
         if (shown++ < SHOWN_BAD_ROWS) progress.print(pc.yellow(printable(`skipped ${error}`)));
       },
-      onProgress: ({ encoded, unchanged }, fraction) =>
+      onProgress: ({ encoded, unchanged }) =>
         progress.update({
-          fraction,
+          fraction: fractionRead(corpus),
           encoded,
           ...(unchanged > 0 ? { note: `${unchanged.toLocaleString('en')} unchanged` } : {}),
         }),

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type IngestOptions, ingest } from '../../cli/ingest.ts';
+import { type IngestOptions, ingest } from '../../app/ingest.ts';
 import { type CorpusOptions, openCorpus } from '../../corpus/open-corpus.ts';
 import type { WinnowError } from '../../errors.ts';
 import { type EngineOptions, openIndex, type SearchEngine } from '../../query/search-engine.ts';
@@ -74,7 +74,11 @@ test('a document that the index refuses is named with its file, line, id and fie
   assert.is(counts.added, 1);
   assert.equal(
     errors.map(({ place }) => place),
-    [`${file}:3, document "a", field "year"`, `${file}:4, document "c", field "year"`],
+    [
+      `${file}:1, document "a", field "year"`,
+      `${file}:3, document "a", field "year"`,
+      `${file}:4, document "c", field "year"`,
+    ],
   );
   await engine.close();
 });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Corpus, CorpusItem } from '../corpus/open-corpus.ts';
+import type { CorpusItem } from '../corpus/open-corpus.ts';
 import { splitPassages } from '../corpus/passages.ts';
 import type { CorpusDocument, SourceLocation, UnreadScope } from '../corpus/types.ts';
 import { WinnowError } from '../errors.ts';
@@ -9,14 +9,19 @@ import type { SearchEngine } from '../query/search-engine.ts';
 export interface IngestOptions {
   /** Documents (passages) committed at a time, 1..10,000. A crash loses at most the batch under way. */
   readonly batchSize: number;
+  /** Characters of title and text that a batch holds before it is committed, whatever its documents. Default: no limit. */
+  readonly batchCharacters?: number;
   /** Cut long texts into passages; otherwise they are cut off at the window. */
   readonly passages: boolean;
   /** Remove sources that the corpus no longer has. */
   readonly deleteMissing: boolean;
-  readonly onBadRow: (error: WinnowError) => void;
-  readonly onProgress: (report: IngestReport, fraction: number) => void;
+  readonly onBadRow: (error: WinnowError, location: SourceLocation) => void;
+  /** Called for every source and every commit. */
+  readonly onProgress: (report: Readonly<IngestReport>) => void;
   /** Called between batches: true ends the run after the last commit. */
   readonly stopped: () => boolean;
+  /** Runs each commit, for callers that share the index with others. Default: at once. */
+  readonly turn?: (commit: () => Promise<void>) => Promise<void>;
 }
 
 export interface IngestReport {
@@ -27,6 +32,8 @@ export interface IngestReport {
   added: number;
   replaced: number;
   deleted: number;
+  /** Sources with unpaired surrogates, which were stored as U+FFFD. */
+  mended: number;
   /** Sources that were not seen but may stand behind something unreadable, so that `deleteMissing` left them. */
   kept: number;
   badRows: number;
@@ -42,7 +49,7 @@ type ReadDocument = Extract<CorpusItem, { document: CorpusDocument }>;
  * one id the last wins.
  */
 export async function ingest(
-  corpus: Corpus,
+  corpus: AsyncIterable<CorpusItem>,
   engine: SearchEngine,
   options: IngestOptions,
 ): Promise<IngestReport> {
@@ -53,25 +60,28 @@ export async function ingest(
     added: 0,
     replaced: 0,
     deleted: 0,
+    mended: 0,
     kept: 0,
     badRows: 0,
     interrupted: false,
     encodeSeconds: 0,
   };
-  const badRow = (error: WinnowError): void => {
+  const badRow = (error: WinnowError, location: SourceLocation): void => {
     report.badRows++;
-    options.onBadRow(error);
+    options.onBadRow(error, location);
   };
   const missing = options.deleteMissing ? new MissingSources(engine.store.sourceIds()) : undefined;
   const batch = new Batch(engine, report, badRow);
   const cutting = new Cutting(engine, options.passages);
-  const { progress } = corpus;
-  // The length of standard input is not known.
-  const fraction = () => (progress.bytesTotal === 0 ? 0 : progress.bytesRead / progress.bytesTotal);
+  const { turn = (action) => action(), batchCharacters = Number.POSITIVE_INFINITY } = options;
+  const commit = async (): Promise<void> => {
+    if (batch.documents > 0) await turn(() => batch.commit());
+    options.onProgress(report);
+  };
   for await (const item of corpus) {
     if ('error' in item) {
       if (item.unread) missing?.unread(item.unread);
-      badRow(item.error);
+      badRow(item.error, item.location);
       continue;
     }
     report.sources++;
@@ -85,17 +95,17 @@ export async function ingest(
         batch.add(cutting.source(item), item.location);
       } catch (error) {
         if (!(error instanceof WinnowError)) throw error;
-        badRow(located(error, item.document.id, item.location));
+        badRow(located(error, item.document.id, item.location), item.location);
       }
-      if (batch.documents >= options.batchSize) await batch.commit();
+      if (batch.documents >= options.batchSize || batch.characters >= batchCharacters) await commit();
     }
-    options.onProgress(report, fraction());
+    options.onProgress(report);
     if (options.stopped()) {
       report.interrupted = true;
       break;
     }
   }
-  await batch.commit();
+  await commit();
   // An interrupted reading does not show what is gone.
   if (missing && !report.interrupted) {
     const { gone, kept } = missing.result();
@@ -115,46 +125,67 @@ function located(error: WinnowError, id: string, { file, line }: SourceLocation)
   return new WinnowError(code, message, { place: where, cause, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** Sources that wait to be encoded and committed together, the last one of each id. */
+/** Sources that wait to be encoded and committed together, in the order of their rows. */
 class Batch {
   /** Documents of the waiting sources, passages counted one each. */
   documents = 0;
-  private readonly waiting = new Map<string, { source: SourceDocument; location: SourceLocation }>();
+  /** Characters of their titles and texts. */
+  characters = 0;
+  private waiting: { readonly source: SourceDocument; readonly location: SourceLocation }[] = [];
+  private readonly ids = new Set<string>();
   private readonly engine: SearchEngine;
   private readonly report: IngestReport;
-  private readonly badRow: (error: WinnowError) => void;
+  private readonly badRow: (error: WinnowError, location: SourceLocation) => void;
 
-  constructor(engine: SearchEngine, report: IngestReport, badRow: (error: WinnowError) => void) {
+  constructor(
+    engine: SearchEngine,
+    report: IngestReport,
+    badRow: (error: WinnowError, location: SourceLocation) => void,
+  ) {
     this.engine = engine;
     this.report = report;
     this.badRow = badRow;
   }
 
+  /** An earlier row of the id stays: it is the last one if the index refuses this one. */
   add(source: SourceDocument, location: SourceLocation): void {
-    this.remove(source.id);
-    this.waiting.set(source.id, { source, location });
+    this.waiting.push({ source, location });
+    this.ids.add(source.id);
     this.documents += source.documents.length;
+    for (const { title = '', text } of source.documents) this.characters += title.length + text.length;
   }
 
   remove(id: string): void {
-    this.documents -= this.waiting.get(id)?.source.documents.length ?? 0;
-    this.waiting.delete(id);
+    if (!this.ids.has(id)) return;
+    const kept = this.waiting.filter(({ source }) => source.id !== id);
+    this.clear();
+    for (const { source, location } of kept) this.add(source, location);
   }
 
   async commit(): Promise<void> {
-    if (this.waiting.size === 0) return;
     const started = performance.now();
-    const sources = [...this.waiting.values()].map(({ source }) => source);
-    const { added, replaced } = await this.engine.addEach(sources, ({ id, documents }, error) => {
-      this.documents -= documents.length;
-      this.badRow(located(error, id, this.waiting.get(id)!.location));
+    const { waiting } = this;
+    const sources = waiting.map(({ source }) => source);
+    const encoded = new Map(sources.map((source, i) => [i, source]));
+    const { added, replaced, mended } = await this.engine.addEach(sources, ({ id }, error, i) => {
+      encoded.delete(i);
+      const { location } = waiting[i]!;
+      this.badRow(located(error, id, location), location);
     });
     this.report.encodeSeconds += (performance.now() - started) / 1000;
     this.report.added += added;
     this.report.replaced += replaced;
-    this.report.encoded += this.documents;
-    this.waiting.clear();
+    this.report.mended += mended;
+    const latest = new Map([...encoded.values()].map(({ id, documents }) => [id, documents.length]));
+    for (const count of latest.values()) this.report.encoded += count;
+    this.clear();
+  }
+
+  private clear(): void {
+    this.waiting = [];
+    this.ids.clear();
     this.documents = 0;
+    this.characters = 0;
   }
 }
 
