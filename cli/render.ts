@@ -1,7 +1,7 @@
 import pc from 'picocolors';
 import type { TokenExplanation } from '../query/explain.ts';
 import type { FacetCount } from '../query/fields.ts';
-import type { Hit } from '../query/searcher.ts';
+import type { Hit } from '../query/search-types.ts';
 import type { Snippet } from '../query/snippet.ts';
 import { printable, printableText } from './printable.ts';
 

@@ -21,7 +21,8 @@ import {
   requireRef,
   SEARCH_OPTIONS,
 } from './request.ts';
-import { type ExplainedHit, Searcher, type SearchOptions, type SearchResult } from './searcher.ts';
+import type { ExplainedHit, SearchOptions, SearchResult } from './search-types.ts';
+import { Searcher } from './searcher.ts';
 
 export interface EngineOptions extends DocumentEncoderOptions {
   /** Bundled model name or model folder; must be the one the index was built with. Default: the index's own. */
@@ -204,7 +205,11 @@ export class SearchEngine {
    *
    * @throws WinnowError WINNOW_NOT_FOUND when the document is not in the index, WINNOW_BAD_ARGUMENT
    */
-  explain(query: string, document: DocumentRef, options: Pick<SearchOptions, 'idf'> = {}): ExplainedHit {
+  explain(
+    query: string,
+    document: DocumentRef,
+    options: Pick<SearchOptions, 'idf' | 'syntax'> = {},
+  ): ExplainedHit {
     requireQuery(query);
     requireOptions(options, EXPLAIN_OPTIONS);
     return this.searcher.explain(query, requireRef(document, 'id'), options);

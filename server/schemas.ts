@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { StoredRecord, StoredSource } from '../indexer/records.ts';
 import { EXPLAIN_REQUEST, SEARCH_REQUEST } from '../query/request.ts';
-import type { ExplainedHit, SearchOptions, SearchResult } from '../query/searcher.ts';
+import type { ExplainedHit, SearchOptions, SearchResult } from '../query/search-types.ts';
 
 /** Shapes of requests and answers; Fastify validates with them and the OpenAPI page is made from them. */
 

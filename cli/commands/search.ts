@@ -3,7 +3,7 @@ import type { FieldSort } from '../../query/fields.ts';
 import type { Filter } from '../../query/filter.ts';
 import { MODES, SCANS, SEARCH_OPTIONS } from '../../query/request.ts';
 import { openIndex } from '../../query/search-engine.ts';
-import type { ScanOptions, SearchMode } from '../../query/searcher.ts';
+import type { ScanOptions, SearchMode } from '../../query/search-types.ts';
 import {
   defined,
   fieldSort,
