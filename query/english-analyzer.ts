@@ -30,7 +30,8 @@ const MID_NUM = 5; // , and ; join digits
 const MID_NUM_LET = 6; // . ' and ’ join both
 const EXTEND = 7; // combining marks and format characters ride on the character before them
 const UNSPACED = 8; // letters of scripts without blanks between words: runs, cut by a dictionary
-const EMOJI = 9;
+const KATAKANA = 9; // runs: words of other languages and names, which dictionaries lack
+const EMOJI = 10;
 const UNKNOWN = 255;
 
 const MID_LETTERS = ':\u00b7\u0387\u055f\u05f4\u2027\ufe13\ufe55\uff1a';
@@ -46,10 +47,8 @@ function classify(codePoint: number): number {
   if (/[\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u.test(character) && /\p{L}/u.test(character))
     return UNSPACED;
   if (/\p{Nd}/u.test(character) || codePoint === 0x66b) return NUMERIC;
-  if (
-    /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\u3031-\u3035\u309b\u309c\u30a0\u30fc\uff70]/u.test(character)
-  )
-    return UNSPACED;
+  if (/[\p{sc=Han}\p{sc=Hiragana}]/u.test(character)) return UNSPACED;
+  if (/\p{sc=Katakana}|[\u3031-\u3035\u309b\u309c\u30a0\u30fc\uff70]/u.test(character)) return KATAKANA;
   if (/\p{Alphabetic}/u.test(character) || codePoint === 0x5f3) return LETTER;
   if (/\p{Pc}|\u202f/u.test(character)) return EXTEND_NUM_LET;
   if (/\p{Emoji_Presentation}/u.test(character)) return EMOJI;
@@ -68,6 +67,17 @@ function classOf(codePoint: number): number {
   return found;
 }
 
+/** Letters and digits join each other, and `_` both and Katakana; unspaced scripts join only themselves. */
+function joinsAfter(last: number, kind: number): boolean {
+  if (last === OTHER) return false;
+  if (kind === last) return true;
+  if (kind === UNSPACED || last === UNSPACED) return false;
+  return kind === EXTEND_NUM_LET || last === EXTEND_NUM_LET || (kind !== KATAKANA && last !== KATAKANA);
+}
+
+/** Units that the dictionary cuts at a time: its time per unit grows with the run. Sentences are shorter. */
+const RUN_UNITS = 256;
+
 /** Made when first needed: it costs a command-line search milliseconds. */
 let dictionary: Intl.Segmenter | undefined;
 
@@ -75,7 +85,9 @@ let dictionary: Intl.Segmenter | undefined;
 function segment(run: string): string[] {
   dictionary ??= new Intl.Segmenter('en', { granularity: 'word' });
   const words: string[] = [];
-  for (const { segment, isWordLike } of dictionary.segment(run)) if (isWordLike) words.push(segment);
+  for (let from = 0; from < run.length; from += RUN_UNITS)
+    for (const { segment, isWordLike } of dictionary.segment(run.slice(from, from + RUN_UNITS)))
+      if (isWordLike) words.push(segment);
   return words;
 }
 
@@ -118,10 +130,9 @@ export function tokenizeWords(text: string): string[] {
       case LETTER:
       case NUMERIC:
       case EXTEND_NUM_LET:
+      case KATAKANA:
       case UNSPACED: {
-        // Unspaced scripts join nothing but themselves.
-        const joins =
-          start >= 0 && end === at && last !== OTHER && (kind === UNSPACED) === (last === UNSPACED);
+        const joins = start >= 0 && end === at && joinsAfter(last, kind);
         if (!joins) {
           close();
           start = at;

@@ -16,6 +16,8 @@ const TokenExplanation = Type.Object({
   origin: Type.String(),
 });
 
+const Notices = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }));
+
 const Metadata = Type.Record(Type.String(), Type.Unknown());
 
 /** The engine's result is read-only, which TypeBox's own type would not be. */
@@ -35,10 +37,12 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
         metadata: Metadata,
         passage: Type.Optional(Type.Integer()),
         explanation: Type.Optional(Type.Array(TokenExplanation)),
+        omittedTokens: Type.Optional(Type.Integer()),
       }),
     ),
     mode: Type.String(),
     complete: Type.Boolean(),
+    notices: Type.Optional(Notices),
     facets: Type.Optional(
       Type.Record(
         Type.String(),
@@ -55,7 +59,7 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
 );
 
 export const ExplainRequest = Type.Unsafe<
-  Pick<SearchOptions, 'idf'> & { query: string; id: string; passage?: number }
+  Pick<SearchOptions, 'idf' | 'syntax'> & { query: string; id: string; passage?: number }
 >(EXPLAIN_REQUEST);
 
 export const ExplainResponse = Type.Unsafe<ExplainedHit>(
@@ -66,6 +70,21 @@ export const ExplainResponse = Type.Unsafe<ExplainedHit>(
     rank: Type.Optional(Type.Integer()),
     tenthScore: Type.Optional(Type.Number()),
     tokens: Type.Array(TokenExplanation),
+    omittedTokens: Type.Optional(Type.Integer()),
+    words: Type.Optional(
+      Type.Array(
+        Type.Object({
+          word: Type.String(),
+          idf: Type.Number(),
+          frequency: Type.Integer(),
+          contribution: Type.Number(),
+        }),
+      ),
+    ),
+    conditions: Type.Optional(
+      Type.Array(Type.Object({ kind: Type.String(), text: Type.String(), holds: Type.Boolean() })),
+    ),
+    notices: Type.Optional(Notices),
   }),
 );
 
