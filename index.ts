@@ -37,7 +37,7 @@ export type { TokenExplanation } from './query/explain.ts';
 export type { FacetCount, FieldSort } from './query/fields.ts';
 export type { Filter } from './query/filter.ts';
 export type { QueryIdf } from './query/query-weights.ts';
-export { type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
+export { type AddResult, type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
 export type {
   ConditionExplanation,
   ExplainedHit,

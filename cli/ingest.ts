@@ -30,6 +30,8 @@ export interface IngestReport {
   /** Sources that were not seen but may stand behind something unreadable, so that `deleteMissing` left them. */
   kept: number;
   badRows: number;
+  /** Documents all of whose words are of scripts that the model does not know. */
+  unknownScript: number;
   interrupted: boolean;
   encodeSeconds: number;
 }
@@ -55,6 +57,7 @@ export async function ingest(
     deleted: 0,
     kept: 0,
     badRows: 0,
+    unknownScript: 0,
     interrupted: false,
     encodeSeconds: 0,
   };
@@ -145,13 +148,17 @@ class Batch {
     if (this.waiting.size === 0) return;
     const started = performance.now();
     const sources = [...this.waiting.values()].map(({ source }) => source);
-    const { added, replaced } = await this.engine.addEach(sources, ({ id, documents }, error) => {
-      this.documents -= documents.length;
-      this.badRow(located(error, id, this.waiting.get(id)!.location));
-    });
+    const { added, replaced, unknownScript } = await this.engine.addEach(
+      sources,
+      ({ id, documents }, error) => {
+        this.documents -= documents.length;
+        this.badRow(located(error, id, this.waiting.get(id)!.location));
+      },
+    );
     this.report.encodeSeconds += (performance.now() - started) / 1000;
     this.report.added += added;
     this.report.replaced += replaced;
+    this.report.unknownScript += unknownScript;
     this.report.encoded += this.documents;
     this.waiting.clear();
     this.documents = 0;

@@ -122,6 +122,10 @@ test('a query in a script that the model does not know is searched by its words,
     'the weather in Beijing',
   ];
   const index = await indexOf(texts.map((text) => ({ text })));
+  const added = await index.add(
+    ['Привет, мир', 'α and β'].map((text) => ({ id: text, contentHash: 'h', documents: [{ text }] })),
+  );
+  assert.is(added.unknownScript, 1);
   const queries: [string, string][] = [
     ['北京 天气', 'd0'],
     ['ภาษาไทย', 'd1'],
