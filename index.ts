@@ -41,15 +41,17 @@ export type { TokenExplanation } from './query/explain.ts';
 export type { FacetCount, FieldSort } from './query/fields.ts';
 export type { Filter } from './query/filter.ts';
 export type { QueryIdf } from './query/query-weights.ts';
-export { type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
+export { type AddResult, type EngineOptions, openIndex, SearchEngine } from './query/search-engine.ts';
 export type {
+  ConditionExplanation,
   ExplainedHit,
   Hit,
+  Notice,
   ScanOptions,
   SearchMode,
   SearchOptions,
   SearchResult,
-} from './query/searcher.ts';
+} from './query/search-types.ts';
 export type { Snippet, SnippetPart } from './query/snippet.ts';
 export type { ServerOptions } from './server/server.ts';
 

@@ -37,6 +37,8 @@ export interface IngestReport {
   /** Sources that were not seen but may stand behind something unreadable, so that `deleteMissing` left them. */
   kept: number;
   badRows: number;
+  /** Documents all of whose words are of scripts that the model does not know. */
+  unknownScript: number;
   interrupted: boolean;
   encodeSeconds: number;
 }
@@ -63,6 +65,7 @@ export async function ingest(
     mended: 0,
     kept: 0,
     badRows: 0,
+    unknownScript: 0,
     interrupted: false,
     encodeSeconds: 0,
   };
@@ -167,15 +170,19 @@ class Batch {
     const { waiting } = this;
     const sources = waiting.map(({ source }) => source);
     const encoded = new Map(sources.map((source, i) => [i, source]));
-    const { added, replaced, mended } = await this.engine.addEach(sources, ({ id }, error, i) => {
-      encoded.delete(i);
-      const { location } = waiting[i]!;
-      this.badRow(located(error, id, location), location);
-    });
+    const { added, replaced, mended, unknownScript } = await this.engine.addEach(
+      sources,
+      ({ id }, error, i) => {
+        encoded.delete(i);
+        const { location } = waiting[i]!;
+        this.badRow(located(error, id, location), location);
+      },
+    );
     this.report.encodeSeconds += (performance.now() - started) / 1000;
     this.report.added += added;
     this.report.replaced += replaced;
     this.report.mended += mended;
+    this.report.unknownScript += unknownScript;
     const latest = new Map([...encoded.values()].map(({ id, documents }) => [id, documents.length]));
     for (const count of latest.values()) this.report.encoded += count;
     this.clear();

@@ -8,7 +8,8 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { WinnowError } from '../errors.ts';
 import { openIndex, type SearchEngine } from '../query/search-engine.ts';
-import { Searcher, type SearchMode } from '../query/searcher.ts';
+import type { SearchMode } from '../query/search-types.ts';
+import { Searcher } from '../query/searcher.ts';
 import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 

@@ -9,7 +9,8 @@ import { type EvaluatedSystem, flops, type SystemFactory, type SystemFacts } fro
 import { BM25_B, BM25_K1 } from '../query/bm25.ts';
 import { QUERY_IDF, type QueryIdf } from '../query/query-weights.ts';
 import { FUSIONS, SCANS } from '../query/request.ts';
-import { Searcher, type SearchMode, type SearchOptions } from '../query/searcher.ts';
+import type { SearchMode, SearchOptions } from '../query/search-types.ts';
+import { Searcher } from '../query/searcher.ts';
 import { type EvalIndex, EvalIndexes } from './eval-indexes.ts';
 import { defined, ENCODER_BACKENDS, type EncoderCliOptions } from './options.ts';
 
@@ -217,7 +218,10 @@ function sparseLine(
   options: Pick<SearchOptions, 'idf'>,
 ): string {
   const words = new Map<string, { pieces: string[]; contribution: number; added: boolean }>();
-  for (const { token, word, contribution, origin } of searcher.explain(query, id, options).tokens) {
+  for (const { token, word, contribution, origin } of searcher.explain(query, id, {
+    ...options,
+    syntax: 'plain',
+  }).tokens) {
     if (contribution <= 0) continue;
     const name = word.toLowerCase();
     const found = words.get(name) ?? { pieces: [], contribution: 0, added: true };

@@ -29,6 +29,10 @@ export const indexModelOption = (): Option =>
     'model that the index was built with (default: the bundled one of its name)',
   );
 
+/** Turns the operators of a query off. */
+export const plainOption = (): Option =>
+  new Option('--plain', 'quotes and dashes in the query are no operators, but text like the rest');
+
 /** Parser of a whole number in a range. */
 export function wholeNumber(low: number, high: number): (text: string) => number {
   return (text) => {

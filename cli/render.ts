@@ -1,7 +1,8 @@
 import pc from 'picocolors';
+import type { WordContribution } from '../query/bm25.ts';
 import type { TokenExplanation } from '../query/explain.ts';
 import type { FacetCount } from '../query/fields.ts';
-import type { Hit } from '../query/searcher.ts';
+import type { ConditionExplanation, Hit, Notice } from '../query/search-types.ts';
 import type { Snippet } from '../query/snippet.ts';
 import { printable, printableText } from './printable.ts';
 
@@ -65,8 +66,28 @@ export function renderFacet(field: string, counts: readonly FacetCount[]): strin
   return `${pc.bold(printable(field))}: ${values.join(', ') || pc.dim('no values')}`;
 }
 
+export const renderNotices = (notices: readonly Notice[] = []): string[] =>
+  notices.map(({ message }) => `${pc.yellow('note:')} ${printable(message)}`);
+
+/** Which phrases and exclusions of a query hold for a document. */
+export const renderConditions = (conditions: readonly ConditionExplanation[]): string[] =>
+  conditions.map(({ kind, text, holds }) => {
+    const has = (kind === 'phrase') === holds;
+    const outcome = `the document ${has ? 'has' : 'lacks'} it${holds ? '' : ' and is left out'}`;
+    return `${kind} "${printable(text)}": ${outcome}`;
+  });
+
+/** The account of a score by words. */
+export const renderWords = (words: readonly WordContribution[]): string =>
+  words
+    .map(
+      ({ word, frequency, contribution }) =>
+        `${printable(word)}  ${frequency} in the document  ${contribution.toFixed(2)}`,
+    )
+    .join('\n');
+
 /** The full account of a score as a table. */
-export function renderExplanation(tokens: readonly TokenExplanation[]): string {
+export function renderExplanation(tokens: readonly TokenExplanation[], omittedTokens = 0): string {
   const width = tokens.reduce((widest, { token }) => Math.max(widest, printable(token).length), 5);
   const header = `${'token'.padEnd(width)}   query  weight  contribution`;
   const rows = tokens.map(({ token, queryWeight, weight, contribution, origin }) => {
@@ -76,6 +97,7 @@ export function renderExplanation(tokens: readonly TokenExplanation[]): string {
     const row = `${printable(token).padEnd(width)}  ${queryWeight.toFixed(2).padStart(6)}  ${weight.toFixed(2).padStart(6)}  ${contribution.toFixed(2).padStart(12)}  ${where}`;
     return origin === 'missing' ? pc.dim(row) : row;
   });
+  if (omittedTokens > 0) rows.push(pc.dim(`and ${omittedTokens} more that are not in the document`));
   return [pc.bold(header), ...rows].join('\n');
 }
 

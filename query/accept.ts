@@ -11,6 +11,13 @@ export function intersect(a: Accept, b: Accept): Accept {
   return a.map((byte, i) => byte & b[i]!);
 }
 
+/** The other documents. */
+export function complement(bitmap: Uint8Array, numDocs: number): Uint8Array {
+  const others = bitmap.map((byte) => ~byte & 0xff);
+  if (numDocs % 8 !== 0) others[others.length - 1]! &= (1 << (numDocs % 8)) - 1;
+  return others;
+}
+
 const BITS = Uint8Array.from({ length: 256 }, (_, byte) => {
   let count = 0;
   for (let rest = byte; rest > 0; rest &= rest - 1) count++;

@@ -3,8 +3,10 @@ import { NOT_DENSE, type PostingLists } from '../indexer/posting-lists.ts';
 import type { Segment } from '../indexer/segment.ts';
 import { type LexicalSearch, lexicalSearch } from '../kernels/posting-search.ts';
 import { type Accept, accepts } from './accept.ts';
+import { type Deadline, NO_DEADLINE } from './deadline.ts';
 import { WINDOW_DOCS } from './exact-scan.ts';
 import { luceneLength } from './lucene-length.ts';
+import { countPostings } from './segment-search.ts';
 import { NO_DOCS, type RankedDocs, TopK } from './top-k.ts';
 
 /** Anserini's values, with which the published BEIR figures were made (Lucene's own defaults are 1.2 and .75). */
@@ -72,6 +74,9 @@ function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float64Array 
 
 const normCache = new WeakMap<SegmentView, Float64Array>();
 
+/** Postings that the kernel scores in a microsecond on a slow machine. */
+const POSTINGS_PER_US = 50;
+
 /** Scratch, all zero between windows. */
 const scores = new Float64Array(WINDOW_DOCS);
 
@@ -85,7 +90,8 @@ export interface WordList {
 const kernels = new WeakMap<PostingLists, { search: LexicalSearch | undefined }>();
 
 /**
- * Exact BM25 top-k of one segment by the fastest backend; equal to {@link bm25Scan} in every bit.
+ * Exact BM25 top-k of one segment by the fastest backend; equal to {@link bm25Scan} in every bit. A scan whose end the deadline
+ * may not see is done in windows.
  *
  * @param threshold a score that is known to be reached by k hits, here or in other segments; 0 when none is
  */
@@ -95,14 +101,15 @@ export function bm25Search(
   accept: Accept,
   k: number,
   threshold: number,
-): RankedDocs {
+  deadline: Deadline,
+): RankedDocs & { readonly complete: boolean } {
   const { segment } = view;
   const { lexical } = segment;
   const lists: WordList[] = query.terms.flatMap(({ idf, lists }) => {
     const list = lists.get(segment);
     return list === undefined ? [] : [{ list, idf }];
   });
-  if (lists.length === 0) return NO_DOCS;
+  if (lists.length === 0) return { ...NO_DOCS, complete: true };
   for (const { list } of lists) lexical.verify(list);
   const norms = normCache.get(view) ?? segmentNorms(view, query.norm);
   normCache.set(view, norms);
@@ -111,12 +118,12 @@ export function bm25Search(
     kernel = { search: lexicalSearch({ ...lexical.block, ranks: segment.ranks }) };
     kernels.set(lexical, kernel);
   }
-  if (!kernel.search) {
+  if (!kernel.search || !deadline.affords(countPostings(lexical, lists) / POSTINGS_PER_US)) {
     const top = new TopK(Math.min(k, segment.numDocs));
-    bm25Scan(segment, lists, norms, accept, top);
-    return top.sorted();
+    const complete = bm25Scan(segment, lists, norms, accept, top, deadline);
+    return { ...top.sorted(), complete };
   }
-  return kernel.search(
+  const hits = kernel.search(
     Uint32Array.from(lists, ({ list }) => list),
     Float64Array.from(lists, ({ idf }) => idf),
     norms,
@@ -124,11 +131,14 @@ export function bm25Search(
     k,
     threshold,
   );
+  return { ...hits, complete: true };
 }
 
 /**
  * Exact BM25 top-k of one segment, windowed like the sparse scan: the specification of the native search, its fallback and
  * its test oracle.
+ *
+ * @returns false when the deadline passed first, after a window at least
  */
 export function bm25Scan(
   segment: Pick<Segment, 'lexical' | 'ranks'>,
@@ -136,10 +146,12 @@ export function bm25Scan(
   norms: Float64Array,
   accept: Accept,
   top: TopK,
-): void {
+  deadline: Deadline = NO_DEADLINE,
+): boolean {
   const { lexical, ranks } = segment;
   const cursors = lists.map(() => 0);
   for (let start = 0; start < lexical.numDocs; start += WINDOW_DOCS) {
+    if (start > 0 && deadline.isPast) return false;
     const end = Math.min(start + WINDOW_DOCS, lexical.numDocs);
     for (let i = 0; i < lists.length; i++)
       cursors[i] = addWords(lexical, lists[i]!, norms, start, end, cursors[i]!);
@@ -153,6 +165,7 @@ export function bm25Scan(
       threshold = top.threshold;
     }
   }
+  return true;
 }
 
 /** Adds one word's postings in [start, end) to the scores; returns the posting to continue from in the next window. */

@@ -6,8 +6,9 @@ import { foldText } from '../encoder/unicode-folding.ts';
  * StandardTokenizer -> EnglishPossessiveFilter -> LowerCaseFilter -> StopFilter (33 words) -> PorterStemFilter.
  *
  * Text is folded first (`unicode-folding.ts`), which Lucene leaves to its ICU filters: soft hyphens and ligatures do not
- * hide a word. Known differences, all outside English text: runs of Thai, Lao, Khmer and Myanmar letters are one token as
- * in Lucene, but emoji sequences joined by ZWJ become one token per pictograph.
+ * hide a word. Known differences, all outside English text: runs of scripts that put no blanks between words (Chinese, Japanese,
+ * Thai, Lao, Khmer, Myanmar) are cut into words by the dictionaries of `Intl.Segmenter`, where Lucene has single ideographs and
+ * whole runs; emoji sequences joined by ZWJ become one token per pictograph. The dictionaries come with Node.
  */
 
 /** Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET. */
@@ -30,10 +31,9 @@ const MID_LETTER = 4; // : and its like join letters
 const MID_NUM = 5; // , and ; join digits
 const MID_NUM_LET = 6; // . ' and ’ join both
 const EXTEND = 7; // combining marks and format characters ride on the character before them
-const IDEOGRAPH = 8; // one token each (also Hiragana)
-const KATAKANA = 9; // runs
-const SOUTH_EAST_ASIAN = 10; // runs, as no dictionary is at hand
-const EMOJI = 11;
+const UNSPACED = 8; // letters of scripts without blanks between words: runs, cut by a dictionary
+const KATAKANA = 9; // runs: words of other languages and names, which dictionaries lack
+const EMOJI = 10;
 const UNKNOWN = 255;
 
 const MID_LETTERS = ':\u00b7\u0387\u055f\u05f4\u2027\ufe13\ufe55\uff1a';
@@ -47,9 +47,9 @@ function classify(codePoint: number): number {
   if (MID_NUM_LETS.includes(character)) return MID_NUM_LET;
   if (/[\p{M}\u200c\u200d]|\p{Cf}/u.test(character)) return codePoint === 0x200b ? OTHER : EXTEND;
   if (/[\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u.test(character) && /\p{L}/u.test(character))
-    return SOUTH_EAST_ASIAN;
+    return UNSPACED;
   if (/\p{Nd}/u.test(character) || codePoint === 0x66b) return NUMERIC;
-  if (/[\p{sc=Han}\p{sc=Hiragana}]/u.test(character)) return IDEOGRAPH;
+  if (/[\p{sc=Han}\p{sc=Hiragana}]/u.test(character)) return UNSPACED;
   if (/\p{sc=Katakana}|[\u3031-\u3035\u309b\u309c\u30a0\u30fc\uff70]/u.test(character)) return KATAKANA;
   if (/\p{Alphabetic}/u.test(character) || codePoint === 0x5f3) return LETTER;
   if (/\p{Pc}|\u202f/u.test(character)) return EXTEND_NUM_LET;
@@ -69,9 +69,34 @@ function classOf(codePoint: number): number {
   return found;
 }
 
+/** Letters and digits join each other, and `_` both and Katakana; unspaced scripts join only themselves. */
+function joinsAfter(last: number, kind: number): boolean {
+  if (last === OTHER) return false;
+  if (kind === last) return true;
+  if (kind === UNSPACED || last === UNSPACED) return false;
+  return kind === EXTEND_NUM_LET || last === EXTEND_NUM_LET || (kind !== KATAKANA && last !== KATAKANA);
+}
+
+/** Units that the dictionary cuts at a time: its time per unit grows with the run. Sentences are shorter. */
+const RUN_UNITS = 256;
+
+/** Made when first needed: it costs a command-line search milliseconds. */
+let dictionary: Intl.Segmenter | undefined;
+
+/** Words of a run of letters of unspaced scripts. */
+function segment(run: string): string[] {
+  dictionary ??= new Intl.Segmenter('en', { granularity: 'word' });
+  const words: string[] = [];
+  for (let from = 0; from < run.length; from += RUN_UNITS)
+    for (const { segment, isWordLike } of dictionary.segment(run.slice(from, from + RUN_UNITS)))
+      if (isWordLike) words.push(segment);
+  return words;
+}
+
 /**
  * Words of a text in order, case kept: letters and digits with the joiners that UAX #29 allows inside ("don't", "3.14",
- * "U.S.A", "foo_bar"). Words of more than 255 UTF-16 units are chopped as Lucene does.
+ * "U.S.A", "foo_bar"); runs of unspaced scripts as their dictionary cuts them. Words of more than 255 UTF-16 units are chopped
+ * as Lucene does.
  */
 export function tokenizeWords(text: string): string[] {
   const tokens: string[] = [];
@@ -81,10 +106,15 @@ export function tokenizeWords(text: string): string[] {
   let last = OTHER; // class of the last character that is not an extending mark
   let hasWordCharacter = false;
 
+  const push = (word: string) => {
+    for (let from = 0; from < word.length; from += MAX_TOKEN_LENGTH)
+      tokens.push(word.slice(from, from + MAX_TOKEN_LENGTH));
+  };
   const close = () => {
     if (start >= 0 && hasWordCharacter) {
-      for (let from = start; from < end; from += MAX_TOKEN_LENGTH)
-        tokens.push(text.slice(from, Math.min(end, from + MAX_TOKEN_LENGTH)));
+      const word = text.slice(start, end);
+      if (last === UNSPACED) segment(word).forEach(push);
+      else push(word);
     }
     start = -1;
     hasWordCharacter = false;
@@ -102,16 +132,10 @@ export function tokenizeWords(text: string): string[] {
       case LETTER:
       case NUMERIC:
       case EXTEND_NUM_LET:
-      case KATAKANA: {
-        // Katakana and letters touch only across an underscore (WB13).
-        const joins =
-          start >= 0 &&
-          end === at &&
-          (last === EXTEND_NUM_LET ||
-            kind === EXTEND_NUM_LET ||
-            ((kind === KATAKANA) === (last === KATAKANA) && last <= NUMERIC) ||
-            (kind === KATAKANA && last === KATAKANA));
-        if (!joins || last === SOUTH_EAST_ASIAN) {
+      case KATAKANA:
+      case UNSPACED: {
+        const joins = start >= 0 && end === at && joinsAfter(last, kind);
+        if (!joins) {
           close();
           start = at;
         }
@@ -143,16 +167,6 @@ export function tokenizeWords(text: string): string[] {
         close();
         break;
       }
-      case SOUTH_EAST_ASIAN:
-        if (!(start >= 0 && end === at && last === SOUTH_EAST_ASIAN)) {
-          close();
-          start = at;
-        }
-        end = next;
-        last = kind;
-        hasWordCharacter = true;
-        break;
-      case IDEOGRAPH:
       case EMOJI:
         close();
         start = at;
@@ -197,15 +211,29 @@ function stem(word: string): string {
 }
 
 /**
+ * All words of a text in order as phrases compare them: analysed, stop words included.
+ * Pure: the same text gives the same words in every process of one version of Node.
+ */
+export function phraseWords(text: string): string[] {
+  const words: string[] = [];
+  for (const token of tokenizeWords(foldText(text))) {
+    const word = withoutPossessive(token).toLowerCase();
+    if (word.length > 0) words.push(isStopWord(word) ? word : stem(word));
+  }
+  return words;
+}
+
+/** Whether an index leaves a word of {@link phraseWords} out. */
+export const isStopWord = (word: string): boolean => ENGLISH_STOP_WORDS.has(word);
+
+/**
  * Index terms of a text in order, repeats kept (their count is the term frequency, their number the document length).
- * Pure: the same text gives the same terms in every process.
  */
 export function analyze(text: string): string[] {
   const terms: string[] = [];
   for (const token of tokenizeWords(foldText(text))) {
     const word = withoutPossessive(token).toLowerCase();
-    if (word.length === 0 || ENGLISH_STOP_WORDS.has(word)) continue;
-    terms.push(stem(word));
+    if (word.length > 0 && !isStopWord(word)) terms.push(stem(word));
   }
   return terms;
 }

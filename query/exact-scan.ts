@@ -2,11 +2,15 @@ import type { PostingLists } from '../indexer/posting-lists.ts';
 import { NOT_DENSE } from '../indexer/posting-lists.ts';
 import type { Segment } from '../indexer/segment.ts';
 import { type Accept, acceptedDocs, accepts, countAccepted } from './accept.ts';
+import { type Deadline, NO_DEADLINE } from './deadline.ts';
 import type { ImpactQuery } from './impact-query.ts';
 import { type RankedDocs, TopK } from './top-k.ts';
 
 /** Documents scored at a time: 8,192 u32 accumulators stay in the first-level cache. */
 export const WINDOW_DOCS = 8192;
+
+/** Documents scored one by one between two looks at the clock. */
+const FORWARD_STEP = 1024;
 
 /** A query term that occurs in a segment: its posting list and integer weight. */
 export interface QueryList {
@@ -15,22 +19,25 @@ export interface QueryList {
 }
 
 /**
- * Exact top-k of one segment by windowed term-at-a-time scoring: for each window of documents, add every list's
- * contributions to integer accumulators, then offer the documents that reach the threshold.
+ * Scores of one segment by windowed term-at-a-time scoring: for each window of documents, adds every list's contributions to
+ * integer accumulators, then visits the accepted documents that reach a threshold.
  *
- * This is the specification of the search kernels, their fallback and their test oracle; `scores` is scratch of at
- * least {@link WINDOW_DOCS} zeros and is left zeroed.
+ * @param scores scratch of at least {@link WINDOW_DOCS} zeros; left zeroed
+ * @param visit returns the score that documents visited from then on must reach
+ * @returns false when the deadline passed first, after a window at least
  */
-export function exactScan(
-  segment: Pick<Segment, 'impacts' | 'ranks'>,
+export function eachScore(
+  impacts: PostingLists,
   lists: readonly QueryList[],
   accept: Accept,
-  top: TopK,
   scores: Uint32Array,
-): void {
-  const { impacts, ranks } = segment;
+  deadline: Deadline,
+  visit: (score: number, docId: number) => number,
+): boolean {
   const cursors = lists.map(() => 0);
+  let threshold = 0;
   for (let start = 0; start < impacts.numDocs; start += WINDOW_DOCS) {
+    if (start > 0 && deadline.isPast) return false;
     const end = Math.min(start + WINDOW_DOCS, impacts.numDocs);
     for (let i = 0; i < lists.length; i++)
       cursors[i] = addWindow(impacts, lists[i]!, start, end, cursors[i]!, scores);
@@ -38,9 +45,30 @@ export function exactScan(
       const score = scores[docId - start]!;
       if (score === 0) continue;
       scores[docId - start] = 0;
-      if (score >= top.threshold && accepts(accept, docId)) top.offer(score, ranks[docId]!, docId);
+      if (score >= threshold && accepts(accept, docId)) threshold = visit(score, docId);
     }
   }
+  return true;
+}
+
+/**
+ * Exact top-k of one segment: the specification of the search kernels, their fallback and their test oracle.
+ *
+ * @param scores scratch as of {@link eachScore}
+ * @returns false when the deadline passed first
+ */
+export function exactScan(
+  { impacts, ranks }: Pick<Segment, 'impacts' | 'ranks'>,
+  lists: readonly QueryList[],
+  accept: Accept,
+  top: TopK,
+  scores: Uint32Array,
+  deadline: Deadline = NO_DEADLINE,
+): boolean {
+  return eachScore(impacts, lists, accept, scores, deadline, (score, docId) => {
+    top.offer(score, ranks[docId]!, docId);
+    return top.threshold;
+  });
 }
 
 /** Adds one list's postings in [start, end); returns the posting to continue from in the next window. */
@@ -80,7 +108,8 @@ export function exactForward(
   accept: Uint8Array,
   k: number,
   weights: Uint16Array,
-): RankedDocs {
+  deadline: Deadline,
+): RankedDocs & { readonly complete: boolean } {
   const top = new TopK(Math.min(k, segment.numDocs));
   const { ranks } = segment;
   query.termIds.forEach((termId, i) => {
@@ -88,7 +117,12 @@ export function exactForward(
   });
   const accepted = acceptedDocs(accept);
   const { offsets, lists, values } = segment.forwardOf(accepted);
+  let complete = true;
   for (let i = 0; i < accepted.length; i++) {
+    if (i > 0 && i % FORWARD_STEP === 0 && deadline.isPast) {
+      complete = false;
+      break;
+    }
     const docId = accepted[i]!;
     const end = offsets[docId + 1]!;
     let score = 0;
@@ -96,7 +130,7 @@ export function exactForward(
     if (score > 0 && score >= top.threshold) top.offer(score, ranks[docId]!, docId);
   }
   for (const termId of query.termIds) weights[termId] = 0;
-  return top.sorted();
+  return { ...top.sorted(), complete };
 }
 
 /** Integer score of one document from its forward vector; `weights` is indexed by termId. */

@@ -1,9 +1,14 @@
+import { createHash } from 'node:crypto';
 import { WinnowError } from '../errors.ts';
 import { coerce, type FilterColumn } from '../indexer/filter-columns.ts';
 import { bitmapFor, setBit } from '../indexer/format.ts';
+import type { SegmentView } from '../indexer/generation.ts';
 import type { Segment } from '../indexer/segment.ts';
 import type { FilterField } from '../indexer/types.ts';
+import { complement, intersect } from './accept.ts';
+import type { Deadline } from './deadline.ts';
 import { declaredField } from './fields.ts';
+import { FILTER_LIMITS } from './request.ts';
 
 type Scalar = string | number | boolean;
 
@@ -33,51 +38,146 @@ export interface Filter {
     | undefined;
 }
 
-type Predicate = (segment: Segment) => Uint8Array;
+/** The bitmap of matching documents of a segment (bit set = match); undefined when the deadline passed first. */
+type Predicate = (segment: Segment, deadline: Deadline) => Uint8Array | undefined;
 
 const CONDITIONS = new Set(['eq', 'in', 'gt', 'gte', 'lt', 'lte', 'exists']);
-const MAX_DEPTH = 16;
 
 /**
- * Checks a filter against the declared fields and compiles it.
+ * Checks a filter against the declared fields and compiles it. Every condition is tested on every document: their product is
+ * bounded ({@link FILTER_LIMITS}), the length of a list of values costs nothing.
  *
- * @returns a function giving the bitmap of matching documents of a segment (bit set = match)
- * @throws WinnowError WINNOW_FILTER_FIELD for an undeclared field, WINNOW_BAD_ARGUMENT for a malformed condition
+ * @throws WinnowError WINNOW_FILTER_FIELD for an undeclared field, WINNOW_BAD_ARGUMENT for a malformed or too large filter
  */
-export function compileFilter(filter: Filter, fields: readonly FilterField[], depth = 0): Predicate {
-  if (depth > MAX_DEPTH) throw bad('filter', `filters nest at most ${MAX_DEPTH} deep`);
-  if (typeof filter !== 'object' || filter === null || Array.isArray(filter))
-    throw bad('filter', 'a filter is an object');
-  const compileAll = (value: unknown, key: string): Predicate[] => {
+export function compileFilter(filter: Filter, { manifest, segments }: FilteredIndex): Predicate {
+  const compiler = new FilterCompiler(manifest.settings.filterFields);
+  const predicate = compiler.compile(filter, 0);
+  const numDocs = segments.reduce((sum, { segment }) => sum + segment.numDocs, 0);
+  const tests = compiler.conditions * numDocs;
+  if (tests > FILTER_LIMITS.tests)
+    throw bad(
+      'filter',
+      `${compiler.conditions} conditions on ${numDocs} documents are ${tests} tests, at most ${FILTER_LIMITS.tests} are allowed`,
+      JOIN_HINT,
+    );
+  return predicate;
+}
+
+/** What a filter is compiled for, of a `Generation`. */
+interface FilteredIndex {
+  readonly manifest: { readonly settings: { readonly filterFields: readonly FilterField[] } };
+  readonly segments: readonly { readonly segment: { readonly numDocs: number } }[];
+}
+
+const JOIN_HINT = 'write many values of one field as one list: {"field": {"in": [...]}}';
+
+class FilterCompiler {
+  conditions = 0;
+  private values = 0;
+  private readonly fields: readonly FilterField[];
+
+  constructor(fields: readonly FilterField[]) {
+    this.fields = fields;
+  }
+
+  compile(filter: unknown, depth: number): Predicate {
+    if (depth > FILTER_LIMITS.depth) throw bad('filter', `filters nest at most ${FILTER_LIMITS.depth} deep`);
+    if (typeof filter !== 'object' || filter === null || Array.isArray(filter))
+      throw bad('filter', 'a filter is an object');
+    const predicates = Object.entries(filter).map(([key, value]): Predicate => {
+      if (key === 'and') return combine(this.compileAll(value, key, depth), (a, b) => a & b);
+      if (key === 'or') return combine(this.compileAll(value, key, depth), (a, b) => a | b);
+      if (key === 'not') {
+        const inner = this.compile(value, depth + 1);
+        return (segment, deadline) => {
+          const bitmap = inner(segment, deadline);
+          return bitmap && complement(bitmap, segment.numDocs);
+        };
+      }
+      const index = declaredField(this.fields, key, `filter.${key}`);
+      const test = this.fieldTest(this.fields[index]!, value);
+      return (segment, deadline) => columnBitmap(segment.column(index), segment.numDocs, test, deadline);
+    });
+    if (predicates.length === 0) throw bad('filter', 'a filter names at least one field');
+    return combine(predicates, (a, b) => a & b);
+  }
+
+  private compileAll(value: unknown, key: string, depth: number): Predicate[] {
     if (!Array.isArray(value) || value.length === 0)
       throw bad(`filter.${key}`, `"${key}" takes a non-empty list of filters`);
-    return value.map((inner) => compileFilter(inner as Filter, fields, depth + 1));
-  };
-  const predicates = Object.entries(filter).map(([key, value]): Predicate => {
-    if (key === 'and') return combine(compileAll(value, key), (a, b) => a & b);
-    if (key === 'or') return combine(compileAll(value, key), (a, b) => a | b);
-    if (key === 'not') {
-      const inner = compileFilter(value as Filter, fields, depth + 1);
-      return (segment) =>
-        trim(
-          inner(segment).map((byte) => ~byte & 0xff),
-          segment.numDocs,
-        );
-    }
-    const index = declaredField(fields, key, `filter.${key}`);
-    const test = fieldTest(fields[index]!, value);
-    return (segment) => columnBitmap(segment.column(index), segment.numDocs, test);
-  });
-  if (predicates.length === 0) throw bad('filter', 'a filter names at least one field');
-  return combine(predicates, (a, b) => a & b);
+    return value.map((inner) => this.compile(inner, depth + 1));
+  }
+
+  private fieldTest(field: FilterField, value: unknown): ValuesTest {
+    const isCondition = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const entries: [string, unknown][] = isCondition
+      ? Object.entries(value)
+      : [[Array.isArray(value) ? 'in' : 'eq', value]];
+    this.count('conditions', Math.max(1, entries.length));
+    for (const [, operand] of entries) if (Array.isArray(operand)) this.count('values', operand.length);
+    return fieldTest(field, entries);
+  }
+
+  private count(what: 'conditions' | 'values', by: number): void {
+    this[what] += by;
+    if (this[what] > FILTER_LIMITS[what])
+      throw bad('filter', `a filter has at most ${FILTER_LIMITS[what]} ${what}`, JOIN_HINT);
+  }
 }
+
+/** Bitmaps of filters that come again, over the views of generations. */
+export class FilterCache {
+  private readonly ofSegments = new Map<string, Uint8Array>();
+  /** Bitmaps less the deleted documents of one generation's view. */
+  private readonly ofViews = new WeakMap<SegmentView, Map<string, Uint8Array>>();
+
+  /** @returns which live documents of a view match; undefined when the deadline passed first */
+  of(filter: Filter, matches: Predicate): (view: SegmentView, deadline: Deadline) => Uint8Array | undefined {
+    const text = JSON.stringify(filter);
+    // Long lists of values must not stay in memory as keys.
+    const key = text.length > 256 ? createHash('sha256').update(text).digest('base64') : text;
+    return (view, deadline) => {
+      let ofView = this.ofViews.get(view);
+      if (!ofView || ofView.size >= CACHED_FILTERS) {
+        ofView = new Map();
+        this.ofViews.set(view, ofView);
+      }
+      const known = ofView.get(key);
+      if (known) return known;
+      const bitmap = this.ofSegment(view.segment, key, matches, deadline);
+      const accepted = bitmap && intersect(view.live, bitmap);
+      if (accepted) ofView.set(key, accepted);
+      return accepted;
+    };
+  }
+
+  private ofSegment(
+    segment: Segment,
+    key: string,
+    matches: Predicate,
+    deadline: Deadline,
+  ): Uint8Array | undefined {
+    const segmentKey = `${segment.number} ${key}`;
+    const known = this.ofSegments.get(segmentKey);
+    if (known) return known;
+    const bitmap = matches(segment, deadline);
+    if (!bitmap) return undefined;
+    if (this.ofSegments.size >= CACHED_FILTERS) this.ofSegments.delete(this.ofSegments.keys().next().value!);
+    this.ofSegments.set(segmentKey, bitmap);
+    return bitmap;
+  }
+}
+
+const CACHED_FILTERS = 64;
 
 /** Tests the values of one document; called with the decoded values of the column. */
 type ValuesTest = (values: readonly (string | number)[]) => boolean;
 
-function fieldTest(field: FilterField, value: unknown): ValuesTest {
+/** @param conditions by name; all must hold */
+function fieldTest(field: FilterField, conditions: readonly (readonly [string, unknown])[]): ValuesTest {
   const place = `filter.${field.name}`;
   const typed = (raw: unknown): string | number => {
+    if (typeof raw === 'object' && raw !== null) throw bad(place, 'values are texts, numbers, true or false');
     try {
       return coerce(field, raw);
     } catch (cause) {
@@ -87,16 +187,11 @@ function fieldTest(field: FilterField, value: unknown): ValuesTest {
       });
     }
   };
-  const anyOf = (raw: unknown, key: string): ValuesTest => {
-    if (!Array.isArray(raw) || raw.length === 0) throw bad(place, `"${key}" takes a non-empty list`);
+  const anyOf = (raw: unknown): ValuesTest => {
+    if (!Array.isArray(raw) || raw.length === 0) throw bad(place, '"in" takes a non-empty list');
     const wanted = new Set(raw.map(typed));
     return (values) => values.some((one) => wanted.has(one));
   };
-  if (Array.isArray(value)) return anyOf(value, field.name);
-  if (typeof value !== 'object' || value === null) {
-    const wanted = typed(value);
-    return (values) => values.includes(wanted);
-  }
   const range = (
     limit: unknown,
     holds: (value: string | number, limit: string | number) => boolean,
@@ -105,14 +200,14 @@ function fieldTest(field: FilterField, value: unknown): ValuesTest {
     const bound = typed(limit);
     return (values) => values.some((one) => holds(one, bound));
   };
-  const tests = Object.entries(value as FieldCondition).map(([key, operand]): ValuesTest => {
+  const tests = conditions.map(([key, operand]): ValuesTest => {
     switch (key) {
       case 'eq': {
         const wanted = typed(operand);
         return (values) => values.includes(wanted);
       }
       case 'in':
-        return anyOf(operand, 'in');
+        return anyOf(operand);
       case 'gt':
         return range(operand, (one, limit) => one > limit);
       case 'gte':
@@ -132,17 +227,22 @@ function fieldTest(field: FilterField, value: unknown): ValuesTest {
   return (values) => tests.every((test) => test(values));
 }
 
-/** Bitmap of the documents whose values pass. String tests run once a dictionary entry where a value stands alone. */
+/** Documents tested between two looks at the clock. */
+const TESTED_STEP = 8192;
+
+/** Bitmap of the documents whose values pass. String tests run once per dictionary entry where a value stands alone. */
 function columnBitmap(
   { offsets, values, dictionary }: FilterColumn,
   numDocs: number,
   test: ValuesTest,
-): Uint8Array {
+  deadline: Deadline,
+): Uint8Array | undefined {
   const bitmap = bitmapFor(numDocs);
   const none = test([]);
   const verdicts =
     dictionary && Uint8Array.from({ length: dictionary.length }, (_, i) => Number(test([dictionary.get(i)])));
   for (let docId = 0; docId < numDocs; docId++) {
+    if (docId % TESTED_STEP === 0 && deadline.isPast) return undefined;
     const from = offsets[docId]!;
     const to = offsets[docId + 1]!;
     let passes: boolean;
@@ -155,16 +255,18 @@ function columnBitmap(
 }
 
 function combine(predicates: readonly Predicate[], join: (a: number, b: number) => number): Predicate {
-  return (segment) =>
-    predicates.map((predicate) => predicate(segment)).reduce((a, b) => a.map((byte, i) => join(byte, b[i]!)));
+  return (segment, deadline) => {
+    let joined: Uint8Array | undefined;
+    for (const predicate of predicates) {
+      const bitmap = predicate(segment, deadline);
+      if (!bitmap) return undefined;
+      if (!joined) joined = bitmap;
+      else for (let i = 0; i < joined.length; i++) joined[i] = join(joined[i]!, bitmap[i]!);
+    }
+    return joined;
+  };
 }
 
-/** Clears the bits past the last document. */
-function trim(bitmap: Uint8Array, numDocs: number): Uint8Array {
-  if (numDocs % 8 !== 0) bitmap[bitmap.length - 1]! &= (1 << (numDocs % 8)) - 1;
-  return bitmap;
-}
-
-function bad(place: string, message: string): WinnowError {
-  return new WinnowError('WINNOW_BAD_ARGUMENT', message, { place, hint: 'see "Filters" in the README' });
+function bad(place: string, message: string, hint = 'see "Filters" in the README'): WinnowError {
+  return new WinnowError('WINNOW_BAD_ARGUMENT', message, { place, hint });
 }

@@ -14,6 +14,7 @@ import { QUERY_IDF } from './query-weights.ts';
 export const MODES = ['sparse', 'bm25', 'hybrid'] as const;
 export const FUSIONS = ['weighted', 'rrf'] as const;
 export const SCANS = ['auto', 'exact', 'pruned'] as const;
+export const SYNTAXES = ['operators', 'plain'] as const;
 export const SORT_ORDERS = ['asc', 'desc'] as const;
 
 export const QUERY = { type: 'string', minLength: 1, maxLength: 10_000 } as const;
@@ -43,7 +44,24 @@ export const SEARCH_OPTIONS = {
   scan: { type: 'string', enum: SCANS, default: 'auto' },
   alpha: { type: 'number', exclusiveMinimum: 0, maximum: 1, default: 1 },
   budgetMs: { type: 'number', exclusiveMinimum: 0 },
+  syntax: { type: 'string', enum: SYNTAXES, default: 'operators' },
 } as const;
+
+/** How large filters may be. */
+export const FILTER_LIMITS = {
+  depth: 16,
+  conditions: 1024,
+  /** Values of all lists. */
+  values: 65_536,
+  /** Conditions times documents. */
+  tests: 2 ** 28,
+} as const;
+
+/** Phrases and exclusions of one query. */
+export const MAX_TEXT_CONDITIONS = 64;
+
+/** Stored texts that one search reads to decide about phrases; what lies behind them is not found, and `complete` is false. */
+export const MAX_TEXTS_READ = 10_000;
 
 export const SEARCH_REQUEST = {
   type: 'object',
@@ -56,7 +74,7 @@ export const SEARCH_REQUEST = {
 export const PASSAGE = { type: 'integer', minimum: 0, maximum: 999_999_999 } as const;
 
 /** Options of `explain`. */
-export const EXPLAIN_OPTIONS = { idf: SEARCH_OPTIONS.idf } as const;
+export const EXPLAIN_OPTIONS = { idf: SEARCH_OPTIONS.idf, syntax: SEARCH_OPTIONS.syntax } as const;
 
 export const EXPLAIN_REQUEST = {
   type: 'object',

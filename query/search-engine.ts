@@ -11,6 +11,7 @@ import { requireFolder } from '../indexer/storage.ts';
 import type { DocumentRef } from '../indexer/stored-id.ts';
 import type { FilterField, IndexableSource, IndexStats, SourceDocument } from '../indexer/types.ts';
 import { indexable, searchableText } from './indexable.ts';
+import { KnownScripts } from './known-scripts.ts';
 import {
   EXPLAIN_OPTIONS,
   OPEN_OPTIONS,
@@ -21,7 +22,8 @@ import {
   requireRef,
   SEARCH_OPTIONS,
 } from './request.ts';
-import { type ExplainedHit, Searcher, type SearchOptions, type SearchResult } from './searcher.ts';
+import type { ExplainedHit, SearchOptions, SearchResult } from './search-types.ts';
+import { Searcher } from './searcher.ts';
 
 export interface EngineOptions extends DocumentEncoderOptions {
   /** Bundled model name or model folder; must be the one the index was built with. Default: the index's own. */
@@ -36,6 +38,12 @@ export interface EngineOptions extends DocumentEncoderOptions {
   readonly lexicalOnly?: boolean;
 }
 
+/** What {@link SearchEngine.add} did. */
+export interface AddResult extends UpsertResult {
+  /** Documents (passages) all of whose words are of scripts that the model does not know: only `bm25` finds them. */
+  readonly unknownScript: number;
+}
+
 /** Stands for the model's hash in an index without vectors. */
 const LEXICAL_ONLY = 'lexical-only';
 
@@ -45,6 +53,7 @@ export class SearchEngine {
   readonly model: Model;
   private readonly searcher: Searcher;
   private readonly options: EngineOptions;
+  private readonly scripts: KnownScripts;
   /** A promise, so that calls that come at once share one encoder. One that fails to start is forgotten. */
   private encoder: Promise<DocumentEncoder> | undefined;
   private backend: string | undefined;
@@ -55,6 +64,7 @@ export class SearchEngine {
     this.model = model;
     this.options = options;
     this.searcher = new Searcher(store, model.query);
+    this.scripts = new KnownScripts(model.query.tokenizer);
   }
 
   /** Number of WordPieces of a text, for cutting passages that fit the encoder's window. */
@@ -76,7 +86,7 @@ export class SearchEngine {
    * @throws WinnowError WINNOW_BAD_ROW naming the document and field that cannot be stored, WINNOW_INDEX_CLOSED when the index is
    *   closed before all is on disk, WINNOW_INDEX_READ_ONLY, WINNOW_STORAGE
    */
-  async add(sources: readonly SourceDocument[]): Promise<UpsertResult> {
+  async add(sources: readonly SourceDocument[]): Promise<AddResult> {
     this.requireWritable();
     requireList(sources, 'sources');
     return this.addPrepared(sources.map((source) => this.store.prepare(source)));
@@ -90,7 +100,7 @@ export class SearchEngine {
   async addEach(
     sources: readonly SourceDocument[],
     refused: (source: SourceDocument, error: WinnowError, index: number) => void,
-  ): Promise<UpsertResult> {
+  ): Promise<AddResult> {
     this.requireWritable();
     requireList(sources, 'sources');
     const sound = sources.flatMap((source, i) => {
@@ -107,7 +117,7 @@ export class SearchEngine {
 
   private async addPrepared(
     prepared: readonly { readonly value: StorableSource; readonly mended: boolean }[],
-  ): Promise<UpsertResult> {
+  ): Promise<AddResult> {
     // Only the last of an id costs an encoding.
     const latest = [...new Map(prepared.map((source) => [source.value.id, source.value])).values()];
     const vectors = await this.encode(latest.flatMap(({ documents }) => documents.map(searchableText)));
@@ -125,6 +135,11 @@ export class SearchEngine {
       replaced,
       duplicates: prepared.length - latest.length,
       mended: prepared.filter(({ mended }) => mended).length,
+      unknownScript: latest.reduce(
+        (sum, { documents }) =>
+          sum + documents.filter((document) => this.scripts.isUnknown(searchableText(document))).length,
+        0,
+      ),
     };
   }
 
@@ -204,7 +219,11 @@ export class SearchEngine {
    *
    * @throws WinnowError WINNOW_NOT_FOUND when the document is not in the index, WINNOW_BAD_ARGUMENT
    */
-  explain(query: string, document: DocumentRef, options: Pick<SearchOptions, 'idf'> = {}): ExplainedHit {
+  explain(
+    query: string,
+    document: DocumentRef,
+    options: Pick<SearchOptions, 'idf' | 'syntax'> = {},
+  ): ExplainedHit {
     requireQuery(query);
     requireOptions(options, EXPLAIN_OPTIONS);
     return this.searcher.explain(query, requireRef(document, 'id'), options);

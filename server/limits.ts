@@ -1,7 +1,7 @@
 import { WinnowError } from '../errors.ts';
 import type { Filter } from '../query/filter.ts';
 import { SEARCH_OPTIONS } from '../query/request.ts';
-import type { SearchOptions } from '../query/searcher.ts';
+import type { SearchOptions } from '../query/search-types.ts';
 
 /** What the server accepts. Factors have their own limits (query/request.ts); these bound products of them. */
 export const LIMITS = {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { StoredRecord, StoredSource } from '../indexer/records.ts';
 import { EXPLAIN_REQUEST, SEARCH_REQUEST } from '../query/request.ts';
-import type { ExplainedHit, SearchOptions, SearchResult } from '../query/searcher.ts';
+import type { ExplainedHit, SearchOptions, SearchResult } from '../query/search-types.ts';
 
 /** Shapes of requests and answers; Fastify validates with them and the OpenAPI page is made from them. */
 
@@ -15,6 +15,8 @@ const TokenExplanation = Type.Object({
   contribution: Type.Number(),
   origin: Type.String(),
 });
+
+const Notices = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }));
 
 /** Any names. Type.Record would ask them to match `^.*$`, and names with line ends would not come into the answer. */
 const Metadata = Type.Unsafe<Readonly<Record<string, unknown>>>({
@@ -39,10 +41,12 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
         metadata: Metadata,
         passage: Type.Optional(Type.Integer()),
         explanation: Type.Optional(Type.Array(TokenExplanation)),
+        omittedTokens: Type.Optional(Type.Integer()),
       }),
     ),
     mode: Type.String(),
     complete: Type.Boolean(),
+    notices: Type.Optional(Notices),
     facets: Type.Optional(
       Type.Unsafe<Record<string, unknown>>({
         type: 'object',
@@ -59,7 +63,7 @@ export const SearchResponse = Type.Unsafe<SearchResult>(
 );
 
 export const ExplainRequest = Type.Unsafe<
-  Pick<SearchOptions, 'idf'> & { query: string; id: string; passage?: number }
+  Pick<SearchOptions, 'idf' | 'syntax'> & { query: string; id: string; passage?: number }
 >(EXPLAIN_REQUEST);
 
 export const ExplainResponse = Type.Unsafe<ExplainedHit>(
@@ -70,6 +74,21 @@ export const ExplainResponse = Type.Unsafe<ExplainedHit>(
     rank: Type.Optional(Type.Integer()),
     tenthScore: Type.Optional(Type.Number()),
     tokens: Type.Array(TokenExplanation),
+    omittedTokens: Type.Optional(Type.Integer()),
+    words: Type.Optional(
+      Type.Array(
+        Type.Object({
+          word: Type.String(),
+          idf: Type.Number(),
+          frequency: Type.Integer(),
+          contribution: Type.Number(),
+        }),
+      ),
+    ),
+    conditions: Type.Optional(
+      Type.Array(Type.Object({ kind: Type.String(), text: Type.String(), holds: Type.Boolean() })),
+    ),
+    notices: Type.Optional(Notices),
   }),
 );
 

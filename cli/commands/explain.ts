@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { openIndex } from '../../query/search-engine.ts';
-import { defined, indexModelOption, wholeNumber } from '../options.ts';
+import { defined, indexModelOption, plainOption, wholeNumber } from '../options.ts';
 import { printable } from '../printable.ts';
-import { renderExplanation } from '../render.ts';
+import { renderConditions, renderExplanation, renderNotices, renderWords } from '../render.ts';
 
 export function registerExplain(program: Command): void {
   program
@@ -12,6 +12,7 @@ export function registerExplain(program: Command): void {
     .argument('<id>', 'the document')
     .requiredOption('--index <dir>', 'index folder')
     .option('--passage <n>', 'this passage of the document instead of its best', wholeNumber(0, 999_999_999))
+    .addOption(plainOption())
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
@@ -22,25 +23,33 @@ interface ExplainCliOptions {
   readonly model?: string;
   readonly passage?: number;
   readonly json?: boolean;
+  readonly plain?: boolean;
 }
 
 async function run(query: string, id: string, options: ExplainCliOptions): Promise<void> {
   const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
   try {
-    const explained = engine.explain(query, { id, ...defined({ passage: options.passage }) });
+    const explained = engine.explain(
+      query,
+      { id, ...defined({ passage: options.passage }) },
+      { syntax: options.plain ? 'plain' : 'operators' },
+    );
     if (options.json) {
       console.log(JSON.stringify(explained));
       return;
     }
-    const { passage, score, rank, tenthScore, tokens } = explained;
+    const { passage, score, rank, tenthScore, tokens, omittedTokens = 0, words, conditions = [] } = explained;
     const name = `${printable(explained.id)}${passage === undefined ? '' : ` passage ${passage}`}`;
     const short = tenthScore === undefined ? 0 : tenthScore - score;
+    const isExcluded = conditions.some(({ holds }) => !holds);
+    for (const line of [...renderNotices(explained.notices), ...renderConditions(conditions)])
+      console.log(line);
     console.log(
       rank === undefined
-        ? `${name} shares no token with the query`
+        ? `${name} ${isExcluded ? 'does not meet the conditions of the query' : score > 0 ? `has score ${score.toFixed(2)}; too many documents score better to tell its rank` : 'shares no token with the query'}`
         : `${name}: score ${score.toFixed(2)}, rank ${rank}${rank > 10 ? `, ${short.toFixed(2)} short of the tenth hit` : ''}`,
     );
-    console.log(renderExplanation(tokens));
+    console.log(words ? renderWords(words) : renderExplanation(tokens, omittedTokens));
   } finally {
     await engine.close();
   }

@@ -213,6 +213,10 @@ function printReport(
       `${number(report.kept)} documents that were not seen are kept, as they may be what could not be read: mend it and run again`,
     );
   if (report.interrupted && deleteMissing) warn('nothing was deleted, as the input was not read to its end');
+  if (report.unknownScript > 0)
+    warn(
+      `${number(report.unknownScript)} documents are in scripts that the model does not know: only their words are searched (--mode bm25, hybrid)`,
+    );
   if (report.badRows > 0) {
     warn(`${number(report.badRows)} bad rows were skipped (--strict stops at the first)`);
     process.exitCode = 1;

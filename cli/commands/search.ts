@@ -3,17 +3,18 @@ import type { FieldSort } from '../../query/fields.ts';
 import type { Filter } from '../../query/filter.ts';
 import { MODES, SCANS, SEARCH_OPTIONS } from '../../query/request.ts';
 import { openIndex } from '../../query/search-engine.ts';
-import type { ScanOptions, SearchMode } from '../../query/searcher.ts';
+import type { ScanOptions, SearchMode } from '../../query/search-types.ts';
 import {
   defined,
   fieldSort,
   indexModelOption,
   jsonFilter,
   number,
+  plainOption,
   repeated,
   wholeNumber,
 } from '../options.ts';
-import { renderFacet, renderHit } from '../render.ts';
+import { renderFacet, renderHit, renderNotices } from '../render.ts';
 
 interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
   readonly index: string;
@@ -24,6 +25,7 @@ interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
   readonly filter?: Filter;
   readonly group?: boolean;
   readonly json?: boolean;
+  readonly plain?: boolean;
   readonly sort?: FieldSort;
   readonly facet?: readonly string[];
   /** Milliseconds. */
@@ -38,7 +40,11 @@ export function registerSearch(program: Command): void {
   program
     .command('search')
     .description('search an index')
-    .argument('<query...>', 'words to search for')
+    .argument(
+      '<query...>',
+      'words to search for; "exact phrase" must stand in the text, -word and -"phrase" must not (in single quotes for the shell)',
+    )
+    .addOption(plainOption())
     .requiredOption('--index <dir>', 'index folder')
     .option('-k, --k <n>', 'number of hits', wholeNumber(k.minimum, k.maximum), k.default)
     .option('--offset <n>', 'hits to skip', wholeNumber(offset.minimum, offset.maximum))
@@ -53,14 +59,14 @@ export function registerSearch(program: Command): void {
       'pruned search: below 1 faster and approximate',
       number(alpha.exclusiveMinimum, alpha.maximum),
     )
-    .option('--budget <ms>', 'pruned search: answer with the best found after this time', number(0, 1e6))
+    .option('--budget <ms>', 'answer with the best found after this time', number(0, 1e6))
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
 }
 
 async function run(words: string[], options: SearchCliOptions): Promise<void> {
-  const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet } = options;
+  const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet, plain } = options;
   const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
   try {
     const result = engine.search(words.join(' '), {
@@ -76,12 +82,14 @@ async function run(words: string[], options: SearchCliOptions): Promise<void> {
         budgetMs: budget,
         sort,
         facets: facet,
+        syntax: plain ? ('plain' as const) : undefined,
       }),
     });
     if (options.json) {
       console.log(JSON.stringify(result));
       return;
     }
+    for (const line of renderNotices(result.notices)) console.log(line);
     result.hits.forEach((hit, i) => {
       console.log(renderHit(hit, (offset ?? 0) + i + 1));
     });

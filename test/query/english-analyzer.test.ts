@@ -28,15 +28,16 @@ test('words keep the joiners of UAX #29 inside and lose them at the edges', () =
   ]);
 });
 
-test('other scripts: letters with marks, ideographs one by one, Katakana and Thai in runs', () => {
+test('other scripts: letters with marks, Katakana in runs, words of scripts without blanks by dictionary', () => {
   assert.equal(tokenizeWords('naïve cafe\u0301s Ελλάδα Привет'), [
     'naïve',
     'cafe\u0301s',
     'Ελλάδα',
     'Привет',
   ]);
-  assert.equal(tokenizeWords('東京カンチョーのラ'), ['東', '京', 'カンチョー', 'の', 'ラ']);
-  assert.equal(tokenizeWords('ภาษาไทย 한국어'), ['ภาษาไทย', '한국어']);
+  assert.equal(tokenizeWords('東京カンチョーのラ'), ['東京', 'カンチョー', 'の', 'ラ']);
+  assert.equal(tokenizeWords('ภาษาไทยง่ายมาก 한국어'), ['ภาษา', 'ไทย', 'ง่าย', 'มาก', '한국어']);
+  assert.equal(tokenizeWords('北京大学生活a 1990年'), ['北京', '大学', '生活', 'a', '1990', '年']);
 });
 
 test('possessives, case, stop words and Porter stems, as EnglishAnalyzer gives them', () => {

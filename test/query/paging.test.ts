@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
+import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
+import { IndexStore } from '../../indexer/index-store.ts';
+import { FUSED_DEPTH, fuse } from '../../query/fusion.ts';
+import type { SearchOptions } from '../../query/search-types.ts';
+import { Searcher } from '../../query/searcher.ts';
+import { SETTINGS, source } from '../helpers/documents.ts';
+import { check } from '../helpers/property.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
+
+const test = suite('paging');
+
+const WORDS = ['apple', 'bridge', 'cloud', 'dragon', 'eagle', 'forest'];
+const encoder = new IdfQueryEncoder(new WordPieceTokenizer(WORDS), new Float32Array(WORDS.length).fill(2));
+
+/** Documents of which many score alike, in passages of few sources, over several segments. */
+function indexed(seed: number, count: number): IndexStore {
+  let state = seed + 1;
+  const random = (n: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >>> 8) % n;
+  };
+  const store = IndexStore.openOrCreate(tempFolder(), SETTINGS);
+  const sources = Array.from({ length: Math.ceil(count / 4) }, (_, s) => {
+    const passages = Array.from({ length: 4 }, (_, passage) => {
+      const words = Array.from({ length: 1 + random(8) }, () => WORDS[random(6)]!);
+      const impacts = new Map([0, 1, 2].map(() => [random(6), 1 + random(255)]));
+      const one = source(`d${s}`, impacts, {
+        words: words.map((word) =>
+          word === 'apple' ? 'appl' : word === 'bridge' ? 'bridg' : word === 'eagle' ? 'eagl' : word,
+        ),
+        text: words.join(' '),
+        metadata: { year: random(5) },
+      }).documents[0]!;
+      return { ...one, document: { ...one.document, passage } };
+    });
+    return { id: `d${s}`, contentHash: 'h', documents: passages };
+  });
+  const batch = Math.ceil(sources.length / 3);
+  for (let i = 0; i < sources.length; i += batch) store.upsert(sources.slice(i, i + batch));
+  return store;
+}
+
+test('the pages of a query joined are one call, in every mode', async () => {
+  await check(
+    fc.asyncProperty(
+      fc.record({
+        seed: fc.nat(1e6),
+        mode: fc.constantFrom('sparse' as const, 'bm25' as const, 'hybrid' as const),
+        fusion: fc.constantFrom('weighted' as const, 'rrf' as const),
+        filter: fc.constantFrom(undefined, { year: { gte: 2 } }),
+        groupByParent: fc.boolean(),
+        sort: fc.constantFrom(undefined, { field: 'year' }),
+        query: fc.constantFrom(
+          'apple cloud',
+          'eagle -dragon',
+          '"apple bridge" forest',
+          'cloud -"apple bridge"',
+        ),
+        size: fc.integer({ min: 3, max: 90 }),
+      }),
+      async ({ seed, query, size, filter, sort, ...rest }) => {
+        const store = indexed(seed, 320);
+        const searcher = new Searcher(store, encoder);
+        const options: SearchOptions = { ...rest, ...(filter ? { filter } : {}), ...(sort ? { sort } : {}) };
+        const page = (offset: number, k: number) =>
+          searcher
+            .search(query, { ...options, offset, k })
+            .hits.map(({ id, passage, score }) => [id, passage, score]);
+        const all = page(0, 1000);
+        for (const merged of [false, true]) {
+          if (merged) store.optimize();
+          const joined: unknown[] = [];
+          for (let offset = 0; offset < all.length + size; offset += size) joined.push(...page(offset, size));
+          assert.equal(joined, all);
+        }
+        await store.close();
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('a fusion of lists cut at any depth begins as that of the whole lists, beyond the fused depth too', async () => {
+  const ids = (n: number, step: number) =>
+    Array.from({ length: n }, (_, i) => ({ id: `d${(i * step) % 4999}`, score: 1000 / (1 + i) }));
+  await check(
+    fc.property(
+      fc.constantFrom('weighted' as const, 'rrf' as const),
+      fc.constantFrom(0, 0.25, 0.8, 1),
+      fc.integer({ min: FUSED_DEPTH, max: 4500 }),
+      fc.integer({ min: 1, max: 4900 }),
+      (fusion, weight, depth, step) => {
+        const lists = [ids(4500, 1), ids(3000, step)];
+        const weights = [weight, 1 - weight];
+        const whole = fuse(lists, weights, fusion);
+        const cut = fuse(
+          lists.map((list) => list.slice(0, depth)),
+          weights,
+          fusion,
+        );
+        assert.equal(cut.slice(0, depth), whole.slice(0, depth));
+        assert.is(new Set(whole.map(({ id }) => id)).size, whole.length);
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+test.run();
