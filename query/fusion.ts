@@ -9,9 +9,10 @@ export const RRF_K = 60;
 
 /**
  * The best documents of each list, whose scores a fusion joins. Fixed, so that a query has one ranking, however many hits are
- * asked for.
+ * asked for. 1,000 would cost five times the time and change nDCG@10 by .001 (NQ-UTD .8396 for .8386, Cranfield .4239 for
+ * .4248).
  */
-export const FUSED_DEPTH = 1000;
+export const FUSED_DEPTH = 100;
 
 /** How a fusion counts a document of a list: at least 0, 0 beyond the {@link FUSED_DEPTH} best. */
 export type Fusion = 'rrf' | 'weighted';

@@ -33,6 +33,15 @@ test('phrases and exclusions are read where a word could begin; all else is text
   assert.equal(parseQuery('dogs -cats "a b"', 'plain'), { text: 'dogs -cats "a b"', conditions: [] });
 });
 
+test('phrases and exclusions fold letters as the index does', async () => {
+  const index = await indexOf([{ text: 'the ﬁnance of cafe\u0301 noir' }, { text: 'noir café, no finance' }]);
+  const ids = (query: string) => index.search(query, { mode: 'bm25' }).hits.map(({ id }) => id);
+  assert.equal(ids('"café noir"'), ['d0']);
+  assert.equal(ids('"finance of"'), ['d0']);
+  assert.equal(ids('noir -"café noir"'), ['d1']);
+  await index.close();
+});
+
 const TEXTS = ['dogs', 'cats', 'the', 'of', 'food', 'art', 'running'];
 
 /** Open index of documents with the given titles and texts. */
