@@ -203,6 +203,7 @@ test('where an id comes twice in one batch the last one wins, and the result say
     replaced: 0,
     duplicates: 1,
     mended: 1,
+    unknownScript: 0,
   });
   assert.is((one.get('a') as { text: string }).text, 'sec\ufffdnd');
   const refused: unknown[] = [];
