@@ -211,7 +211,7 @@ test('where an id comes twice in one batch the last one wins, and the result say
     [row('', 'x'), row('a', 'third'), { ...row('c', 'c'), contentHash: 5 } as never],
     (_, { code }, i) => refused.push([i, code]),
   );
-  assert.equal(result, { added: 0, replaced: 1, duplicates: 0, mended: 0 });
+  assert.equal(result, { added: 0, replaced: 1, duplicates: 0, mended: 0, unknownScript: 0 });
   assert.equal(refused, [
     [0, 'WINNOW_BAD_ROW'],
     [2, 'WINNOW_BAD_ROW'],
