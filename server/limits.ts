@@ -16,6 +16,11 @@ export const LIMITS = {
   /** Steps (see {@link searchSteps}) above which a search waits its turn behind others of its kind; some 10 ms. */
   lightSteps: 2_000_000,
   heavySearchesWaiting: 16,
+  /**
+   * Longest time of a search, and the budget of one that names none. A phrase may have to read thousands of stored texts, and
+   * all clients share one thread.
+   */
+  budgetMs: 2_000,
   /** Requests of documents being read at once; each holds one batch in memory. */
   uploads: 16,
   /** Documents and characters of a batch. */

@@ -165,7 +165,8 @@ function addSearchRoutes(app: App, engine: SearchEngine): void {
     '/search',
     { schema: { body: SearchRequest, response: { 200: SearchResponse, ...failures } } },
     (request, reply) => {
-      const { query, ...options } = request.body;
+      const { query, budgetMs = LIMITS.budgetMs, ...rest } = request.body;
+      const options = { ...rest, budgetMs: Math.min(budgetMs, LIMITS.budgetMs) };
       return inTurn(reply, query, options, () => engine.search(query, options));
     },
   );

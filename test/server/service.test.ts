@@ -403,6 +403,26 @@ test('heavy searches wait their turn, light ones come between them, and too many
   assert.ok(statuses(saidBeforeLight).length < asked, 'the light one waited for all heavy ones');
 });
 
+test('no search has more time than the server gives it', async () => {
+  const { engine, port } = await start();
+  const budgets: unknown[] = [];
+  const search = engine.search.bind(engine);
+  engine.search = (query, options) => {
+    budgets.push(options?.budgetMs);
+    return search(query, options);
+  };
+  for (const budgetMs of [undefined, 5, 1e6]) {
+    const { status } = await ask(port, {
+      method: 'POST',
+      path: '/search',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: 'sky', budgetMs }),
+    });
+    assert.is(status, 200);
+  }
+  assert.equal(budgets, [LIMITS.budgetMs, 5, LIMITS.budgetMs]);
+});
+
 test('a server whose folder is gone says so and acknowledges no write', async () => {
   const { port, folder } = await start();
   assert.is((await get(port, { method: 'GET', path: '/health' })).status, 200);
