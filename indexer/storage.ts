@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, statfsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Database, RootDatabase, Transaction } from 'lmdb';
 import { WinnowError } from '../errors.ts';
 import { corrupt, PartKind, ZERO_COPY_BYTES } from './format.ts';
@@ -108,15 +108,22 @@ export function makePrivate(file: string): void {
 }
 
 function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw storageError(path, error);
-    throw new WinnowError('WINNOW_ALREADY_EXISTS', 'a file is where the index folder should be', {
-      place: path,
-      hint: 'name another folder',
-    });
+  // One by one: Node's recursive mkdir never returns where a file system answers that the parent of a new folder is missing
+  // although it is there, as /proc does.
+  const missing: string[] = [];
+  for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.push(folder);
+  for (const folder of missing.length > 0 ? missing.reverse() : [path]) {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (error) {
+      if (existsSync(folder) && statSync(folder).isDirectory()) continue; // it was there, or another process was first
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EEXIST' && code !== 'ENOTDIR') throw storageError(path, error);
+      throw new WinnowError('WINNOW_ALREADY_EXISTS', 'a file is where the index folder should be', {
+        place: path,
+        hint: 'name another folder',
+      });
+    }
   }
 }
 
