@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { BLANKS, type Qrels, type Query, textLines } from '../corpus/beir.ts';
 import { WinnowError } from '../errors.ts';
 import type { Run, ScoredDocument } from './metrics.ts';
@@ -134,24 +132,29 @@ export async function writeTrecQrels(file: string, qrels: Qrels): Promise<void> 
   await writeLines(file, lines());
 }
 
+/** Characters that go to the disk at a time. */
+const CHUNK = 65_536;
+
+function* chunks(lines: Iterable<string>): Generator<string> {
+  let text = '';
+  for (const line of lines) {
+    text += line;
+    if (text.length < CHUNK) continue;
+    yield text;
+    text = '';
+  }
+  yield text;
+}
+
+/** Writes beside the name and renames, so that a failure leaves what was there. @throws WinnowError with the file */
 async function writeLines(file: string, lines: Iterable<string>): Promise<void> {
   const temporary = `${file}.part`;
-  const output = createWriteStream(temporary);
-  const failed = new Promise<never>((_, reject) => output.once('error', reject));
   try {
-    await Promise.race([
-      failed,
-      (async () => {
-        for (const line of lines) if (!output.write(line)) await once(output, 'drain');
-        output.end();
-        await once(output, 'close');
-      })(),
-    ]);
+    await writeFile(temporary, chunks(lines));
     await rename(temporary, file);
   } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {}); // the first fault counts
     if (cause instanceof WinnowError) {
-      output.destroy();
-      await rm(temporary, { force: true });
       const { code, message, hint } = cause;
       throw new WinnowError(code, message, { place: file, cause, ...(hint === undefined ? {} : { hint }) });
     }
