@@ -108,6 +108,8 @@ check('its types hold in a strict program', () => {
   const options = [
     '--strict',
     '--noEmit',
+    '--pretty',
+    'false',
     '--module',
     'nodenext',
     '--target',
