@@ -37,7 +37,10 @@ export function fuse(
     const weight = weights[i]!;
     const count = contribution(list.slice(0, FUSED_DEPTH), fusion);
     list.forEach(({ id, score }, rank) => {
-      if (rank < FUSED_DEPTH) fused.set(id, (fused.get(id) ?? 0) + weight * count(score, rank));
+      if (rank < FUSED_DEPTH) {
+        fused.set(id, (fused.get(id) ?? 0) + weight * count(score, rank));
+        return;
+      }
       // A list without weight comes after the others, in its own order.
       const place = weight > 0 ? rank / weight : Number.MAX_VALUE * (1 - 1 / (rank + 2));
       deeper.set(id, Math.min(deeper.get(id) ?? Number.POSITIVE_INFINITY, place));
