@@ -1,7 +1,7 @@
-// Builds kernels/native/build/winnow.node with the system's C compiler; run by `npm install`. It never fails an install:
-// without a compiler it says so in one line, and the committed WebAssembly module serves.
-// simd/all.c is compiled once per instruction set; every *.c beside this file once, at the baseline of the platform.
-// WINNOW_CFLAGS adds flags (sanitizers), CC names the compiler, WINNOW_KERNELS_BUILD=skip skips.
+// Builds kernels/native/build/winnow.node with the system's C compiler; run by `npm install`. It never fails an
+// install: without a compiler it prints one line, and the committed WebAssembly modules are used. simd/all.c is
+// compiled once per instruction set; every *.c beside this file once, at the baseline of the platform. WINNOW_CFLAGS
+// adds flags (sanitizers), CC names the compiler, WINNOW_KERNELS_BUILD=skip skips.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -33,7 +33,7 @@ function findHeaders() {
   }
 }
 
-/** Resolves to the compiler's complaint, or to undefined when it succeeded. */
+/** Resolves to the compiler's error output, or to undefined when it succeeded. */
 function run(compiler, parameters) {
   return new Promise((resolve) => {
     const child = spawn(compiler, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,5 +1,5 @@
-// Builds winnow.wasm (encoder kernels) and search.wasm (posting kernels) from the same C as the native module. Needs clang with the wasm32 target and wasm-ld;
-// the results are committed, so users need neither.
+// Builds winnow.wasm (arena kernels) and search.wasm (posting searches) from the same C as the native module. Needs
+// clang with the wasm32 target and wasm-ld. The results are committed, so users need neither.
 //   node kernels/wasm/build.mjs           writes the modules
 //   node kernels/wasm/build.mjs --check   exits 1 when a committed module is not what the sources give
 import { spawnSync } from 'node:child_process';

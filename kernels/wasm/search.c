@@ -1,35 +1,31 @@
-// The exact search of native/simd/posting-search.h for WebAssembly; kernels/posting-search.ts lays out the memory and
-// checks it.
+// The impact searches for WebAssembly. search/wasm-search.ts lays out the memory and checks every argument, whose
+// names and order are those of ../table.ts: the generated prototypes reject any other.
+#include "../native/simd/vec.h"
 #undef KERNEL
-#include "../native/simd/posting-search.h"
+#define KERNEL(name) JOIN(name, VARIANT) // only the functions of the table are exported
 
-__attribute__((export_name("search"))) uint32_t search(
-    uint32_t num_docs, uint32_t num_chunks, const uint32_t *starts, const uint16_t *dense_slots, const uint16_t *local_ids,
-    const uint8_t *values, const uint8_t *columns, uint32_t column_stride, const uint32_t *query, uint32_t n,
-    uint32_t *scratch, const uint8_t *accept, const uint32_t *ranks, struct hit *heap, uint32_t k,
-    uint32_t threshold) {
-  const struct posting_lists lists = {num_docs, num_chunks, starts, dense_slots, local_ids, values, columns, column_stride};
-  return search_exact_wasm(&lists, query, query + n, n, scratch + WINDOW, scratch, accept, ranks, heap, k, threshold);
-}
+#include "../generated/kernels.h"
+#include "../search/block-max-search.h"
+#include "../search/exact-search.h"
+#include "../search/search-arguments.h"
 
 __attribute__((import_module("env"), import_name("now"))) double now(void); // microseconds
+__attribute__((export_name(KERNEL_ABI_EXPORT))) void kernel_abi(void) {}
 
-// pruning: alpha in 65,536ths, then out: blocks scored, complete.
-__attribute__((export_name("searchPruned"))) uint32_t search_pruned_call(
-    uint32_t num_docs, uint32_t num_chunks, const uint32_t *starts, const uint16_t *dense_slots, const uint16_t *local_ids,
-    const uint8_t *values, const uint8_t *columns, uint32_t column_stride, const uint16_t *slots,
-    const uint32_t *first_entries, const uint32_t *present, const struct superblock_entry *entries,
-    const uint8_t *super_maxima, const uint8_t *block_maxima, const uint8_t *super_columns, const uint8_t *block_columns,
-    uint32_t super_stride, uint32_t block_stride, const uint32_t *query, uint32_t n, uint32_t *scratch,
-    struct cursor *cursors, uint32_t *bounds, uint64_t *order, const uint8_t *accept, const uint32_t *ranks, struct hit *heap,
-    uint32_t k, uint32_t threshold, uint32_t *pruning, double budget) {
-  const struct posting_lists lists = {num_docs, num_chunks, starts, dense_slots, local_ids, values, columns, column_stride};
-  const struct block_maxima maxima = {slots,        first_entries, present,       entries,     super_maxima,
-                                      block_maxima, super_columns, block_columns, super_stride, block_stride};
-  struct pruning how = {pruning[0], budget > 0 ? now() + budget : 0, now, 0, 1};
-  const uint32_t found = search_pruned_wasm(&lists, &maxima, query, query + n, n, cursors, bounds, order, scratch, accept,
-                                            ranks, heap, k, threshold, &how);
-  pruning[1] = how.visited;
-  pruning[2] = how.complete;
-  return found;
+uint32_t searchExact(const uint8_t *bytes, const double *layout, const uint32_t *query, uint32_t terms,
+                     const uint8_t *filter_bits, const uint32_t *ranks, uint32_t *hits, uint32_t k, uint32_t *scratch,
+                     uint32_t threshold) {
+  const struct search_arguments arguments = {bytes, layout, query, terms, filter_bits,
+                                             ranks, hits, k, scratch, threshold};
+  return run_search_exact(search_exact_wasm, &arguments);
+}
+
+uint32_t searchPruned(const uint8_t *bytes, const double *layout, const uint32_t *query, uint32_t terms,
+                      const uint8_t *filter_bits, const uint32_t *ranks, uint32_t *hits, uint32_t k, uint32_t *scratch,
+                      uint32_t threshold, const uint8_t *block_max_bytes, const double *block_max_layout,
+                      uint32_t alpha, double budget_us) {
+  const struct search_arguments arguments = {bytes, layout, query, terms, filter_bits,
+                                             ranks, hits, k, scratch, threshold};
+  const struct block_max_index block_max = block_max_index_of(block_max_bytes, block_max_layout);
+  return run_search_pruned(search_pruned_wasm, &arguments, &block_max, alpha, budget_us, now);
 }

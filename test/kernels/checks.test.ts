@@ -38,23 +38,28 @@ test('offsets and sizes outside the arena are refused before a kernel runs', () 
           const size = kernels.arena.u8.byteLength;
           const inside = (value: number) => Number.isInteger(value) && value >= 64 && value < size;
           fc.pre(!inside(a) && a !== 8 && a !== 1 && !(a >= 1 && a <= 8));
-          refused(() => kernels.quantizeRows({ x: a, rows: 8, out: quantized }));
-          refused(() => kernels.quantizeRows({ x, rows: a, out: quantized }));
-          refused(() => kernels.quantizeRows({ x, rows: 8, out: { ...quantized, values: a } }));
-          refused(() => kernels.quantizeRows({ x, rows: 8, out: { ...quantized, stride: a } }));
-          refused(() => kernels.gemmInt8({ input: quantized, rows: a, weights, out }));
+          refused(() => kernels.rows.quantizeRows({ x: a, rows: 8, out: quantized }));
+          refused(() => kernels.rows.quantizeRows({ x, rows: a, out: quantized }));
+          refused(() => kernels.rows.quantizeRows({ x, rows: 8, out: { ...quantized, values: a } }));
+          refused(() => kernels.rows.quantizeRows({ x, rows: 8, out: { ...quantized, stride: a } }));
+          refused(() => kernels.dense.gemmInt8({ input: quantized, rows: a, weights, out }));
           refused(() =>
-            kernels.gemmInt8({ input: quantized, rows: 8, weights: { ...weights, values: a }, out }),
+            kernels.dense.gemmInt8({ input: quantized, rows: 8, weights: { ...weights, values: a }, out }),
           );
           refused(() =>
-            kernels.gemmInt8({ input: quantized, rows: 8, weights: { ...weights, outputs: a }, out: b }),
+            kernels.dense.gemmInt8({
+              input: quantized,
+              rows: 8,
+              weights: { ...weights, outputs: a },
+              out: b,
+            }),
           );
-          refused(() => kernels.gelu(x, a === 0 ? -1 : Math.abs(a) > size ? a : -1));
+          refused(() => kernels.rows.gelu(x, a === 0 ? -1 : Math.abs(a) > size ? a : -1));
           kernels.arena.ints(starts, 3).set([0, 9, 4]);
           const bad = { starts, documents: 2 };
-          refused(() => kernels.head.maxInt8({ input: quantized, ...bad, weights, out, outStride: 32 }));
+          refused(() => kernels.head.argmaxInt8({ input: quantized, ...bad, weights, out, outStride: 32 }));
           refused(() =>
-            kernels.attention({ qkv: x, starts, sequences: 2, heads: 1, headSize: 16, out, scratch }),
+            kernels.attention.attend({ qkv: x, starts, sequences: 2, heads: 1, headSize: 16, out, scratch }),
           );
         }),
         runs(50),
@@ -76,9 +81,9 @@ test('token ids, positions and types outside their tables are refused', () => {
       for (const id of [-1, 5, 2 ** 31 - 1]) {
         kernels.arena.ints(ids, 4).fill(0)[2] = id;
         const tables = { words, places: table, placeCount: 4, kinds: table, kindCount: 4, out };
-        refused(() => kernels.embed({ ids, positions: zeros, types: zeros, rows: 4, ...tables }));
-        refused(() => kernels.embed({ ids: zeros, positions: ids, types: zeros, rows: 4, ...tables }));
-        refused(() => kernels.embed({ ids: zeros, positions: zeros, types: ids, rows: 4, ...tables }));
+        refused(() => kernels.rows.embed({ ids, positions: zeros, types: zeros, rows: 4, ...tables }));
+        refused(() => kernels.rows.embed({ ids: zeros, positions: ids, types: zeros, rows: 4, ...tables }));
+        refused(() => kernels.rows.embed({ ids: zeros, positions: zeros, types: ids, rows: 4, ...tables }));
       }
     },
   );
@@ -105,11 +110,9 @@ test('the report names the backend, and WINNOW_KERNELS overrides it', () => {
   assert.is(runScript(script, { WINNOW_KERNELS: 'abacus' }).trim(), 'WINNOW_BAD_ARGUMENT');
 });
 
-test('WINNOW_CPU lowers the instruction set; integers stay the same', () => {
-  if (!libraries.some(({ backend }) => backend === 'native')) {
-    process.stdout.write('native kernels are not built here: the instruction sets are not compared\n');
-    return;
-  }
+const hasNative = libraries.some(({ backend }) => backend === 'native');
+
+(hasNative ? test : test.skip)('WINNOW_CPU lowers the instruction set; integers stay the same', () => {
   const script = `import { ArenaLayout, fillInt8Matrix, loadKernels, reserveInt8Matrix, reserveQuantizedRows } from './kernels/index.ts';
     const library = loadKernels('native');
     const layout = new ArenaLayout(library.arenaStart);
@@ -122,8 +125,11 @@ test('WINNOW_CPU lowers the instruction set; integers stay the same', () => {
     kernels.arena.floats(x, rows * inputs).forEach((_, i, all) => { all[i] = Math.sin(i * i); });
     const data = Int8Array.from({ length: outputs * inputs }, (_, i) => (i * 7919) % 255 - 127);
     fillInt8Matrix(kernels.arena, weights, [{ data, scales: new Float32Array(outputs).fill(1) }]);
-    kernels.quantizeRows({ x, rows, out: input });
-    kernels.gemmInt8Exact({ input, rows, weights, out });
+    kernels.rows.quantizeRows({ x, rows, out: input });
+    // Scales of 1 and minimums of 0 leave the integers of the product as they are.
+    kernels.arena.floats(input.scales, rows).fill(1);
+    kernels.arena.floats(input.minimums, rows).fill(0);
+    kernels.dense.gemmInt8({ input, rows, weights, out });
     const { createHash } = await import('node:crypto');
     console.log(library.instructions, createHash('sha1').update(kernels.arena.bytes(out, 4 * rows * outputs)).digest('hex'));`;
   const outcomes = ['amx', 'vnni', 'avx2', 'baseline'].map((cpu) =>
@@ -133,11 +139,9 @@ test('WINNOW_CPU lowers the instruction set; integers stay the same', () => {
   if (process.arch === 'x64') assert.is(outcomes.at(-1)![0], 'baseline');
 });
 
-test('a lower instruction set than the best comes with its reason', () => {
-  if (process.arch !== 'x64' || !libraries.some(({ backend }) => backend === 'native')) {
-    process.stdout.write('native x64 kernels are not built here: no instruction set to lower\n');
-    return;
-  }
+const onX64 = hasNative && process.arch === 'x64' ? test : test.skip;
+
+onX64('a lower instruction set than the best comes with its reason', () => {
   const script = `import { describeKernels } from './kernels/index.ts';
     console.log(JSON.stringify(describeKernels('native')));`;
   const report = (cpu: string) => JSON.parse(runScript(script, { WINNOW_CPU: cpu }));
@@ -146,8 +150,7 @@ test('a lower instruction set than the best comes with its reason', () => {
   assert.is(best.instructionsReason === undefined, best.instructions === 'amx');
 });
 
-test('a backend that was asked for and cannot load says how to get it', () => {
-  if (libraries.some(({ backend }) => backend === 'native')) return;
+(hasNative ? test.skip : test)('a backend that is named and cannot load says how to get it', () => {
   refused(() => loadKernels('native'), 'WINNOW_KERNEL_UNAVAILABLE');
 });
 

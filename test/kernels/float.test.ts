@@ -39,7 +39,7 @@ test('f32 products agree with the reference', () => {
               kernels.arena.floats(x, rows * inputs).set(randomFloats(rows * inputs, random));
               const data = randomFloats(outputs * inputs, random);
               fillF32Matrix(kernels.arena, weights, data, randomFloats(outputs, random));
-              kernels.gemmF32({ x, rows, weights, out });
+              kernels.dense.gemmF32({ x, rows, weights, out });
               return kernels.arena.floats(out, rows * outputs).slice();
             },
           ),
@@ -59,7 +59,7 @@ test('GELU agrees with the reference from -50 to 50', () => {
       (kernels, x) => {
         const values = kernels.arena.floats(x, count);
         for (let i = 0; i < count; i++) values[i] = i < 2001 ? (i - 1000) / 200 : (i - 3000) / 20;
-        kernels.gelu(x, count);
+        kernels.rows.gelu(x, count);
         return values.slice();
       },
     ),
@@ -91,7 +91,7 @@ test('LayerNorm with residual agrees, and its quantised rows are those of its re
             for (const offset of [gamma, beta])
               kernels.arena.floats(offset, columns).set(randomFloats(columns, random));
             const out = residual;
-            kernels.layerNorm({
+            kernels.rows.layerNorm({
               x,
               residual,
               gamma,
@@ -102,7 +102,7 @@ test('LayerNorm with residual agrees, and its quantised rows are those of its re
               columns,
               quantized: fused,
             });
-            kernels.quantizeRows({ x: out, rows, out: after });
+            kernels.rows.quantizeRows({ x: out, rows, out: after });
             assert.equal(
               kernels.arena.bytes(fused.values, rows * fused.stride),
               kernels.arena.bytes(after.values, rows * after.stride),
@@ -118,8 +118,14 @@ test('LayerNorm with residual agrees, and its quantised rows are those of its re
   );
 });
 
-test('attention of ragged batches agrees with the reference, 1 to 513 tokens', () => {
-  const check = (lengths: number[], heads: number, headSize: number, seed: number) => {
+test('attention of ragged batches agrees with the reference, 1 to 513 tokens, for all or the first queries', () => {
+  const check = (
+    lengths: number[],
+    heads: number,
+    headSize: number,
+    queries: number | undefined,
+    seed: number,
+  ) => {
     const rows = lengths.reduce((sum, length) => sum + length, 0);
     const width = heads * headSize;
     agree(
@@ -138,7 +144,9 @@ test('attention of ragged batches agrees with the reference, 1 to 513 tokens', (
           lengths.forEach((length, d) => {
             offsets[d + 1] = offsets[d]! + length;
           });
-          kernels.attention({ qkv, starts, sequences: lengths.length, heads, headSize, out, scratch });
+          kernels.arena.floats(out, rows * width).fill(7);
+          const call = { qkv, starts, sequences: lengths.length, heads, headSize, out, scratch };
+          kernels.attention.attend(queries === undefined ? call : { ...call, queries });
           return kernels.arena.floats(out, rows * width).slice();
         },
       ),
@@ -150,12 +158,14 @@ test('attention of ragged batches agrees with the reference, 1 to 513 tokens', (
       fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 4 }),
       fc.integer({ min: 1, max: 3 }),
       fc.constantFrom(16, 32, 48, 64),
+      fc.option(fc.integer({ min: 1, max: 45 }), { nil: undefined }),
       fc.nat(),
       check,
     ),
-    runs(30),
+    runs(40),
   );
-  check([513, 1, 512], 1, 16, 7);
+  check([513, 1, 512], 1, 16, undefined, 7);
+  check([513, 1, 512], 1, 16, 1, 7);
 });
 
 test.run();

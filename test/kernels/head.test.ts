@@ -21,7 +21,7 @@ const shapes = fc.record({
   seed: fc.nat(),
 });
 
-test('int8 and f32 argmax name the winning row, whose exact value scorePairs gives', () => {
+test('int8 and f32 argmax name the first row that has the maximum, whose exact value scorePairs gives', () => {
   fc.assert(
     fc.property(shapes, ({ rows, cut, columns, terms, seed }) => {
       const wide = padTo(terms, 32);
@@ -34,7 +34,7 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
           f32: reserveF32Matrix(layout, terms, columns),
           starts: layout.reserve(12),
           out: layout.reserve(8 * wide),
-          winners: layout.reserve(8 * wide),
+          argmaxRow: layout.reserve(8 * wide),
           pairRows: layout.reserve(4 * terms),
           pairTerms: layout.reserve(4 * terms),
           scores: layout.reserve(4 * terms),
@@ -54,23 +54,23 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
             Float32Array.from(data, (value) => value * 0.01),
             bias,
           );
-          kernels.quantizeRows({ x: plan.x, rows, out: plan.input });
+          kernels.rows.quantizeRows({ x: plan.x, rows, out: plan.input });
           arena.ints(plan.starts, 3).set([0, middle, rows]);
-          const { input, starts, out, winners } = plan;
-          const call = { starts, documents: 2, out, winners, outStride: wide };
+          const { input, starts, out, argmaxRow } = plan;
+          const call = { starts, documents: 2, out, argmaxRow, outStride: wide };
           kernels.head.argmaxInt8({ ...call, input, weights: plan.int8 });
           const int8 = {
             best: arena.floats(out, 2 * wide).slice(),
-            rows: arena.ints(winners, 2 * wide).slice(),
+            rows: arena.ints(argmaxRow, 2 * wide).slice(),
           };
-          kernels.gemmInt8({ input, rows, weights: plan.int8, out: plan.product });
+          kernels.dense.gemmInt8({ input, rows, weights: plan.int8, out: plan.product });
           const product = arena.floats(plan.product, rows * terms).slice();
-          kernels.head.maxInt8({ ...call, input, weights: plan.int8 });
+          kernels.head.argmaxInt8({ starts, documents: 2, out, outStride: wide, input, weights: plan.int8 });
           const only = arena.floats(out, 2 * wide).slice();
           kernels.head.argmaxF32({ ...call, x: plan.x, weights: plan.f32 });
           const f32 = {
             best: arena.floats(out, 2 * wide).slice(),
-            rows: arena.ints(winners, 2 * wide).slice(),
+            rows: arena.ints(argmaxRow, 2 * wide).slice(),
           };
           const pairs = middle === rows ? 0 : terms;
           const rescored: number[] = [];
@@ -98,20 +98,20 @@ test('int8 and f32 argmax name the winning row, whose exact value scorePairs giv
         for (let d = 0; d < 2; d++) {
           const own = (values: Float32Array) => values.subarray(d * wide, d * wide + terms);
           const empty = d === 0 ? middle === 0 : middle === rows;
-          for (const { best, rows: winners } of [result.int8, result.f32]) {
+          for (const { best, rows: argmax } of [result.int8, result.f32]) {
             for (let n = 0; n < terms; n++) {
-              const winner = winners[d * wide + n]!;
-              if (empty) assert.is(winner, -1, backend);
-              else assert.ok(winner >= (d === 0 ? 0 : middle) && winner < (d === 0 ? middle : rows), backend);
+              const row = argmax[d * wide + n]!;
+              if (empty) assert.is(row, -1, backend);
+              else assert.ok(row >= (d === 0 ? 0 : middle) && row < (d === 0 ? middle : rows), backend);
             }
             if (empty) assert.ok(own(best).every((value) => value === -Infinity));
           }
           if (empty) continue;
           assert.ok(relativeError(own(result.only), own(result.int8.best)) < 2e-6, backend);
-          const atWinners = own(result.int8.best).map(
+          const atArgmax = own(result.int8.best).map(
             (_, n) => result.product[result.int8.rows[d * wide + n]! * terms + n]!,
           );
-          assert.ok(relativeError(own(result.only), atWinners) < 2e-6, backend);
+          assert.ok(relativeError(own(result.only), atArgmax) < 2e-6, backend);
           assert.ok(relativeError(own(results[0]!.result.f32.best), own(result.f32.best)) < 1e-5, backend);
           if (d === 1) assert.ok(relativeError(own(result.f32.best), result.rescored) < 1e-5, backend);
         }
@@ -157,9 +157,9 @@ test('the sparse backward step equals central differences of the maximum', () =>
         return sum;
       };
       for (let n = 0; n < terms; n++) {
-        let winner = 0;
-        for (let t = 1; t < rows; t++) if (logit(t, n) > logit(winner, n)) winner = t;
-        arena.ints(plan.rows, terms)[n] = winner;
+        let best = 0;
+        for (let t = 1; t < rows; t++) if (logit(t, n) > logit(best, n)) best = t;
+        arena.ints(plan.rows, terms)[n] = best;
         arena.ints(plan.terms, terms)[n] = n;
       }
       arena.floats(plan.gradients, terms).set(g);

@@ -8,7 +8,7 @@ import {
 } from '../../kernels/index.ts';
 
 /** Seed of every property in these suites; a failure prints it together with the shrunk example. */
-export const seed = Number(process.env.WINNOW_TEST_SEED ?? 20261123);
+const seed = Number(process.env.WINNOW_TEST_SEED ?? 20261123);
 export const runs = (numRuns: number) => ({ seed, numRuns });
 
 /** The reference first: it is what the others are compared with. */
@@ -18,7 +18,7 @@ export const libraries: KernelLibrary[] = ['reference' as const, 'native' as con
 
 const GAP = 0xa5;
 
-/** Knows its regions, so a write between two of them is noticed: sanitizers see the arena as one block. */
+/** Records its regions, so that a write between two of them is found: sanitizers see the arena as one block. */
 class RecordingLayout extends ArenaLayout {
   readonly #regions: { start: number; end: number }[] = [];
 
@@ -62,7 +62,7 @@ export function onEveryBackend<Plan, Result>(
   });
 }
 
-export { randomSource } from '../../bench/vectors.ts';
+export { randomSource } from '../../evaluation/random.ts';
 
 export function randomFloats(count: number, random: () => number, width = 2): Float32Array {
   return Float32Array.from({ length: count }, () => (random() - 0.5) * width);

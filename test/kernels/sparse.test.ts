@@ -5,18 +5,13 @@ import { WinnowError } from '../../errors.ts';
 import {
   block4ScratchBytes,
   countBlocks4,
-  countBlocks4F32,
   decodeN16,
   encodeN16,
-  fillBlock4F32Matrix,
   fillBlock4Matrix,
-  fillF32Matrix,
   fillInt8Matrix,
   fillN16Matrix,
   type Int8Rows,
-  reserveBlock4F32Matrix,
   reserveBlock4Matrix,
-  reserveF32Matrix,
   reserveInt8Matrix,
   reserveN16Matrix,
   reserveQuantizedRows,
@@ -90,14 +85,14 @@ test('N:16 and 4x1 products equal the dense product of the same weights, bit for
           arena
             .floats(plan.x, rows * shape.inputs)
             .set(randomFloats(rows * shape.inputs, randomSource(shape.seed + 1)));
-          kernels.quantizeRows({ x: plan.x, rows, out: input });
+          kernels.rows.quantizeRows({ x: plan.x, rows, out: input });
           fillN16Matrix(arena, plan.n16, n16);
           fillBlock4Matrix(arena, plan.blocks, blocks);
           assert.equal(unpackN16Matrix(arena, plan.n16), n16);
           assert.equal(unpackBlock4Matrix(arena, plan.blocks), blocks);
           const dense = (weights: Int8Rows) => {
             fillInt8Matrix(arena, plan.dense, [weights]);
-            kernels.gemmInt8({ input, rows, weights: plan.dense, out });
+            kernels.dense.gemmInt8({ input, rows, weights: plan.dense, out });
             return arena.floats(out, count).slice();
           };
           kernels.sparse.gemmN16({ input, rows, weights: plan.n16, out });
@@ -109,44 +104,6 @@ test('N:16 and 4x1 products equal the dense product of the same weights, bit for
       )) {
         assert.equal(result.fromN16, result.n16, `${backend}, N:16`);
         assert.equal(result.fromBlocks, result.blocks, `${backend}, 4x1`);
-      }
-    }),
-    runs(40),
-  );
-});
-
-test('1x4 f32 blocks equal the dense f32 product within rounding', () => {
-  fc.assert(
-    fc.property(shapes, (shape) => {
-      const { rows, inputs, outputs, seed } = shape;
-      const random = randomSource(seed);
-      const data = randomFloats(outputs * inputs, random);
-      for (let n = 0; n < outputs; n++) {
-        for (let k = 0; k < inputs; k++) if (((n >> 2) * 7 + k + seed) % 3 > 0) data[n * inputs + k] = 0;
-      }
-      const bias = randomFloats(outputs, random);
-      for (const { backend, result } of onEveryBackend(
-        (layout) => ({
-          x: layout.reserve(4 * rows * inputs),
-          dense: reserveF32Matrix(layout, outputs, inputs),
-          blocks: reserveBlock4F32Matrix(layout, outputs, inputs, countBlocks4F32(data, outputs, inputs)),
-          scratch: layout.reserve(block4ScratchBytes(inputs)),
-          out: layout.reserve(4 * rows * outputs),
-        }),
-        (kernels, plan) => {
-          const { arena } = kernels;
-          const { x, out, scratch } = plan;
-          arena.floats(x, rows * inputs).set(randomFloats(rows * inputs, random));
-          fillF32Matrix(arena, plan.dense, data, bias);
-          fillBlock4F32Matrix(arena, plan.blocks, data, bias);
-          kernels.gemmF32({ x, rows, weights: plan.dense, out });
-          const dense = arena.floats(out, rows * outputs).slice();
-          kernels.sparse.gemmBlock4F32({ x, rows, weights: plan.blocks, out, scratch });
-          return { dense, sparse: arena.floats(out, rows * outputs).slice() };
-        },
-      )) {
-        const error = relativeError(result.dense, result.sparse);
-        assert.ok(error < 1e-5, `${backend}: ${error}`);
       }
     }),
     runs(40),

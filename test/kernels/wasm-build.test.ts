@@ -6,19 +6,20 @@ import { packageRoot } from '../../package-root.ts';
 
 const test = suite('kernels: committed WebAssembly');
 
-/** Bytes are only comparable with the compiler that made the committed file. */
+/** Bytes are only comparable with the compiler that made the committed files. */
 const COMPILER = /clang version 14\./;
 
-test('winnow.wasm is what the C sources give', () => {
-  const { stdout, status } = spawnSync('clang', ['--version'], { encoding: 'utf8' });
-  if (status !== 0 || !COMPILER.test(stdout) || spawnSync('wasm-ld', ['--version']).status !== 0) {
-    process.stdout.write('clang 14 with wasm-ld is not here: the committed WebAssembly is not rebuilt\n');
-    return;
-  }
-  const check = spawnSync(process.execPath, [join(packageRoot, 'kernels/wasm/build.mjs'), '--check'], {
-    encoding: 'utf8',
-  });
-  assert.is(check.status, 0, check.stdout + check.stderr);
-});
+const { stdout: compiler } = spawnSync('clang', ['--version'], { encoding: 'utf8' });
+const canBuild = COMPILER.test(compiler ?? '') && spawnSync('wasm-ld', ['--version']).status === 0;
+
+(canBuild ? test : test.skip)(
+  'the committed modules are what the C sources give (needs clang 14 and wasm-ld)',
+  () => {
+    const check = spawnSync(process.execPath, [join(packageRoot, 'kernels/wasm/build.mjs'), '--check'], {
+      encoding: 'utf8',
+    });
+    assert.is(check.status, 0, check.stdout + check.stderr);
+  },
+);
 
 test.run();

@@ -210,8 +210,8 @@ INLINE void vi_store_u8x4(uint8_t *p, const vi a[4]) {
 }
 #endif
 
-// 2^x within 3e-7 (relative) for x in [-126, 0]; smaller x gives at most 2^-126. A polynomial through Chebyshev's points on
-// |f| <= 1/2.
+// 2^x within 3e-7 (relative) for x in [-126, 0]; smaller x gives at most 2^-126. A polynomial through Chebyshev's
+// points on |f| <= 1/2.
 INLINE vf vf_exp2(vf x) {
 #if LANES == 16
   vf f = _mm512_reduce_ps(x, 0), n = vf_sub(x, f);

@@ -1,0 +1,82 @@
+import { LEXICAL_WINDOW_DOCS } from './layout.ts';
+import { blockMaxLayout, type PostingBlock, postingLayout } from './posting-block.ts';
+import { fixedPoint, hitWords, type NativeSearch, readHits, scratchWords } from './search-call.ts';
+import type { LexicalSearch, PostingSearch } from './search-types.ts';
+
+/** One set of buffers per thread is enough, because a search never yields. Buffers grow and are kept. */
+let scratchBuffer = new Uint32Array(0);
+let lexicalScratch = new Float64Array(0);
+let hitsBuffer = new Uint32Array(0);
+
+function hitsFor(k: number): Uint32Array {
+  if (hitsBuffer.length < hitWords(k)) hitsBuffer = new Uint32Array(hitWords(k));
+  return hitsBuffer;
+}
+
+function scratchFor(words: number): Uint32Array {
+  if (scratchBuffer.length < words) scratchBuffer = new Uint32Array(words);
+  return scratchBuffer;
+}
+
+export function nativeSearch({ functions }: NativeSearch, block: PostingBlock): PostingSearch {
+  const { searchExact, searchPruned } = functions;
+  const { bytes, ranks, numDocs, maxima } = block;
+  const layout = postingLayout(block);
+  const maximaLayout = maxima && blockMaxLayout(maxima);
+  return (query, filterBits, wanted, threshold, pruning) => {
+    const k = Math.min(wanted, numDocs);
+    const terms = query.length / 2;
+    const scratch = scratchFor(scratchWords(terms, k, numDocs));
+    const hits = hitsFor(k);
+    if (!pruning || !maxima) {
+      const count = searchExact(bytes, layout, query, terms, filterBits, ranks, hits, k, scratch, threshold);
+      return readHits(hits, count, k, false);
+    }
+    const count = searchPruned(
+      bytes,
+      layout,
+      query,
+      terms,
+      filterBits,
+      ranks,
+      hits,
+      k,
+      scratch,
+      threshold,
+      maxima.bytes,
+      maximaLayout!,
+      fixedPoint(pruning.alpha),
+      pruning.budgetUs ?? 0,
+    );
+    return readHits(hits, count, k, true);
+  };
+}
+
+export function nativeLexicalSearch({ functions }: NativeSearch, block: PostingBlock): LexicalSearch {
+  const { searchLexical } = functions;
+  const layout = postingLayout(block);
+  const { bytes, ranks, numDocs } = block;
+  return (query, idf, norms, filterBits, wanted, threshold) => {
+    const k = Math.min(wanted, numDocs);
+    const terms = query.length;
+    const length = LEXICAL_WINDOW_DOCS + terms + 4 * k;
+    if (lexicalScratch.length < length) lexicalScratch = new Float64Array(length);
+    const scratch = lexicalScratch;
+    const hits = hitsFor(k);
+    const count = searchLexical(
+      bytes,
+      layout,
+      query,
+      terms,
+      filterBits,
+      ranks,
+      hits,
+      k,
+      scratch,
+      threshold,
+      idf,
+      norms,
+    );
+    return { count, docIds: hits.subarray(0, count), scores: scratch.subarray(0, count) };
+  };
+}
