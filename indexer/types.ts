@@ -1,5 +1,6 @@
 import type { CorpusDocument, Metadata } from '../corpus/types.ts';
-import type { FilterTypeName } from './format.ts';
+import type { FilterTypeName } from './format/format.ts';
+import type { PartName } from './format/parts.ts';
 
 /** A sparse vector with u8 impacts: `termIds` strictly ascending, `impacts` 1..255, same length. */
 export interface ImpactVector {
@@ -13,22 +14,31 @@ export interface WeightVector {
   readonly weights: Float32Array;
 }
 
+/** A vector of int8 numbers: number j is `values[j] * scale`. Structurally the encoder's DenseVector. */
+export interface DenseVector {
+  readonly values: Int8Array;
+  /** Above 0. */
+  readonly scale: number;
+}
+
 /** A document or passage ready for the index. */
 export interface IndexableDocument {
   readonly document: CorpusDocument;
   readonly vector: WeightVector;
+  /** For reranking. Absent where the model or its runtime makes none; an index that keeps none drops it. */
+  readonly dense?: DenseVector | undefined;
   /** Analysed words of title and text in order, repeated as in the text, for BM25. */
   readonly words: readonly string[];
   /**
-   * WordPiece ids of title and text in any order, to tell terms that stand in the document from those the model added.
+   * WordPiece ids of title and text in any order: they distinguish terms that occur in the document from those that the model added.
    * Absent where the text is not known, as for imported vectors.
    */
-  readonly pieces?: readonly number[];
+  readonly subwordIds?: readonly number[];
 }
 
 /** A document or passage as a program gives it. */
 export interface DocumentInput {
-  /** The id of the source, which may be left out. */
+  /** The id of the source; may be left out. */
   readonly id?: string;
   /** Ordinal of a passage; may be left out where a source has several documents, which are numbered in their order. */
   readonly passage?: number;
@@ -62,13 +72,26 @@ export interface FilterField {
   readonly type: FilterTypeName;
 }
 
-/** What an index is built with; fixed when it is created. */
+export interface UpsertResult {
+  /** Sources that the index did not have. */
+  readonly added: number;
+  /** Sources that the index had under the same id. */
+  readonly replaced: number;
+  /** Sources of the batch that a later one of the same id replaced: the last one counts. */
+  readonly duplicates: number;
+  /** Sources whose text or metadata held unpaired surrogates; they are stored with U+FFFD in their place. */
+  readonly mended: number;
+}
+
+/** What an index is built with; fixed when it is created, except that dense vectors can be added later. */
 export interface IndexSettings {
   readonly modelName: string;
   readonly modelHash: string;
   /** weight = impact * impactScale; 255 * impactScale is the largest weight kept. */
   readonly impactScale: number;
   readonly filterFields: readonly FilterField[];
+  /** Numbers of a document's dense vector; absent when the index keeps none. */
+  readonly vectorSize?: number;
 }
 
 export interface IndexStats {
@@ -82,7 +105,9 @@ export interface IndexStats {
   /** Segments that a merge is replacing at the moment, in this or another process. */
   readonly merging: number;
   readonly postings: number;
-  /** Bytes of all segment parts by name; `stored` is everything else in the file. */
-  readonly bytes: Readonly<Record<string, number>>;
+  /** Live documents that have a dense vector. */
+  readonly withVectors: number;
+  /** Bytes of all segments by part; parts that no segment has are absent. Stored fields and free pages are not counted. */
+  readonly bytes: Readonly<Partial<Record<PartName, number>>>;
   readonly settings: IndexSettings;
 }

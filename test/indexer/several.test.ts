@@ -2,8 +2,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { SETTINGS, source } from '../helpers/documents.ts';
-import { contentsOf, modelAfter, play, sameModel } from '../helpers/history.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
+import { contentsOf, modelAfter, play, sameModel } from '../torture/history.ts';
 
 const test = suite('several indexes in one process');
 
@@ -16,12 +16,12 @@ test('each index holds its own history while all are written and merged side by 
   }
   for (const [seed, store] of stores.entries()) {
     await store.merged();
-    assert.ok(sameModel(contentsOf(store.generation(), seed), modelAfter(seed, 30)), `index ${seed}`);
+    assert.ok(sameModel(contentsOf(store.view(), seed), modelAfter(seed, 30)), `index ${seed}`);
     store.verify();
     await store.close();
     // The others stay open and whole.
     for (const [other, open] of stores.entries())
-      if (other > seed) assert.ok(sameModel(contentsOf(open.generation(), other), modelAfter(other, 30)));
+      if (other > seed) assert.ok(sameModel(contentsOf(open.view(), other), modelAfter(other, 30)));
   }
 });
 
@@ -38,7 +38,7 @@ test("two handles on one index see each other's writes, and one goes on after th
   await first.close();
   second.upsert([source('d', new Map([[4, 5]]))]);
   assert.is(second.stats().documents, 3);
-  second.optimize();
+  second.forceMerge();
   second.verify();
   await second.close();
 });
@@ -46,14 +46,14 @@ test("two handles on one index see each other's writes, and one goes on after th
 test('a view in use stays whole and unchanged while the index is rewritten under it', async () => {
   const store = IndexStore.openOrCreate(tempFolder(), SETTINGS, { merges: 'inline' });
   for (let step = 0; step < 10; step++) play(store, 9, step);
-  const view = store.generation().use();
+  const view = store.view().acquire();
   const before = contentsOf(view, 9);
   for (let step = 10; step < 60; step++) play(store, 9, step);
-  store.optimize();
+  store.forceMerge();
   assert.ok(sameModel(contentsOf(view, 9), before));
   view.release();
   assert.throws(
-    () => view.use(),
+    () => view.acquire(),
     (error: { code: string }) => error.code === 'WINNOW_INDEX_CLOSED',
   );
   await store.close();
