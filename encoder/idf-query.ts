@@ -1,15 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { WinnowError } from '../errors.ts';
+import { SPECIAL_IDS, type WordPieceTokenizer } from './transformer/tokenizer/wordpiece.ts';
 import type { SparseVector } from './types.ts';
-import { SPECIAL_IDS, type WordPieceTokenizer } from './wordpiece.ts';
 
-/** Weight of a vocabulary token that the idf table does not name (Geng et al., arXiv 2411.04403, section 3.1). */
-export const UNSEEN_IDF = 1;
+/** Weight of a vocabulary token that is not in the idf table (Geng et al., arXiv 2411.04403, section 3.1). */
+const UNSEEN_IDF = 1;
 
 /**
  * Reads an idf table `{"token": idf}`: idf = ln(1 + (N - df + .5) / (df + .5)) over a reference corpus.
  *
- * @returns idf by token id, length = vocabulary size; {@link UNSEEN_IDF} where the table is silent, 0 for special ids
+ * @returns idf by token id, length = vocabulary size; {@link UNSEEN_IDF} for a token that is not in the table, 0 for special
+ *   ids
  * @throws WinnowError WINNOW_MODEL_INVALID when the file is not a table of positive numbers
  */
 export function readIdfTable(path: string, tokenizer: WordPieceTokenizer): Float32Array {
@@ -45,15 +46,15 @@ export function readIdfTable(path: string, tokenizer: WordPieceTokenizer): Float
 export interface QueryTokens {
   /** Ascending. */
   readonly termIds: Uint16Array;
-  /** How often each stands in the query, from 1. */
+  /** Occurrences of each token in the query, from 1. */
   readonly counts: Uint16Array;
-  /** Tokens of the word that each stands in, from 1; the fewest where it stands in several. */
+  /** Tokens of the word that contains it, from 1; the fewest if several words do. */
   readonly wordPieces: Uint16Array;
 }
 
 /**
  * The query side of the model: a query is the set of its WordPieces, each weighted by idf; no model runs.
- * Special ids and [UNK] are dropped. What an index adds to that: `query/query-weights.ts`.
+ * Special ids and [UNK] are dropped. `query/query-weights.ts` adds what the index knows of the tokens.
  */
 export class IdfQueryEncoder {
   readonly tokenizer: WordPieceTokenizer;
@@ -65,6 +66,7 @@ export class IdfQueryEncoder {
     this.idf = idf;
   }
 
+  /** The tokens of a query that have a weight. */
   tokens(query: string): QueryTokens {
     const found = new Map<number, { count: number; wordPieces: number }>();
     for (const { ids } of this.tokenizer.words(query)) {
@@ -84,7 +86,7 @@ export class IdfQueryEncoder {
     };
   }
 
-  /** As published: repeated tokens count once, every weight is the table's. */
+  /** The published weighting: repeated tokens count once, every weight is the table's. */
   encode(query: string): SparseVector {
     const { termIds } = this.tokens(query);
     return { termIds, weights: Float32Array.from(termIds, (id) => this.idf[id]!) };

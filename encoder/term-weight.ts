@@ -1,4 +1,4 @@
-import type { ModelConfig } from './model-file.ts';
+import type { ModelConfig } from './model.ts';
 
 /** How a logit becomes a term's weight. */
 export type TermWeighting = Pick<ModelConfig['winnow'], 'activation' | 'exponent'>;

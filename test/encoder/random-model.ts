@@ -1,8 +1,9 @@
-import type { ModelConfig, ModelWeights, Tensor } from '../../encoder/model-file.ts';
+import type { ModelConfig } from '../../encoder/model.ts';
+import type { ModelWeights, Tensor } from '../../encoder/transformer/weights-file.ts';
 import { randomSource } from '../kernels/helpers.ts';
 
 /** A BERT masked-language model with random f32 weights, small enough for the reference backend. */
-export function randomModel(seed: number, overrides: Partial<ModelConfig> = {}): ModelWeights {
+export function randomModel(seed: number, overrides: Partial<ModelConfig> = {}): ModelWeights<ModelConfig> {
   const config: ModelConfig = {
     hidden_size: 32,
     num_hidden_layers: 2,
@@ -50,9 +51,52 @@ export function randomModel(seed: number, overrides: Partial<ModelConfig> = {}):
   return { config, tensors };
 }
 
-/** Dense logits in double precision straight from the definition of BERT: [tokens][vocabulary]. */
-export function exactLogits({ config, tensors }: ModelWeights, ids: readonly number[]): number[][] {
-  const { hidden_size: H, num_attention_heads: heads, layer_norm_eps: epsilon } = config;
+/** The last layer's rows in double precision, straight from the definition of BERT: [tokens][hidden]. */
+export function exactStates(
+  model: ModelWeights,
+  ids: readonly number[],
+  typeIds: readonly number[] = ids.map(() => 0),
+): number[][] {
+  const { hidden_size: H, num_attention_heads: heads, num_hidden_layers, intermediate_size } = model.config;
+  const { get, dense, norm } = operations(model);
+  const add = (a: number[][], b: number[][]) => a.map((row, t) => row.map((v, k) => v + b[t]![k]!));
+  const [words, positions, types] = ['word', 'position', 'token_type'].map((kind) =>
+    get(`bert.embeddings.${kind}_embeddings.weight`),
+  );
+  const embeddings = ids.map((id, t) =>
+    Array.from(
+      { length: H },
+      (_, k) => words![id * H + k]! + positions![t * H + k]! + types![typeIds[t]! * H + k]!,
+    ),
+  );
+  let x = norm(embeddings, 'bert.embeddings.LayerNorm');
+  for (let layer = 0; layer < num_hidden_layers; layer++) {
+    const name = `bert.encoder.layer.${layer}`;
+    const [q, k, v] = ['query', 'key', 'value'].map((part) => dense(x, `${name}.attention.self.${part}`, H));
+    const mixed = attend(q!, k!, v!, heads);
+    x = norm(add(dense(mixed, `${name}.attention.output.dense`, H), x), `${name}.attention.output.LayerNorm`);
+    const inner = dense(x, `${name}.intermediate.dense`, intermediate_size).map((row) => row.map(gelu));
+    x = norm(add(dense(inner, `${name}.output.dense`, H), x), `${name}.output.LayerNorm`);
+  }
+  return x;
+}
+
+/** Dense logits of the masked-language-model head on {@link exactStates}: [tokens][vocabulary]. */
+export function exactLogits(model: ModelWeights, ids: readonly number[]): number[][] {
+  const { hidden_size, vocab_size } = model.config;
+  const { get, dense, norm } = operations(model);
+  const transform = 'cls.predictions.transform';
+  const transformed = dense(exactStates(model, ids), `${transform}.dense`, hidden_size);
+  const rows = norm(
+    transformed.map((row) => row.map(gelu)),
+    `${transform}.LayerNorm`,
+  );
+  return rows.map((row) =>
+    linear(row, get('bert.embeddings.word_embeddings.weight'), get('cls.predictions.bias'), vocab_size),
+  );
+}
+
+function operations({ config: { hidden_size: H, layer_norm_eps: epsilon }, tensors }: ModelWeights) {
   const get = (name: string) => tensors.get(name)!.data;
   const dense = (rows: number[][], name: string, outputs: number) =>
     rows.map((row) => linear(row, get(`${name}.weight`), get(`${name}.bias`), outputs));
@@ -63,28 +107,7 @@ export function exactLogits({ config, tensors }: ModelWeights, ids: readonly num
       const [gamma, beta] = [get(`${name}.weight`), get(`${name}.bias`)];
       return row.map((v, k) => ((v - mean) / Math.sqrt(variance + epsilon)) * gamma[k]! + beta[k]!);
     });
-  const add = (a: number[][], b: number[][]) => a.map((row, t) => row.map((v, k) => v + b[t]![k]!));
-  const words = get('bert.embeddings.word_embeddings.weight');
-  const places = get('bert.embeddings.position_embeddings.weight');
-  const kinds = get('bert.embeddings.token_type_embeddings.weight');
-  let x = ids.map((id, t) =>
-    Array.from({ length: H }, (_, k) => words[id * H + k]! + places[t * H + k]! + kinds[k]!),
-  );
-  x = norm(x, 'bert.embeddings.LayerNorm');
-  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
-    const name = `bert.encoder.layer.${layer}`;
-    const [q, k, v] = ['query', 'key', 'value'].map((part) => dense(x, `${name}.attention.self.${part}`, H));
-    const mixed = attend(q!, k!, v!, heads);
-    x = norm(add(dense(mixed, `${name}.attention.output.dense`, H), x), `${name}.attention.output.LayerNorm`);
-    const inner = dense(x, `${name}.intermediate.dense`, config.intermediate_size).map((row) =>
-      row.map(gelu),
-    );
-    x = norm(add(dense(inner, `${name}.output.dense`, H), x), `${name}.output.LayerNorm`);
-  }
-  const transformed = dense(x, 'cls.predictions.transform.dense', H).map((row) => row.map(gelu));
-  return norm(transformed, 'cls.predictions.transform.LayerNorm').map((row) =>
-    linear(row, words, get('cls.predictions.bias'), config.vocab_size),
-  );
+  return { get, dense, norm };
 }
 
 function linear(row: number[], w: ArrayLike<number>, bias: ArrayLike<number>, outputs: number): number[] {

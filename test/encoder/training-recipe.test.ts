@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
-// The GPU recipe is PyTorch; its own tests are Python. They run here wherever a Python with the needed
-// packages is found: WINNOW_PYTHON=/path/to/python, else python3.
+// The GPU recipe is PyTorch; its own tests are Python. They run here if a Python with the needed packages is found:
+// WINNOW_PYTHON=/path/to/python, else python3.
 const python = process.env.WINNOW_PYTHON ?? 'python3';
-const recipe = join(import.meta.dirname, '..', '..', 'encoder', 'training', 'gpu');
+const training = join(import.meta.dirname, '..', '..', 'encoder', 'training');
+const recipe = join(training, 'gpu');
 
 /** Why a suite cannot run, or undefined when all of its packages import. */
 function missing(packages: readonly string[]): string | undefined {
@@ -18,7 +19,7 @@ function missing(packages: readonly string[]): string | undefined {
   return undefined;
 }
 
-function suite(name: string, module: string, packages: readonly string[]): void {
+function suite(name: string, module: string, packages: readonly string[], folder = recipe): void {
   const reason = missing(packages);
   if (reason !== undefined) {
     process.stderr.write(`skipped: ${name}: ${reason} (set WINNOW_PYTHON to a Python that has it)\n`);
@@ -27,7 +28,7 @@ function suite(name: string, module: string, packages: readonly string[]): void 
   }
   test(name, () => {
     const env = { ...process.env, OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' };
-    const run = spawnSync(python, ['-m', 'unittest', module], { cwd: recipe, encoding: 'utf8', env });
+    const run = spawnSync(python, ['-m', 'unittest', module], { cwd: folder, encoding: 'utf8', env });
     assert.is(run.status, 0, run.stderr);
     assert.match(run.stderr, /Ran [1-9]\d* tests?/);
   });
@@ -35,10 +36,11 @@ function suite(name: string, module: string, packages: readonly string[]): void 
 
 const base = ['torch', 'numpy', 'safetensors'];
 suite('training losses, sparse head gradient, ensemble, checkpoints and data', 'test_losses', base);
+suite('every sparsity method has its defining property', 'test_sparsity', base, join(training, 'sparsity'));
 suite('nothing evaluated enters the training data', 'test_data', [...base, 'tokenizers']);
 suite('ONNX export equals the encoder and BertForMaskedLM', 'test_export', [...base, 'onnx', 'onnxruntime']);
 
-// A release runs unattended on a rented machine: a step that fails must neither hang the rest nor pass unseen.
+// A release runs unattended on a rented machine: a failing step must neither block the others nor go unnoticed.
 for (const [broken, done, exitCode] of [
   ['nothing', 'teachers base-vectors a b mix', 0],
   ['cross_encoder.py', 'base-vectors a mix', 0],
@@ -49,7 +51,7 @@ for (const [broken, done, exitCode] of [
   test(`release.sh ends when ${broken} is broken`, () => {
     const work = mkdtempSync(join(tmpdir(), 'winnow-release-'));
     try {
-      // Stands for every script of the recipe: only the order and the ending of steps are looked at here.
+      // Replaces every script of the recipe: this test checks only the order and the exit codes of the steps.
       writeFileSync(join(work, 'python3'), '#!/bin/sh\n[ "$1" != "$BROKEN" ]\n', { mode: 0o755 });
       const env = { ...process.env, PATH: `${work}:${process.env.PATH}`, BROKEN: broken, WINNOW: '' };
       const run = spawnSync('bash', [join(recipe, 'release.sh'), work], {

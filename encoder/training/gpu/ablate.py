@@ -1,9 +1,9 @@
-"""Many short runs from one warm-up, each differing from the base row in the settings a line names.
+"""Many short runs from one warm-up. Each row of the grid differs from the base row in the settings that it names.
 
     python ablate.py --config CONFIG --grid config/ablations.json --rows main idf-off ... --data DATA --work WORK --prepared PREPARED
 
-Every row has the same number of steps and the same draws (seed), so that runs may share a GPU. One process loads the teachers
-once for all its rows. A row's overrides are settings of `train`, or `seed` and `start` (file names in PREPARED).
+Every row has the same number of steps and the same random draws (seed), so that runs may share a GPU. A process loads the
+teachers once for all its rows. A row's overrides are settings of `train`, or `seed` and `start` (file names in PREPARED).
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Draws training batches: like queries together, documents of like length together.
+"""Draws training batches: similar queries together, documents of similar length together.
 
 A batch holds Q queries and D = 4 Q documents. Half or more of the queries are spans; the rest are real.
-Queries come in runs of neighbours (same cluster of teacher embeddings), so that other queries' documents are
-hard negatives too, not only a query's own candidates.
+Queries come in runs of neighbours (same cluster of teacher embeddings), so that a query's hard negatives include the
+documents of other queries as well as its own candidates.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Batches:
         self.lists = {}
         for i in range(len(self.buckets)):
             for span in (False, True):
-                # Queries of weight 0 must go: a run of neighbours would pick them up.
+                # Queries of weight 0 are removed, since a run of neighbours would include them.
                 rows = ((bucket_of == i) & (is_span == span) & (prepared["weight"] > 0) & ~left_out).nonzero().squeeze(1)
                 rows = rows[prepared["groups"][rows].argsort(stable=True)]
                 self.lists[i, span] = (rows, prepared["weight"][rows].double().cumsum(0))
@@ -57,7 +57,7 @@ class Batches:
         return rows[(seeds[:, None] + shift).clamp(0, len(rows) - 1).flatten()[:count]]
 
     def candidates_of(self, query_rows: torch.Tensor) -> torch.Tensor:
-        """[Q] -> [Q, C]: the teachers' nearest documents, or for a share of the queries those a student ranked highest."""
+        """[Q] -> [Q, C]: the teachers' nearest documents; for a share of the queries, those that a student ranked highest."""
         teachers, student = self.prepared["candidates"], self.prepared.get("student_candidates")
         share = self.settings["student_share"]
         if student is None or share == 0:
@@ -68,7 +68,7 @@ class Batches:
         return torch.where(use[:, None], own, teachers[query_rows][:, :count])
 
     def relevance_of(self, query_rows: torch.Tensor, doc_rows: torch.Tensor) -> torch.Tensor:
-        """[Q], [Q, P] -> [Q, P] float32 logits of the relevance teacher, NaN where it was not asked."""
+        """[Q], [Q, P] -> [Q, P] float32 logits of the relevance teacher, NaN where it gave none."""
         judged = self.prepared["relevance"]
         real = query_rows.clamp(max=len(judged) - 1)
         same = self.prepared["candidates"][real][:, None, :] == doc_rows[:, :, None]
@@ -77,7 +77,7 @@ class Batches:
         return torch.where(known, logits, torch.nan)
 
     def documents_of(self, query_rows: torch.Tensor, span: bool, count: int) -> torch.Tensor:
-        """[Q] -> [Q, count]: first the anchor (positive), then sampled candidates, nearer ones more often.
+        """[Q] -> [Q, count]: first the anchor (positive), then sampled candidates, the nearer the more often.
 
         A span hides its source document with probability `hide_source`, since matching a text with itself
         teaches only what BM25 knows.

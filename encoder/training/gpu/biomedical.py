@@ -1,13 +1,13 @@
-"""Makes training files out of public repositories of biomedical text and of query logs; runs once, on a CPU.
+"""Makes training files from public repositories of biomedical text and of query logs. Runs once, on a CPU.
 
     python biomedical.py --clones CLONES --out EXTRA     # then: build_data.py --extra EXTRA
 
-CLONES/OWNER+NAME is a git clone (a working tree is not needed, and files a clone lacks are passed over) of
+CLONES/OWNER+NAME is a git clone (it needs no working tree, and missing files are skipped) of
 asreview/systematic-review-datasets, jayded/evidence-inference, AshOlogn/Paragraph-level-Simplification-of-Medical-Texts,
 sb895/Hallmarks-of-Cancer, cambridgeltl/MTL-Bioinformatics-2016 and castorini/anserini-tools (docs/training.md: licences).
 
-Why: both biomedical sets are abstracts of some 340 tokens and are asked in claims and in two lay words. Training had
-neither. Nothing evaluated is read here, and build_data.py drops what overlaps with an evaluated corpus.
+Why: both biomedical sets consist of abstracts of some 340 tokens; their queries are claims, or two lay words. The training
+data had neither. Nothing evaluated is read here, and build_data.py drops what overlaps with an evaluated corpus.
 """
 
 import argparse
@@ -33,7 +33,7 @@ FILLER = re.compile(
 
 
 class Clone:
-    """Reads files of a clone's newest commit; a file the clone does not hold is None."""
+    """Reads files of a clone's newest commit; a file that the clone does not hold is None."""
 
     def __init__(self, root: Path, name: str):
         self.folder = root / name.replace("/", "+")
@@ -49,7 +49,7 @@ class Clone:
         return sorted(p for p in self.blobs if re.fullmatch(pattern, p))
 
     def read(self, paths: list[str]):
-        """Yields (path, text) of those that are there, through one git process."""
+        """Yields (path, text) of the files that exist, through one git process."""
         wanted = "\n".join(self.blobs[p] for p in paths if p in self.blobs).encode()
         stream = io.BytesIO(self.git("cat-file", "--batch", input=wanted + b"\n"))
         for path in (p for p in paths if p in self.blobs):
@@ -70,7 +70,7 @@ def words(text: str) -> int:
 
 
 class Articles:
-    """Abstracts with titles, each used in one role, so that no passage stands in the collection twice."""
+    """Abstracts with titles, each used in one role, so that no passage is in the collection twice."""
 
     def __init__(self, rng: random.Random):
         self.rng = rng
@@ -100,7 +100,7 @@ class Articles:
             self.texts.append(whole)
 
     def claim(self, abstract: str) -> tuple[str, str] | None:
-        """The last sentence, cut out of the text: what an author claims is how a reader asks whether it is so."""
+        """Removes the last sentence from the text and returns it: an author's claim reads like a query for its evidence."""
         sentences = SENTENCE_END.split(abstract)
         if len(sentences) < 4:
             return None
@@ -113,7 +113,7 @@ class Articles:
 def reviews(clone: Clone, articles: Articles) -> None:
     """Records that systematic reviews screened; MeSH headings where the file has them."""
     outputs = [p for p in clone.paths(r"datasets/.*/output/.*\.csv") if "Hall_Wahono" not in p]
-    outputs.sort(key=lambda p: "/local/" not in p)  # these have keywords and come first; `Articles` drops the repeats
+    outputs.sort(key=lambda p: "/local/" not in p)  # These have keywords, so they come first: `Articles` drops the repeats.
     for _, text in clone.read(outputs):
         for row in csv.DictReader(io.StringIO(text)):
             title, abstract = row.get("title") or "", row.get("abstract") or ""
@@ -123,7 +123,7 @@ def reviews(clone: Clone, articles: Articles) -> None:
 
 
 def trials(clone: Clone, articles: Articles, limit: int) -> list[str]:
-    """Abstracts of trials with the questions physicians asked of them; returns paragraphs of the full texts."""
+    """Abstracts of trials with the questions physicians asked of them; -> paragraphs of the full texts."""
     asked: dict[str, list[str]] = {}
     for _, text in clone.read(["annotations/prompts_merged.csv"]):
         for row in csv.DictReader(io.StringIO(text)):
@@ -167,7 +167,7 @@ def lay_summaries(clone: Clone) -> list[tuple[str, str]]:
 
 
 def tagged_text(clone: Clone, rng: random.Random) -> list[str]:
-    """Running text out of token-per-line files, cut into pieces of some 200 words at sentence ends."""
+    """Running text from files with one token per line, cut into pieces of some 200 words at sentence ends."""
     pieces: list[str] = []
     wanted = r"data/(GENIA-pos|CRAFT-IOB|AnatEM-IOB|BC5CDR-IOB|NCBI-disease-IOB|BioNLP13CG-IOB|BioNLP13PC-IOB|BioNLP13GE-IOB|BioNLP11EPI-IOB|BioNLP11ID-IOB|linnaeus-IOB|JNLPBA)/(train|devel|test)\.tsv"
     for _, text in clone.read(clone.paths(wanted)):

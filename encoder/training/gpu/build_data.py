@@ -1,13 +1,13 @@
-"""Turns the raw pair and text files into token tables (docs, queries, evaluation sets). Runs once, on a CPU.
+"""Turns the raw pair and text files into token tables (documents, queries, evaluation sets). Runs once, on a CPU.
 
     python build_data.py --data DATA [--extra EXTRA] --eval EVALDIR --dev DEV --config config/winnow-mini.json --out OUT
 
-Three rules are applied here so that no later step has to think about them:
+Three rules are applied here, and no later step repeats them:
   * files named in `exclude_sources` are not read (they hold judgements of an evaluated set);
   * a training query equal to an evaluation or development query is dropped, and so is a passage that begins like an
     evaluated one or shares a run of twelve words with one in more than one place (passages of development sets may be trained
     on as texts: only their queries are kept apart);
-  * equal passages are stored once, so an in-batch "negative" is never the positive under another number.
+  * equal passages are stored once, so an in-batch "negative" is never the positive under another row number.
 """
 
 import argparse
@@ -29,12 +29,12 @@ NON_WORD = re.compile(r"\W+")
 
 
 def fingerprint(text: str, characters: int = 120) -> bytes:
-    """Case and punctuation do not make two passages different; the first 120 letters and digits decide."""
+    """Equal for passages that differ only in case and punctuation: a hash of the first 120 letters and digits."""
     return hashlib.blake2b(NON_WORD.sub("", text.lower())[:characters].encode(), digest_size=8).digest()
 
 
 def shingles(text: str, step: int = 1, size: int = 12):
-    """Hashes of runs of `size` words, one at every `step` words."""
+    """Hashes of runs of `size` words, one run starting at every `step`-th word."""
     words = NON_WORD.sub(" ", text.lower()).split()
     for i in range(0, len(words) - size + 1, step):
         yield hash(tuple(words[i : i + size]))
@@ -54,7 +54,7 @@ class Evaluated:
         self.runs.update(shingles(whole))
 
     def holds(self, passage: str) -> bool:
-        """Two common runs, looked for at every fourth word: one alone is a stock phrase of trial reports."""
+        """Whether two runs are common, checked at every fourth word. One alone may be a stock phrase of trial reports."""
         return fingerprint(passage) in self.passages or sum(run in self.runs for run in shingles(passage, step=4)) >= 2
 
 
@@ -94,7 +94,7 @@ class Tokens:
 
 
 def build_eval(root: Path, names: list[str], tokenizer: Tokens, out: Path, evaluated: Evaluated, passages: bool) -> None:
-    """Writes OUT/eval-NAME.npz and adds to `evaluated` what must not be trained on: the queries, and with `passages` the texts."""
+    """Writes OUT/eval-NAME.npz. Adds its queries to `evaluated`, and with `passages` its texts too: they must not be trained on."""
     for name in names:
         data = read_eval_set(root / name)
         texts = [((d.get("title") or "") + " " + d["text"]).strip() for d in data["corpus"]]
@@ -128,11 +128,11 @@ class Passage:
     text: str
     key: bytes
     held: bool
-    """Whether an evaluated set holds it."""
+    """Whether an evaluated set contains it."""
 
 
 class Reader:
-    """Reads one source in a process of its own: looking every passage up among the evaluated ones takes longer than all else."""
+    """Reads one source in a process of its own, since checking every passage against the evaluated ones takes most of the time."""
 
     def __init__(self, evaluated: Evaluated, limits: dict[str, int]):
         self.evaluated = evaluated
@@ -142,7 +142,7 @@ class Reader:
         return Passage(text[:3200], fingerprint(text, 10_000), self.evaluated.holds(text))
 
     def __call__(self, path: Path) -> list[tuple[str | None, Passage | None, list[Passage]]]:
-        """(query, positive, negatives) a pair; (None, passage, []) a line of text."""
+        """(query, positive, negatives) per pair; (None, passage, []) per line of text."""
         seen: dict[str, Passage] = {}
         passage = lambda text: seen.get(text) or seen.setdefault(text, self.passage(text))  # noqa: E731
         limit = self.limits.get(source_name(path), 1 << 60)
@@ -198,7 +198,7 @@ def build_train(folders: list[Path], config: dict, tokenizer: Tokens, evaluated:
         for path in sorted(p for root in folders for p in (root / folder).glob(pattern))
         if source_name(path) not in excluded
     ]
-    # Forked, so that every process has the hashes of the evaluated sets without a copy (arguments of a task would be copied).
+    # Forked processes share the hashes of the evaluated sets; as arguments of a task they would be copied.
     reader = Reader(evaluated, config.get("source_limits", {}))
     with multiprocessing.get_context("fork").Pool(initializer=adopt, initargs=(reader,)) as pool:
         for source, (path, rows) in enumerate(zip(paths, pool.imap(read_source, paths))):
@@ -210,7 +210,7 @@ def build_train(folders: list[Path], config: dict, tokenizer: Tokens, evaluated:
                 if fingerprint(query, 10_000) in evaluated.queries:
                     dropped["query"] += 1
                     continue
-                # A query of a log comes without a passage; prepare.py gives it the teachers' best one.
+                # A query of a log has no passage; prepare.py assigns the teachers' best one.
                 doc = add_passage(passage, source) if passage is not None else -1
                 if doc < 0 and passage is not None:
                     continue
@@ -244,7 +244,7 @@ def continuation_flags(tokenizer_path: Path) -> np.ndarray:
 
 
 def idf_array(vocabulary: dict[str, int], table: dict[str, float]) -> np.ndarray:
-    """[V] float32, 1.0 where unseen, 0 at special ids (they never take part in a score)."""
+    """[V] float32, 1.0 where unseen, 0 at special ids (they never contribute to a score)."""
     idf = np.ones(len(vocabulary), dtype=np.float32)
     for piece, value in table.items():
         if piece in vocabulary:
@@ -264,7 +264,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more folders with train/ and text/ (biomedical.py)")
     parser.add_argument("--eval", type=Path, required=True)
-    parser.add_argument("--dev", type=Path, required=True, help="what dev_sets.py wrote")
+    parser.add_argument("--dev", type=Path, required=True, help="output of dev_sets.py")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What can be set without training: the exponent of the weights, and how queries are weighted. nDCG@10 of every setting.
+"""nDCG@10 for settings that need no training: the exponent of the weights and the weighting of queries.
 
     python calibrate.py --model ../../../models/winnow-mini --set squad-dev DEV/squad-dev vectors.jsonl --set ...
 
@@ -7,7 +7,7 @@ vectors.jsonl: see exported.py. A document's weight becomes log(1 + relu(logit))
     idf^(1 - blend) * min(idf, here)^blend * occurrences^repeats / (pieces of its word)^split
 
 where here = ln(1 + (N - df + .5) / (df + .5)) and df counts the documents that have the token both in text and vector, as
-an index does. query/query-weights.ts has blend .5, repeats .5 and split .25. The sets of dev_sets.py are there to choose on.
+an index does. query/query-weights.ts has blend .5, repeats .5 and split .25. Choose on the sets of dev_sets.py.
 """
 
 import argparse

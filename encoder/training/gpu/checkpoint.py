@@ -1,7 +1,7 @@
-"""Checkpoints: int8 per row, in parts small enough to move between machines.
+"""Checkpoints: int8 with a scale per row, in parts small enough to move between machines.
 
-Why int8: the product ships int8 weights anyway, the figures that count are measured on them, and a
-22.7M-parameter model then fits two 16 MB files. Rounding costs nothing measurable (docs/training.md).
+Why int8: the released model has int8 weights, so the figures must be measured on them, and a 22.7M-parameter model
+then fits two 16 MB files. Rounding costs nothing measurable (docs/training.md).
 """
 
 import json
@@ -23,7 +23,7 @@ def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def pack(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """2-D tensors become int8 with a companion `NAME.scale`; everything else stays float32."""
+    """2-D tensors become int8 with a companion `NAME.scale`; all others stay float32."""
     out: dict[str, torch.Tensor] = {}
     for name, value in state.items():
         value = value.detach().cpu()
@@ -44,7 +44,7 @@ def unpack(packed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def fake_quantized(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights a user will run: rounded to int8 rows and back, on the same device."""
+    """The weights that a user will run: rounded to int8 rows and back, on the same device."""
     out = {}
     for name, value in state.items():
         if value.dim() == 2:
@@ -80,7 +80,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def read_winnow(path: Path) -> dict[str, torch.Tensor]:
-    """The packed tensors of a model's `weights.winnow` (encoder/model-file.ts), so that training can go on from a release."""
+    """The packed tensors of a model's `weights.winnow` (encoder/transformer/weights-file.ts), so that training can continue from a release."""
     raw = path.read_bytes()
     if raw[:8] != b"WNWMODEL":
         raise ValueError(f"{path}: not a Winnow weights file")
@@ -115,7 +115,7 @@ def load(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def join(folder: Path, out: Path) -> None:
-    """Parts -> one model.safetensors, still int8 with scales, for the project's converter."""
+    """Parts -> one model.safetensors, still int8 with scales, for `winnow model convert`."""
     packed: dict[str, torch.Tensor] = {}
     for i in range(json.loads(Path(f"{folder}.json").read_text())["parts"]):
         packed.update(read_tensors(Path(f"{folder}.part{i}.safetensors")))
@@ -124,8 +124,10 @@ def join(folder: Path, out: Path) -> None:
 
 
 def with_prefix(state: dict[str, torch.Tensor], prefix: str = "bert.") -> dict[str, torch.Tensor]:
-    """A published body as this project names it: with the `bert.` prefix, without buffers, pooler and the tied decoder; older files
-    call a LayerNorm's weight gamma and its bias beta."""
+    """A published body under the names of this project: with the `bert.` prefix, without buffers, pooler and the tied decoder.
+
+    Older files name a LayerNorm's weight gamma and its bias beta.
+    """
     out = {}
     for name, value in state.items():
         if "pooler." in name or ".decoder." in name or name.endswith("position_ids"):

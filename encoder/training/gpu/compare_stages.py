@@ -1,10 +1,10 @@
-"""What each later stage adds to the sparse ranking, for every share of it: chooses the shares on the development sets.
+"""What each later stage adds to the sparse ranking at every share, to choose the shares on the development sets.
 
     python compare_stages.py --config config/winnow-mini.json --data DATA --checkpoint RUN/final [--models MODELS]
 
 The first hits are reordered by (1 - share) * z(sparse) + share * z(stage). Stages: the query's vector from the model, the sum of
-its token vectors, both with 384 or 128 numbers, and with --models the relevance teacher as a cross-encoder. Development sets
-decide; the evaluation sets are printed beside them.
+its token vectors, both with 384 or 128 numbers, and with --models the relevance teacher as a cross-encoder. The shares
+are chosen on the development sets; figures of the evaluation sets are only printed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0]
 
 @torch.no_grad()
 def stages(model, cross, data: EvalSet, weights: QueryWeights, depth: int = 100) -> dict[str, list[float]]:
-    """nDCG@10 by stage, one for every share."""
+    """nDCG@10 by stage, one figure per share."""
     scores, vectors, base, _ = first_stage(model, data, weights)
     best = scores.topk(min(depth, scores.shape[1]), dim=1)
     first = zscored(best.values)
@@ -37,7 +37,7 @@ def stages(model, cross, data: EvalSet, weights: QueryWeights, depth: int = 100)
     }
     found = {"sparse": first}
     for name, query_vectors in asked.items():
-        for size in (vectors.shape[1], 128):
+        for size in sorted({query_vectors.shape[1], min(query_vectors.shape[1], 128)}, reverse=True):
             told = F.normalize(vectors[:, :size], dim=1)[best.indices]
             found[f"{name}{size}"] = (told * F.normalize(query_vectors[:, :size], dim=1)[:, None]).sum(2)
     if cross is not None:

@@ -1,9 +1,10 @@
-"""nDCG@10 of every teacher and of mixtures on the sets that may steer choices; picks `teacher_weights` with evidence.
+"""nDCG@10 of every teacher and of mixtures on the development sets: the evidence for `teacher_weights`.
 
     python compare_teachers.py --config config/winnow-mini.json --data DATA --models MODELS --teachers bge e5 minilm \
         [--sparse splade] [--checkpoint base=BASE/final,config/winnow-base.json] [--cross WORK/cross]
 
-A cross-encoder cannot score a collection: it reorders the 100 best of the best mixture, alone and mixed with it by z-scores.
+A cross-encoder is too slow to score a collection. It reorders the 100 best of the best mixture, alone and mixed with it by
+z-scores.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def sparse_scores(path: Path, config: dict, data: EvalSet, idf: torch.Tensor, en
 
 @torch.no_grad()
 def reranked(model: CrossEncoder, data: EvalSet, first: torch.Tensor, weights: list[float], depth: int = 100) -> list[float]:
-    """nDCG@10 after reordering each query's `depth` best of `first` [Q, N]: (1 - w) * z(first) + w * z(cross-encoder) for every w."""
+    """nDCG@10 after reordering each query's `depth` best of `first` [Q, N]: (1 - w) * z(first) + w * z(cross-encoder), one figure per w."""
     best = first.topk(min(depth, first.shape[1]), dim=1)
     asked = query_ids(data)[:, :64]
     logits = torch.cat([cross_scores(model, asked[i : i + 1], data.docs, rows[None], 512) for i, rows in enumerate(best.indices)])

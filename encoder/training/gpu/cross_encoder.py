@@ -2,9 +2,9 @@
 
     python cross_encoder.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK
 
-It sees a query and a document together, so it can tell what two vectors cannot. Per query P documents (the positive and
-hard candidates): half of the target is the label, half the other teachers' opinion, which alone labels spans and keeps it
-from over-fitting its pairs (on labels alone it peaked after 110 s).
+It reads query and document together, so it can use what two separate vectors lose. Per query it trains on P documents (the
+positive and hard candidates). Half of the target is the label. The other half are the scores of the other teachers, which are
+the only target of spans and prevent over-fitting to the labelled pairs (on labels alone it peaked after 110 s).
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python curve.py --model ../../../models/winnow-mini --set scifact BEIR/scifact vectors.jsonl --set ... --out curve.json
     python curve.py --plot curves.json --out curve.svg   # {"name": {"points": [[flops, ndcg], ...], "line": true}, ...}
 
-vectors.jsonl: see exported.py. Training a model for every size costs GPU time; lowering the decoder bias of a trained one
-by d costs nothing: a weight w = log(1 + x) becomes log(1 + relu(x - d)), before any exponent. What is lost against
-training at that size shows where both were done.
+vectors.jsonl: see exported.py. Training a model for every size costs GPU time. Lowering the decoder bias of a trained one
+by d costs nothing: a weight w = log(1 + x) becomes log(1 + relu(x - d)), before any exponent. At sizes for which a model was
+trained too, the plot shows the loss against training.
 """
 
 import argparse

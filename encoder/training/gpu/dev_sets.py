@@ -1,13 +1,13 @@
-"""Development sets that nobody reports: what the training data has but no model was trained on.
+"""Development sets, to choose settings on: pairs of the training data that no model was trained on.
 
     python dev_sets.py --data DATA [--extra EXTRA] --config config/winnow-mini.json --out DEV
 
-SQuAD's dev split, and of every source that `source_limits` cuts off the last rows, which lie beyond the limit. A query has
-one relevant passage, the one it came with. Each set is a BEIR folder, so that `winnow eval DEV/NAME` runs it. What is chosen
-on them (calibrate.py, train.py) leaves the evaluation sets alone.
+They are SQuAD's dev split and, of every source that `source_limits` truncates, the last rows beyond the limit. The one relevant
+passage of a query is that of its pair. Each set is a BEIR folder, so that `winnow eval DEV/NAME` runs it. Settings chosen on
+them (calibrate.py, train.py) do not depend on the evaluation sets.
 
-A source with few rows has too few passages of its own to be a test; `distractors` of the config fills such sets up with the
-passages of its trained rows. Their queries stay out.
+A source with few rows has too few passages of its own for a test. `distractors` of the config adds the passages, but not the
+queries, of its training rows to such a set.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def read(path: Path) -> list[tuple[str, str]]:
 def write(
     folder: Path, pairs: list[tuple[str, str]], queries: int, others: list[tuple[str, str]] = [], shortest: int = 40
 ) -> tuple[int, int]:
-    """Writes a BEIR folder of all passages, those of `others` included, and `queries` random queries; -> how many of both."""
+    """Writes a BEIR folder of all passages, including those of `others`, and `queries` random queries -> the number of each."""
     numbers: dict[str, int] = {}
     asked: dict[str, tuple[str, int]] = {}
     for query, passage in pairs:

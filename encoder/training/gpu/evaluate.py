@@ -3,7 +3,7 @@
     python evaluate.py CHECKPOINT --data DATA [--sets scifact ...]
 
 Document = title + " " + text cut at 512 tokens; query = its tokens with search's weights (query_weights.py); score =
-sum q(t) * w(t, d); the query's own document is dropped. On the GPU because five sets take four seconds there.
+sum q(t) * w(t, d); the query's own document is dropped. Runs on the GPU, where five sets take four seconds.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class EvalSet:
     gains: torch.Tensor
     """[Q, N] float32, graded relevance (0 where unjudged)."""
     own: torch.Tensor
-    """[S, 2] pairs (query, document) that are the same text and are left out of the ranking."""
+    """[S, 2] pairs (query, document) of the same text, which the ranking leaves out."""
 
 
 def load_set(data: Path, name: str, device) -> EvalSet:
@@ -44,7 +44,7 @@ def load_set(data: Path, name: str, device) -> EvalSet:
 
 
 def length_sorted_blocks(table: TokenTable, tokens_per_block: int, max_width: int = 512, extra: int = 2):
-    """Yields (rows, width): equal-cost blocks of similar length, widths in steps of 32 so few kernel shapes occur."""
+    """Yields (rows, width): equal-cost blocks of similar length, widths in steps of 32, so that few kernel shapes occur."""
     lengths = (table.lengths() + extra).clamp(max=max_width)
     order = lengths.argsort()
     ordered = lengths[order].tolist()
@@ -59,7 +59,7 @@ def length_sorted_blocks(table: TokenTable, tokens_per_block: int, max_width: in
 
 
 def encode_table(model: SparseEncoder, table: TokenTable, tokens_per_block: int = 65536) -> torch.Tensor:
-    """All documents of a table -> [N, V] float16 weights (17 bits of the 24 never changed a ranking)."""
+    """All documents of a table -> [N, V] float16 weights (their rounding never changed a ranking)."""
     weights = torch.empty(table.rows, model.config["vocab_size"], dtype=torch.float16, device=table.tokens.device)
     for rows, width in length_sorted_blocks(table, tokens_per_block):
         weights[rows] = model.encode(*table.padded(rows, width)).half()
@@ -67,7 +67,7 @@ def encode_table(model: SparseEncoder, table: TokenTable, tokens_per_block: int 
 
 
 def ndcg_at_10(scores: torch.Tensor, gains: torch.Tensor) -> float:
-    """scores, gains [Q, N] -> mean nDCG@10 as trec_eval counts it: gain = grade, discount = log2(rank + 1)."""
+    """scores, gains [Q, N] -> mean nDCG@10 as trec_eval computes it: gain = grade, discount = log2(rank + 1)."""
     top = min(10, scores.shape[1])
     discount = 1 / torch.log2(torch.arange(2, top + 2, device=scores.device).float())
     got = (gains.gather(1, scores.topk(top, dim=1).indices) * discount).sum(1)
@@ -108,12 +108,12 @@ def first_stage(
     model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, dict[str, float]]:
     """-> scores [Q, N] (-inf at a query's own document), vectors [N, H] of a model with two outputs, the query weights' base [V],
-    and figures of the size: terms per document, expected postings that a query touches (paper section 1.6)."""
+    and the size: terms per document, and the expected number of postings that a query reads (paper section 1.6)."""
     two = isinstance(model, TwoOutputEncoder)
     documents, vectors = encode_both(model, eval_set.docs) if two else (encode_table(model, eval_set.docs), None)
     ids = query_ids(eval_set)
     on = documents > 0
-    # As in search: a document counts for a token that stands in its text and has a weight.
+    # As in search: a document counts for a token that occurs in its text and has a weight.
     frequency = torch.zeros(len(weights.idf), device=ids.device)
     for rows, width in length_sorted_blocks(eval_set.docs, 65536):
         in_text = torch.zeros(len(rows), len(frequency), dtype=torch.bool, device=ids.device)
@@ -132,9 +132,9 @@ def first_stage(
 
 @torch.no_grad()
 def evaluate(model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights, depth: int = 100, share: float = 0.3) -> dict[str, float]:
-    """nDCG@10 and the figures of the size.
+    """nDCG@10 and the size.
 
-    A model with a second output is also judged on the `depth` best hits reordered by (1 - share) * z(sparse) + share * z(cosine):
+    A model with a second output is also evaluated on the `depth` best hits, reordered by (1 - share) * z(sparse) + share * z(cosine):
     `vector` by the query's vector from the model, `tokens` by the sum of its token vectors. compare_stages.py tries all shares.
     """
     scores, vectors, base, size = first_stage(model, eval_set, weights)
@@ -149,7 +149,8 @@ def evaluate(model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights, dep
             "tokens": torch.cat([model.token_vectors(part, weights.of_tokens(part, base)) for part in short.split(256)]),
         }
         for name, query_vectors in asked.items():
-            cosine = (told * F.normalize(query_vectors, dim=1)[:, None]).sum(2)
+            size = query_vectors.shape[1]  # A token table may have fewer numbers than the model's vector.
+            cosine = (F.normalize(told[:, :, :size], dim=2) * F.normalize(query_vectors, dim=1)[:, None]).sum(2)
             cosine = zscored(torch.where(first.isfinite(), cosine, -torch.inf))
             mixed = torch.full_like(scores, -torch.inf).scatter(1, best.indices, (1 - share) * first + share * cosine)
             figures[name] = ndcg_at_10(mixed, eval_set.gains)
@@ -159,7 +160,7 @@ def evaluate(model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights, dep
 def load_model(path: Path, config: dict, device, dtype=torch.float32) -> SparseEncoder:
     model = SparseEncoder(config)
     missing, unexpected = model.load_state_dict(checkpoint.load(path), strict=False)
-    # A model with two outputs serves as one with the first alone.
+    # The first output of a model with two is evaluated alone.
     unexpected = [name for name in unexpected if not name.startswith(("dense.", "token."))]
     if missing or unexpected:
         raise ValueError(f"{path}: missing {missing}, unexpected {unexpected}")

@@ -3,8 +3,8 @@
     python export_onnx.py --checkpoint FINAL --config CONFIG --tokenizer tokenizer.json --out FOLDER
 
 FOLDER gets config.json, tokenizer.json, tokenizer_config.json and onnx/model.onnx (float32):
-input_ids, attention_mask, token_type_ids [B, T] int64 -> logits [B, T, V]. Max over tokens and log(1 + relu)
-are the caller's, as for every masked-LM sparse encoder.
+input_ids, attention_mask, token_type_ids [B, T] int64 -> logits [B, T, V]. The caller
+applies the maximum over tokens and log(1 + relu), as for every masked-LM sparse encoder.
 """
 
 import argparse
@@ -32,7 +32,7 @@ class MaskedLm(nn.Module):
         width = input_ids.shape[1]
         x = e.word_embeddings(input_ids) + e.position_embeddings.weight[:width] + e.token_type_embeddings(token_type_ids)
         x = e.LayerNorm(x)
-        # A finite bias instead of a boolean mask: every ONNX runtime has it, and rows stay free of NaN.
+        # A finite bias instead of a boolean mask: every ONNX runtime supports it, and no row becomes NaN.
         bias = (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * -1e4
         for layer in bert.encoder.layer:
             x = layer(x, lambda q, k, v: self.attend(q, k, v, bias), bert.heads)

@@ -1,8 +1,8 @@
 """Documents of an index as `winnow export` wrote them, with the queries and judgements of their data set.
 
-    winnow export vectors.jsonl --index INDEX            # one per data set; `winnow eval --cache` leaves the indexes
+    winnow export vectors.jsonl --index INDEX            # one per data set; `winnow eval --cache` keeps the indexes
 
-What costs no GPU is measured on these: a threshold (curve.py), an exponent, weights of queries (calibrate.py).
+Settings that need no GPU are measured on these: a threshold (curve.py), an exponent and query weights (calibrate.py).
 """
 
 import json
@@ -18,7 +18,7 @@ from build_data import idf_array, read_eval_set
 
 
 class ReleasedModel:
-    """What a model folder says of vocabulary, idf and the weights that an index of it stores."""
+    """A model folder's vocabulary, idf, and the scale of the weights that an index of it stores."""
 
     def __init__(self, folder: Path):
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -36,7 +36,7 @@ class ReleasedModel:
 
 @dataclass
 class Collection:
-    """Postings by rising term: those of term t are edges[t] : edges[t + 1]."""
+    """Postings by ascending term: those of term t are edges[t] : edges[t + 1]."""
 
     documents: np.ndarray
     terms: np.ndarray
@@ -47,7 +47,7 @@ class Collection:
     text_frequency: np.ndarray
     """[V] documents that have the term in text and vector."""
     queries: list[dict[int, tuple[int, int]]]
-    """By term with an idf: its occurrences, and the tokens of the word it stands in (the fewest)."""
+    """By term with an idf: its occurrences, and the tokens of the shortest word that contains it."""
     gains: list[dict[int, int]]
     own: list[int | None]
     """The document that has the query's id."""
@@ -83,7 +83,7 @@ def load(folder: Path, vectors: Path, model: ReleasedModel) -> Collection:
             text = f"{row.get('title') or ''} {row['text']}"
             pieces = np.unique(model.tokenizer.encode(text, add_special_tokens=False).ids)
             text_frequency[np.intersect1d(pieces, terms[numbers[row["_id"]]]).astype(int)] += 1
-    # trec_eval's measure leaves out a query without a relevant document.
+    # trec_eval leaves out queries without a relevant document.
     relevant = lambda q: {numbers[d]: g for d, g in data["qrels"][q["_id"]].items() if d in numbers and g > 0}  # noqa: E731
     asked = [(q, gains) for q in data["queries"] if (gains := relevant(q))]
     flat = np.concatenate(terms)
@@ -102,7 +102,7 @@ def load(folder: Path, vectors: Path, model: ReleasedModel) -> Collection:
 
 
 def ndcg_at_10(data: Collection, weights: np.ndarray, queries: Iterable[dict[int, float]]) -> float:
-    """Mean nDCG@10 with `weights` in place of the activations, for queries as weights by term, in the collection's order."""
+    """Mean nDCG@10 with `weights` in place of the activations. Queries are weights by term, in the collection's order."""
     discount = 1 / np.log2(np.arange(2, 12))
     total = 0.0
     for query, gains, own in zip(queries, data.gains, data.own):

@@ -1,9 +1,9 @@
-"""Reads a BERT body out of an ONNX file or a safetensors file (a masked-LM head comes along), as int8 rows with the names of model.py.
+"""Reads a BERT body, and a masked-LM head if there is one, from an ONNX or safetensors file as int8 rows named as in model.py.
 
     python import_onnx.py bge-small-en-v1.5.onnx OUT.safetensors
 
-The exporter left the projection matrices unnamed and transposed. Their initialisers keep the graph order
-query, key, value, attention output, intermediate, output, layer by layer, which is checked by shape.
+The exporter leaves the projection matrices unnamed and transposed. Their initialisers are in graph order (query, key, value,
+attention output, intermediate, output, layer by layer), which the shapes confirm.
 """
 
 import sys

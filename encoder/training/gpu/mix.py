@@ -1,10 +1,10 @@
-"""Weighted means of models that began at the same weights, each cut to a budget of terms; keeps the best few.
+"""Weighted means of models that started from the same weights, each within a budget of terms; keeps the best few.
 
     python mix.py --config CONFIG --data DATA --models RELEASE RUN-A/latest RUN-B/final --step 0.25 --terms 274 --keep 2 --out WORK/mix
 
-Every point of the grid of weights is one mean. Means of separately trained models have more terms on than either, so the
-decoder bias is lowered until the size set is within the budget: candidates are compared at equal cost. They are judged on
-the development sets; the others are only reported. The best are written as OUT-1, OUT-2, ...
+Every point of the grid of weights is one mean. A mean of separately trained models has more terms on than either, so its
+decoder bias is lowered until the size set is within the budget: candidates are compared at equal cost. They are chosen on
+the development sets; figures of the others are only reported. The best are written as OUT-1, OUT-2, ...
 """
 
 import argparse
@@ -26,18 +26,18 @@ BIAS = "cls.predictions.bias"
 
 
 def mean(states: list[State], weights: tuple[float, ...]) -> State:
-    """The weighted mean; of a tensor that only some of the states have (a second output), the mean of those."""
+    """The weighted mean. A tensor that only some of the states have (a second output) becomes the mean of those."""
     out = {}
     for name in dict.fromkeys(name for state in states for name in state):
         parts = [(weight, state[name].float()) for weight, state in zip(weights, states) if name in state]
         total = sum(weight for weight, _ in parts)
-        # Only states of weight 0 have it: their plain mean keeps the output usable.
+        # Only states of weight 0 have it: their unweighted mean keeps the output usable.
         out[name] = sum((weight / total if total > 0 else 1 / len(parts)) * value for weight, value in parts)
     return out
 
 
 def cut(state: State, terms_of: Callable[[State], float], budget: float, precision: float = 0.005) -> tuple[State, float]:
-    """The state with its decoder bias lowered by the least multiple of `precision` that keeps `terms_of` within `budget`, and by how much."""
+    """The state with its decoder bias lowered by the least multiple of `precision` that keeps `terms_of` within `budget`, and that multiple."""
     lowered = lambda steps: {**state, BIAS: state[BIAS] - steps * precision}  # noqa: E731
     if terms_of(state) <= budget:
         return state, 0.0
@@ -57,7 +57,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="checkpoints or model folders")
     parser.add_argument("--step", type=float, default=0.25)
-    parser.add_argument("--terms", type=float, required=True, help="most terms a document of the size set")
+    parser.add_argument("--terms", type=float, required=True, help="most terms per document of the size set")
     parser.add_argument("--keep", type=int, default=2)
     args = parser.parse_args()
     config = json.loads(args.config.read_text())

@@ -1,6 +1,6 @@
 """The document encoder: a small BERT, a masked-LM head, and max pooling over tokens.
 
-B documents, T tokens, H hidden (384), V vocabulary (30522), K kept terms a document.
+B documents, T tokens, H hidden (384), V vocabulary (30522), K kept terms per document.
 Parameter names are those of Hugging Face's BertForMaskedLM, so a state dict is a checkpoint.
 """
 
@@ -16,14 +16,14 @@ from tokens import CLS, PAD, SEP, SPECIAL_IDS
 
 try:
     from torch.nn.attention.varlen import varlen_attn
-except ImportError:  # older torch: the padded path is slower, not different
+except ImportError:  # Older torch: the padded path is slower and gives the same result.
     varlen_attn = None
 if os.environ.get("WINNOW_PADDED"):
     varlen_attn = None
 
 
 class Namespace(nn.Module):
-    """A bare container: it only exists to give its children the dotted names of the published format."""
+    """A container that gives its children the dotted names of the published format."""
 
     def __init__(self, **children: nn.Module):
         super().__init__()
@@ -35,7 +35,7 @@ Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def masked_attention(mask: torch.Tensor) -> Attend:
-    """Attention over padded rows: q, k, v [B, T, heads, d], mask [B, T] True where a token may be attended."""
+    """Attention over padded rows: q, k, v [B, T, heads, d], mask [B, T] True for the tokens to attend to."""
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))
@@ -60,7 +60,7 @@ class Layer(nn.Module):
             ),
             output=Namespace(dense=nn.Linear(hidden, hidden), LayerNorm=norm()),
         )
-        # `self` is an attribute name no Python call can pass; the published format insists on it.
+        # The published format needs an attribute named `self`, which no Python call can pass.
         self.attention._modules["self"] = self.attention._modules.pop("self_")
         self.intermediate = Namespace(dense=nn.Linear(hidden, intermediate))
         self.output = Namespace(dense=nn.Linear(intermediate, hidden), LayerNorm=norm())
@@ -94,10 +94,10 @@ class Bert(nn.Module):
             self.pooler = Namespace(dense=nn.Linear(hidden, hidden))
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None) -> torch.Tensor:
-        """ids [B, T], mask [B, T] bool (True first, then False), types [B, T] 0 or 1 (all 0 if None) -> [B, T, H], anything at padding.
+        """ids [B, T], mask [B, T] bool (True first, then False), types [B, T] 0 or 1 (all 0 if None) -> [B, T, H], undefined at padding.
 
-        On a GPU in half precision the padding is taken out first: a third of a batch is padding, and attention
-        without a mask has a kernel three times faster.
+        On a GPU in half precision the padding is removed first: a third of a batch is padding, and the attention kernel
+        without a mask is three times faster.
         """
         batch, width = ids.shape
         if ids.is_cuda and self.embeddings.LayerNorm.weight.dtype != torch.float32 and varlen_attn is not None:
@@ -133,7 +133,7 @@ class SparseEncoder(nn.Module):
         self.cls.predictions.bias = nn.Parameter(torch.zeros(config["vocab_size"]))
 
     def start_head(self, noise: float = 0.02) -> None:
-        """A body without a masked-LM head gets the identity plus noise: its states already live near the embeddings."""
+        """A body without a masked-LM head gets the identity plus noise, since its states are already close to the embeddings."""
         transform = self.cls.predictions.transform
         with torch.no_grad():
             transform.dense.weight.copy_(torch.eye(transform.dense.weight.shape[0]))
@@ -141,7 +141,7 @@ class SparseEncoder(nn.Module):
             transform.dense.bias.zero_()
 
     def head_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """[B, T] -> [B, T, H], what the decoder multiplies. Padding repeats [CLS], so it can never win a term of its own."""
+        """[B, T] -> [B, T, H], what the decoder multiplies. Padding repeats [CLS], so it never changes the maximum over tokens."""
         return self.transformed(self.bert(ids, mask), mask)
 
     def transformed(self, body: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -151,13 +151,13 @@ class SparseEncoder(nn.Module):
         return torch.where(mask[:, :, None], states, states[:, :1])
 
     def decoder(self) -> torch.Tensor:
-        """The tied word embeddings with zero rows up to a multiple of 64: [30528, H]. An odd vocabulary falls into a matrix
-        kernel of a third of the speed."""
+        """The tied word embeddings with zero rows up to a multiple of 64: [30528, H]. For other sizes the matrix
+        kernel has a third of the speed."""
         embeddings = self.bert.embeddings.word_embeddings.weight
         return F.pad(embeddings, (0, 0, 0, -embeddings.shape[0] % 64))
 
     def pooled_logits(self, states: torch.Tensor, block: int = 64) -> torch.Tensor:
-        """[B, T, H] -> [B, V]: max over tokens, specials at -inf. No gradient: see `term_weights`."""
+        """[B, T, H] -> [B, V]: max over tokens, special ids at -inf. No gradient: see `term_weights`."""
         bias = self.cls.predictions.bias
         with torch.no_grad():
             decoder = self.decoder().T
@@ -172,21 +172,21 @@ class SparseEncoder(nn.Module):
         return scores.amax(2) + F.embedding(terms, bias[:, None]).squeeze(2)
 
     def top_logits(self, states: torch.Tensor, keep: int, also: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """[B, T, H] -> terms [B, K] and their pooled logits [B, K] float32 with a gradient: the K highest of each document,
-        where the terms `also` [B, M] (M <= K, special ids are ignored) come before all others."""
+        """[B, T, H] -> terms [B, K] and their pooled logits [B, K] float32 with a gradient: the K highest of each document.
+        The terms `also` [B, M] (M <= K, special ids are ignored) come before all others."""
         pooled = self.pooled_logits(states)
         if also is not None:
             pooled = pooled.scatter(1, also, torch.inf)
             pooled[:, list(SPECIAL_IDS)] = -torch.inf
-        # A document with fewer than K finite logits cannot occur (V - 5 > K); specials never enter.
+        # A document with fewer than K finite logits cannot occur (V - 5 > K); special ids are never among them.
         terms = pooled.topk(keep, dim=1).indices
         return terms, self.logits_of(states, terms).float()
 
     def term_weights(self, states: torch.Tensor, keep: int) -> torch.Tensor:
         """[B, T, H] -> [B, V] float32 weights, gradients only through the K highest logits of each document.
 
-        Exact whenever a document has at most K terms on: relu has no gradient for the others. It avoids
-        the B x T x V buffer of the plain graph (8 GB for 512 x 256 tokens).
+        Exact if a document has at most K terms on, since relu has no gradient for the others. Avoids the B x T x V buffer of
+        the plain graph (8 GB for 512 x 256 tokens).
         """
         return self.spread(*self.top_logits(states, keep))
 
@@ -196,28 +196,32 @@ class SparseEncoder(nn.Module):
         return dense.scatter(1, terms, self.activation(logits))
 
     def scored(self, weights: torch.Tensor) -> torch.Tensor:
-        """Activations -> the weights that a score adds up: activation^exponent. The power has no slope at 0; below .001 none is used."""
+        """Activations -> the weights that a score adds up: activation^exponent. The power has no finite slope at 0, so none is used below .001."""
         return weights if self.exponent == 1 else torch.where(weights > 0, weights.clamp(min=1e-3).pow(self.exponent), 0.0)
 
     def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """[B, T] -> [B, V] weights, no gradient; what evaluation and the engine use."""
+        """[B, T] -> [B, V] weights, no gradient: the output that evaluation and the engine use."""
         with torch.no_grad():
             return self.activation(self.pooled_logits(self.head_states(ids, mask)).float()).pow(self.exponent)
 
 
 class TwoOutputEncoder(SparseEncoder):
-    """The same body with a second output, a vector, for reordering the first hits.
+    """The same body with a second output, a vector, to reorder the first hits.
 
-    A document's vector costs nothing beside its weights. A query has one of two: `query_vectors` runs it through the body
-    (token type 1 says that it is a query); `token_vectors` adds up vectors of its tokens, so that no model runs at query time.
+    A document's vector comes from the pass that computes its weights. A query has two kinds: `query_vectors` runs it through the
+    body (token type 1 marks a query); `token_vectors` adds up vectors of its tokens, so that no model runs at query time.
     """
 
     def __init__(self, config: dict):
         super().__init__(config)
         hidden = config["hidden_size"]
         self.dense = nn.Linear(hidden, hidden)
-        # A function of the word embeddings instead of a table of its own: 0.6 MB instead of 11.7, and rare tokens share what frequent ones learn.
-        self.token = Namespace(up=nn.Linear(hidden, 2 * hidden), down=nn.Linear(2 * hidden, hidden))
+        # `token_table` numbers per vocabulary entry, or else a function of the word embeddings: 0.6 MB, and rare tokens profit from frequent ones.
+        size = config.get("token_table")
+        if size:
+            self.token = Namespace(table=nn.Embedding(config["vocab_size"], size))
+        else:
+            self.token = Namespace(up=nn.Linear(hidden, 2 * hidden), down=nn.Linear(2 * hidden, hidden))
         with torch.no_grad():
             self.dense.weight.copy_(torch.eye(hidden))
             self.dense.bias.zero_()
@@ -233,11 +237,22 @@ class TwoOutputEncoder(SparseEncoder):
         return self.pooled(self.bert(ids, mask, mask.long()), mask)
 
     def token_vectors(self, query_ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """query_ids, weights [Q, L] (0 at padding) -> [Q, H] float32: the weighted sum of the tokens' vectors, not normalised."""
-        # The embeddings serve the body and the decoder; this sum must not pull at them.
+        """query_ids, weights [Q, L] (0 at padding) -> [Q, H] float32: the weighted sum of the tokens' vectors, not normalised.
+        With a `token_table` H is the number of its columns."""
+        if hasattr(self.token, "table"):
+            return (self.token.table(query_ids).float() * weights[:, :, None]).sum(1)
+        # The embeddings serve the body and the decoder; this sum must not change them.
         embedded = F.embedding(query_ids, self.bert.embeddings.word_embeddings.weight.detach())
         vectors = self.token.down(F.gelu(self.token.up(embedded)))
         return (vectors.float() * weights[:, :, None]).sum(1)
+
+    @torch.no_grad()
+    def start_table(self, block: int = 4096) -> None:
+        """Every entry of the token table becomes the unit vector of a query of that token alone."""
+        table = self.token.table.weight
+        for ids in torch.arange(len(table), device=table.device).split(block):
+            vectors = self.query_vectors(ids[:, None].clamp(min=1))[:, : table.shape[1]]
+            table[ids] = F.normalize(vectors, dim=1).to(table.dtype)
 
 
 def framed(query_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -275,10 +290,17 @@ class CrossEncoder(nn.Module):
         self.bert = Bert(config)
         self.classifier = nn.Linear(config["hidden_size"], 1)
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """ids, mask, types [N, T] (tokens.pairs) -> [N] float32 logits. The product is float32: bf16 scores have too many ties."""
+    def pooled(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """ids, mask, types [N, T] (tokens.pairs) -> [N, H] float32, what the classifier multiplies."""
         first = self.bert(ids, mask, types)[:, 0]
         if hasattr(self.bert, "pooler"):
             first = torch.tanh(self.bert.pooler.dense(first))
-        first = first.float()
-        return F.linear(first, self.classifier.weight.float(), self.classifier.bias.float()).squeeze(1)
+        return first.float()
+
+    def classified(self, pooled: torch.Tensor) -> torch.Tensor:
+        """[N, H] -> [N] float32 logits. The product is float32: bf16 scores have too many ties."""
+        return F.linear(pooled, self.classifier.weight.float(), self.classifier.bias.float()).squeeze(1)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """ids, mask, types [N, T] (tokens.pairs) -> [N] float32 logits."""
+        return self.classified(self.pooled(ids, mask, types))

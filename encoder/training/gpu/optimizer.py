@@ -1,10 +1,11 @@
 """AdamW on float32 master weights with a working copy in the compute precision, plus a running average.
 
-bf16 parameters with float32 masters beat autocast here: no cast kernels in every layer, and a batch of
-small matrices is bound by the number of kernel launches.
+bf16 parameters with float32 masters are faster than autocast here: there are no cast kernels in each layer, and the speed of
+a batch of small matrices depends on the number of kernel launches.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 
 class MasterAdamW:
     def __init__(self, model: nn.Module, groups: dict[str, float], weight_decay: float = 0.01, ema: float = 0.999):
-        """groups: name prefix -> factor on the learning rate; the longest matching prefix wins, others have factor 1."""
+        """groups: name prefix -> factor on the learning rate. The longest matching prefix wins; without a match the factor is 1."""
         self.names = [n for n, _ in model.named_parameters()]
         self.working = [p for _, p in model.named_parameters()]
         self.masters = [p.detach().float().clone() for p in self.working]
@@ -36,10 +37,13 @@ class MasterAdamW:
             fused=self.masters[0].is_cuda,
         )
 
-    def step(self, lr: float, clip: float = 1.0) -> None:
-        # A parameter no loss reached (positions beyond the batch's width) keeps a gradient of zero.
+    def step(self, lr: float, clip: float = 1.0, change_gradients: Callable[[], None] | None = None) -> None:
+        """One update. `change_gradients` runs while the gradients of the float32 masters are complete and not yet clipped."""
+        # A parameter that no loss depends on (positions beyond the batch's width) has a gradient of zero.
         have = [(m.grad, p.grad) for m, p in zip(self.masters, self.working) if p.grad is not None]
         torch._foreach_copy_([m for m, _ in have], [g for _, g in have])
+        if change_gradients is not None:
+            change_gradients()
         torch.nn.utils.clip_grad_norm_(self.masters, clip, foreach=True)
         for group, factor in zip(self.adam.param_groups, self.factors):
             group["lr"] = lr * factor

@@ -1,4 +1,4 @@
-"""Step 2: teacher embeddings, span queries and hard candidates, all on the GPU; ends with WORK/prepared.pt.
+"""Step 2: teacher embeddings, span queries and hard candidates, all on the GPU. Writes WORK/prepared.pt.
 
     python prepare.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK
 """
@@ -19,12 +19,12 @@ from tokens import TokenTable
 
 
 def weights_by_source(source: torch.Tensor, names: list[str], table: dict[str, float]) -> torch.Tensor:
-    """[N] source numbers -> [N] sampling weights; sources the config does not name have weight 1."""
+    """[N] source numbers -> [N] sampling weights; sources that the config does not name have weight 1."""
     return torch.tensor([table.get(name, 1.0) for name in names], device=source.device)[source.long()]
 
 
 def cluster(embeddings: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
-    """[N, H] -> [N] number of the nearest of `count` random members: enough to put like queries into one batch."""
+    """[N, H] -> [N] number of the nearest of `count` random members: precise enough to put similar queries into one batch."""
     picks = torch.randint(0, len(embeddings), (count,), generator=generator, device=embeddings.device)
     return torch.cat([(block @ embeddings[picks].T).argmax(1) for block in embeddings.split(1 << 16)])
 
@@ -33,10 +33,10 @@ def judged(
     settings: dict, config: dict, models: Path, queries: TokenTable, docs: TokenTable, query_source: torch.Tensor, names: list[str],
     positive: torch.Tensor, candidates: torch.Tensor, log: Log,
 ) -> torch.Tensor:  # fmt: skip
-    """[R, C] float16: what a cross-encoder trained on real relevance judgements says of the candidates of the R real queries.
+    """[R, C] float16: scores by a cross-encoder, trained on real relevance judgements, of the candidates of the R real queries.
 
-    Only queries of the configured sources are asked (it knows questions, not titles or spans); the others are NaN. A labelled
-    passage that is no candidate takes the place of the last one, so that it is judged too.
+    Only queries of the configured sources are scored, since it is trained on questions and not on titles or spans; the others
+    are NaN. A labelled passage that is no candidate replaces the last one, so that it is scored too.
     """
     device = query_source.device
     labelled = (positive >= 0).nonzero().squeeze(1)
@@ -52,7 +52,7 @@ def judged(
     by_source = [(query_source == names.index(name)).nonzero().squeeze(1)[: settings["at_most"]] for name in settings["sources"] if name in names]
     rows = torch.cat(by_source)
     judge(rows[positive[rows] >= 0], slice(None))
-    # Four of five logged queries have no answer here. A look at the nearest few finds most of those.
+    # Four of five logged queries have no answer here. The nearest few passages suffice to detect most of those.
     bare = rows[positive[rows] < 0]
     look = settings["first_look"]
     judge(bare, slice(look))
@@ -104,8 +104,8 @@ def main() -> None:
     found = (candidates[: real.rows] == positive[:, None])[positive >= 0].any(1).float().mean().item()
     query_weight = weights_by_source(query_source, names, settings["query_source_weights"])
     relevance = judged(settings["relevance"], config, args.models, queries, docs, query_source, names, positive, candidates, log)
-    # A query without a passage takes the most relevant candidate, and only where it answers: most of a log's queries have no
-    # answer in this collection, and none may be made up.
+    # A query without a passage gets the most relevant candidate if that answers it. Most queries of a log have no answer in
+    # this collection and stay without.
     bare = (positive < 0).nonzero().squeeze(1)
     best = relevance[bare].float().nan_to_num(-torch.inf).max(1)
     positive[bare] = candidates[bare].gather(1, best.indices[:, None]).squeeze(1).long()

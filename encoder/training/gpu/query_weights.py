@@ -1,6 +1,6 @@
 """Query weights as search uses them (query/query-weights.ts), for training and evaluation on a GPU.
 
-Q queries, L tokens of a query, V vocabulary.
+Q queries, L tokens per query, V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from tokens import PAD, TokenTable
 
 
 def text_frequency(docs: TokenTable, vocab: int) -> torch.Tensor:
-    """[V] how many documents have each token in their text, float32."""
+    """[V] number of documents that have each token in their text, float32."""
     device = docs.tokens.device
     frequency = torch.zeros(vocab, device=device)
-    # In blocks of rows: the pairs (document, token) of a whole collection would be sorted at once otherwise.
+    # In blocks of rows, so that the (document, token) pairs of a whole collection are not sorted at once.
     for rows in torch.arange(docs.rows, device=device).split(1 << 16):
         first, last = int(docs.offsets[rows[0]]), int(docs.offsets[rows[-1] + 1])
         owner = torch.repeat_interleave(rows - rows[0], docs.lengths()[rows])
@@ -40,7 +40,7 @@ class QueryWeights:
             return QueryWeights(torch.from_numpy(file["idf"]).to(device), torch.from_numpy(file["continues"]).to(device))
 
     def base(self, frequency: torch.Tensor, count: int) -> torch.Tensor:
-        """frequency [V] = documents of `count` that have the token in their text -> [V], the weight of a token that stands alone."""
+        """frequency [V] = documents of `count` that have the token in their text -> [V], the weight of a token that is a whole word."""
         index = torch.log(1 + (count - frequency + 0.5) / (frequency + 0.5))
         return (self.idf * torch.minimum(self.idf, index)).clamp(min=0).sqrt()
 
@@ -54,6 +54,6 @@ class QueryWeights:
         return base[ids] * occurrences.float().sqrt() / pieces.clamp(min=1).float().sqrt().sqrt()
 
     def matrix(self, ids: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-        """ids [Q, L] zero-padded -> [Q, V]. A token that stands in several words counts the pieces of the shortest."""
+        """ids [Q, L] zero-padded -> [Q, V]. For a token of several words the pieces of the shortest count."""
         weights = self.of_tokens(ids, base)
         return torch.zeros(len(ids), len(base), device=ids.device).scatter_reduce_(1, ids, weights, "amax")

@@ -3,15 +3,17 @@
 #
 #   release.sh WORK
 #
-# WORK/raw (train/, text/, seed-model/tokenizer.json, msmarco-idf.json.xz: see build_data.py), WORK/eval (BEIR folders),
-# WORK/models (teachers and bodies: import_onnx.py; splade-tiny.safetensors; the relevance teacher that the configs name) and WORK/start (the released model folder) must be
-# there. What was done lies in WORK as files; WORK/progress has a line a finished step, WORK/log-STEP what it printed.
+# WORK must contain raw (train/, text/, seed-model/tokenizer.json, msmarco-idf.json.xz: see build_data.py), eval (BEIR
+# folders), models (teachers and bodies: import_onnx.py; splade-tiny.safetensors; the relevance teacher that the configs
+# name) and start (the released model folder). Results are files in WORK: WORK/progress has one line per finished step,
+# WORK/log-STEP has its output.
 #
-# Why one script: a rented machine that waits for a person to read figures is lost. Everything that would be decided on the
-# way is either decided here or tried both ways.
+# Runs unattended: a rented GPU must not idle while it waits for a decision. Every choice is either fixed here or run both
+# ways.
 #
-# BASE_SECONDS, MINI_SECONDS: training time of the teacher and of each student. MINI_CONFIG, BASE_CONFIG: other configs (tiny.py). Without WINNOW (a checkout of the project with its
-# packages installed) the candidates are not put through `winnow eval`.
+# BASE_SECONDS, MINI_SECONDS: training time of the teacher and of each student. MINI_CONFIG, BASE_CONFIG: other configs
+# (tiny.py). WINNOW: a checkout of the project with its packages installed; without it `winnow eval` of the candidates is
+# skipped.
 set -u
 work=$(realpath "$1")
 base_seconds=${BASE_SECONDS:-460} mini_seconds=${MINI_SECONDS:-480}
@@ -22,7 +24,7 @@ mini=${MINI_CONFIG:-config/winnow-mini.json} base=${BASE_CONFIG:-config/winnow-b
 data=(--data "$work/world")
 prepared=$work/prepared
 
-# step NAME COMMAND...: runs it, keeps what it printed, notes how it ended.
+# step NAME COMMAND...: runs the command, keeps its output and its exit code.
 step() {
   local name=$1
   shift
@@ -32,7 +34,7 @@ step() {
   [ $code -eq 0 ] && touch "$work/done-$name"
   return $code
 }
-# after QUEUE NAME: waits for another queue's step; ends this queue if that one ended without it.
+# after QUEUE NAME: waits for a step of another queue; ends this queue if the other one ended without it.
 after() {
   until [ -e "$work/done-$2" ] || [ -e "$work/ended-$1" ]; do sleep 0.2; done
   [ -e "$work/done-$2" ] || exit 1
@@ -77,7 +79,7 @@ evaluate() { # NAME...
     mkdir -p "$folder"
     python3 -c 'import sys, checkpoint; from pathlib import Path; checkpoint.join(Path(sys.argv[1]), Path(sys.argv[2]))' "$work/$name" "$folder/model.safetensors"
     cp "$work/start/config.json" "$work/start/tokenizer.json" "$folder/"
-    (cd "$WINNOW" && node --import tsx scripts/convert-model.ts "$folder" "$work/start/idf.json" "$folder" &&
+    (cd "$WINNOW" && node --import tsx cli/main.ts model convert "$folder" "$folder" --idf "$work/start/idf.json" &&
       node --import tsx cli/main.ts eval --config bench/results.yaml --data "$work/eval" --model "$folder" \
         --cache "$folder/cache" --report "$folder/report.json" --markdown "$folder/results.md")
   done

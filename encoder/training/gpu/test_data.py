@@ -1,4 +1,4 @@
-"""Checks that nothing evaluated gets into the training data.
+"""Checks that nothing evaluated enters the training data.
 
     python -m unittest test_data      # from this folder
 """

@@ -18,6 +18,7 @@ from evaluate import ndcg_at_10
 from mix import BIAS, cut, mean
 from model import CrossEncoder, SparseEncoder, TwoOutputEncoder, framed
 from query_weights import QueryWeights, text_frequency
+from reranker import evenly_spaced, shares_by_source, with_neighbours
 from spans import draw_spans
 from teachers import SparseScores, bm25_weights, mine_sparse, relevance_of_candidates, sparse_vectors
 from tokens import CLS, PAD, SEP, TokenTable, from_lists, pairs, query_matrix
@@ -228,7 +229,7 @@ class ProductQueryWeights(unittest.TestCase):
         base = weights.base(frequency, 100)
         index = math.log(1 + 50.5 / 50.5)
         self.assertAlmostEqual(base[110].item(), math.sqrt(4 * index), places=5)
-        self.assertAlmostEqual(base[111].item(), 2.0, places=5)  # the index's idf is higher: the table's holds
+        self.assertAlmostEqual(base[111].item(), 2.0, places=5)  # The index's idf is higher, so the table's is used.
         # 111 twice, once with a continuation (two pieces), once alone; 113 once.
         ids = torch.tensor([[111, 112, 111, 113, 0]])
         row = weights.matrix(ids, base)[0]
@@ -316,7 +317,7 @@ class Mixing(unittest.TestCase):
 class SparseHead(unittest.TestCase):
     def gradients(self, dense: bool, activation: str = "log1p"):
         model = tiny_model(activation=activation)
-        # Shifts the bias so that some terms are off: they must get no gradient on either path.
+        # Shifts the bias so that some terms are off. They must get no gradient on either path.
         with torch.no_grad():
             model.cls.predictions.bias.sub_(0.3)
         torch.manual_seed(5)
@@ -460,6 +461,44 @@ class Data(unittest.TestCase):
         self.assertEqual(weights[0, 101].item(), 0)
         self.assertTrue(1 < weights[0, 5] < 1.9)
         self.assertAlmostEqual(weights[0, 6].item(), 1.0, places=5)
+
+    def test_judged_logits_keep_the_judges_scale(self):
+        mixed, judged = torch.tensor([[0.0, 0.5, 1.0]]), torch.tensor([[5.0, -7.0, -4.0]])
+        self.assertTrue(torch.allclose(losses.judged_logits(mixed, judged, torch.ones(1)), judged))
+        others = losses.judged_logits(mixed, judged, torch.zeros(1))
+        self.assertTrue(torch.allclose(others.mean(1), judged.mean(1)) and torch.allclose(others.std(1), judged.std(1), rtol=1e-4))
+        self.assertEqual(others.argsort().tolist(), mixed.argsort().tolist())
+
+    def test_margin_mse_counts_every_pair_and_ignores_the_level(self):
+        torch.manual_seed(3)
+        student, teacher = torch.randn(2, 5), torch.randn(2, 5)
+        margins = lambda x: x[:, :, None] - x[:, None, :]  # noqa: E731
+        self.assertAlmostEqual(losses.margin_mse(student, teacher).item(), (margins(student) - margins(teacher)).square().mean().item(), places=5)
+        self.assertAlmostEqual(losses.margin_mse(teacher + 9, teacher).item(), 0, places=5)
+
+    def test_a_shallower_model_keeps_evenly_spaced_layers_and_the_last(self):
+        deep = CrossEncoder({**TINY, "num_hidden_layers": 6, "pooler": True})
+        state = evenly_spaced(deep.state_dict(), 3)
+        CrossEncoder({**TINY, "num_hidden_layers": 3, "pooler": True}).load_state_dict(state)
+        for own, of in ((0, 1), (1, 3), (2, 5)):
+            name = "attention.self.query.weight"
+            self.assertTrue(torch.equal(state[f"bert.encoder.layer.{own}.{name}"], deep.state_dict()[f"bert.encoder.layer.{of}.{name}"]))
+
+    def test_neighbours_documents_replace_the_last_ones(self):
+        rows = torch.arange(6).view(2, 3)
+        self.assertEqual(with_neighbours(rows, 1).tolist(), [[0, 1, 3], [3, 4, 0]])
+        self.assertIs(with_neighbours(rows, 0), rows)
+
+    def test_the_judges_share_depends_on_the_source(self):
+        shares = shares_by_source(["web", "arxiv"], {"web": 0.75, "other": 0.5, "spans": 0.25}, "cpu")
+        self.assertEqual(shares.tolist(), [0.75, 0.5, 0.25])
+
+    def test_a_token_table_starts_as_the_tokens_own_query_vectors(self):
+        torch.manual_seed(4)
+        model = TwoOutputEncoder({**TINY, "token_table": 8})
+        model.start_table()
+        own = torch.nn.functional.normalize(model.query_vectors(torch.tensor([[7]]))[:, :8], dim=1)
+        self.assertTrue(torch.allclose(model.token_vectors(torch.tensor([[7, 0]]), torch.tensor([[2.0, 0.0]])), 2 * own, atol=1e-5))
 
     def test_ndcg_matches_a_hand_count(self):
         scores = torch.tensor([[3.0, 2.0, 1.0]])

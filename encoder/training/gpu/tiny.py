@@ -1,6 +1,6 @@
-"""Makes a tiny world (2 layers x 32, a few thousand passages) from DATA, to try every script end to end on a CPU.
+"""Makes a tiny data set and model (2 layers x 32, a few thousand passages) from DATA, to run every script on a CPU.
 
-    python tiny.py --data DATA --out OUT    # then run warmup, prepare, train with OUT/config.json
+    python tiny.py --data DATA --out OUT    # then run warmup, prepare and train with OUT/config.json
 """
 
 import argparse
@@ -29,6 +29,7 @@ def main() -> None:
     config["model"].update(small)
     config["cross_encoder"]["model"].update(small)
     config["cross_encoder"].update(buckets=[{"width": 64, "queries": 3, "share": 0.5}, {"width": 96, "queries": 2, "share": 0.5}], seconds=5)
+    config["reranker"].update(buckets=config["cross_encoder"]["buckets"], layers=1, seconds=5)
     config["warmup"].update(tokens=128, widths=[32, 64], log_every=5, seconds=5)
     config["warmup"]["calibration"].update(docs=16, width=64)
     config["prepare"].update(spans=2000, clusters=16, student_spans=200)
@@ -50,7 +51,7 @@ def main() -> None:
     kept = torch.arange(0, docs.rows, step)
     renumber = {int(d): i for i, d in enumerate(kept)}
     renumber[-1] = -1
-    bare = iter(range(50))  # some queries without a passage, too
+    bare = iter(range(50))  # Some queries without a passage, too.
     rows = [i for i, d in enumerate(pairs["positive"]) if int(d) in renumber and (d >= 0 or next(bare, None) is not None)]
     cut = lambda t, keep: TokenTable(  # noqa: E731
         torch.cat([t.tokens[t.offsets[i] : t.offsets[i + 1]] for i in keep]),

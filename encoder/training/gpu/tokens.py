@@ -1,6 +1,6 @@
-"""A collection of token sequences as one flat array plus offsets, on whatever device does the work.
+"""A collection of token sequences as one flat array plus offsets, on the device that uses it.
 
-Why flat: half a million passages of 20 to 256 tokens fit in 100 MB and a batch is one gather, so no
+Why flat: half a million passages of 20 to 256 tokens fit in 100 MB, and a batch is one gather, so no
 data-loader process has to keep up with the GPU.
 """
 
@@ -86,7 +86,7 @@ def from_lists(rows: list[list[int]]) -> TokenTable:
 
 
 def query_matrix(ids: torch.Tensor, idf: torch.Tensor) -> torch.Tensor:
-    """The inference-free query side: a set of WordPieces weighted by IDF (paper section 1.2), specials dropped.
+    """The inference-free query side: a set of WordPieces weighted by idf (paper section 1.2), without special ids.
 
     ids [Q, L] zero-padded, idf [V] with 0 at special ids -> [Q, V].
     """
@@ -95,7 +95,7 @@ def query_matrix(ids: torch.Tensor, idf: torch.Tensor) -> torch.Tensor:
 
 
 def pairs(query_ids: torch.Tensor, docs: TokenTable, rows: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """[CLS] query [SEP] document [SEP] [PAD]..., the document cut so that all fits `width`.
+    """[CLS] query [SEP] document [SEP] [PAD]..., the document cut to fit `width`.
 
     query_ids [N, L] zero-padded, L <= width - 3; rows [N] -> ids [N, width] int64, mask bool, types (1 from the document on).
     """

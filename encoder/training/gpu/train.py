@@ -1,8 +1,8 @@
-"""Step 3: distillation. Resumable in pieces of any length; the schedule follows the time trained, not the clock.
+"""Step 3: distillation. Resumable in pieces of any length; the schedule follows the time spent training, not the clock.
 
     python train.py --config config/winnow-mini.json --data DATA --work WORK --seconds 540 [--start WORK/warm]
 
-Writes WORK/latest (int8 running average, movable between machines), WORK/state.pt (to resume where the disk
+Writes WORK/latest (int8 running average, movable between machines), WORK/state.pt (to resume if the disk
 survives) and WORK/train.jsonl. `--start` begins from a checkpoint with a fresh optimiser.
 """
 
@@ -27,7 +27,7 @@ from tokens import TokenTable, query_matrix
 
 
 class Scale:
-    """The factor on a student's scores that brings them closest to the teacher's logits; re-fitted until it is frozen."""
+    """The factor on a student's scores that brings them closest to the teacher's logits, fitted repeatedly until it is frozen."""
 
     def __init__(self, first: float, device):
         self.value = torch.tensor(first, device=device)
@@ -49,7 +49,7 @@ class Distiller:
     def __init__(
         self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, weights: QueryWeights, settings: dict, cross: CrossEncoder | None = None
     ):
-        """`model` may be None where only the teachers are asked."""
+        """`model` may be None if only the teachers are used."""
         self.model = model
         self.cross = cross
         self.docs = docs
@@ -66,7 +66,7 @@ class Distiller:
         kinds = [(kind, size) for kind in ("model", "tokens") for size in settings["vector_sizes"]]
         self.cosine_scales = {kind: Scale(20.0, idf.device) for kind in kinds}
         self.mix_scales = {kind: Scale(0.6, idf.device) for kind in kinds}
-        # One per bucket: long documents would otherwise pay for short ones.
+        # One per bucket, so that the penalty of short documents does not apply to long ones.
         self.penalty = torch.full((len(settings["buckets"]),), float(settings["first_penalty"]), device=idf.device)
         self.calls = 0
 
@@ -84,7 +84,7 @@ class Distiller:
         return losses.ensemble(scores, list(weights.values()))
 
     def teacher(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, ids: torch.Tensor, query_ids: torch.Tensor, width: int) -> torch.Tensor:
-        """query_rows [Q], doc_rows [Q, P], ids [Q * P, T], query_ids [Q, L] -> [Q, Q * P] in 0..1, everything that judges put together."""
+        """query_rows [Q], doc_rows [Q, P], ids [Q * P, T], query_ids [Q, L] -> [Q, Q * P] in 0..1, all judgements combined."""
         s = self.settings
         mixed = self.teacher_scores(query_rows, doc_rows.flatten(), ids, query_matrix(query_ids, self.idf))
         if s["relevance_weight"] > 0 and self.batches is not None:
@@ -96,7 +96,7 @@ class Distiller:
         return mixed
 
     def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, bucket: int, width: int, progress: float):
-        """query_rows [Q], doc_rows [Q, P] of a bucket -> loss and the parts worth watching (0-d tensors, no synchronisation)."""
+        """query_rows [Q], doc_rows [Q, P] of a bucket -> loss and the parts of it to log (0-d tensors, no synchronisation)."""
         s = self.settings
         anchors = torch.arange(len(query_rows), device=query_rows.device) * doc_rows.shape[1]
         flat = doc_rows.flatten()
@@ -149,18 +149,19 @@ class Distiller:
         out = {}
         for kind, name in (("model", "cosine"), ("tokens", "tokens")):
             total = 0.0
-            for size in self.settings["vector_sizes"]:
+            sizes = [size for size in self.settings["vector_sizes"] if size <= asked[kind].shape[1]]
+            for size in sizes:
                 cosine = F.normalize(asked[kind][:, :size], dim=1) @ F.normalize(told[:, :size], dim=1).T
                 alone, mixed = self.cosine_scales[kind, size], self.mix_scales[kind, size]
                 if fit:
                     alone.fit(cosine, teacher)
                     mixed.fit(student + alone(cosine), teacher)
                 total = total + losses.kl_to_teacher(alone(cosine), teacher) + losses.kl_to_teacher(mixed(student + alone(cosine)), teacher)
-            out[name] = total / len(self.settings["vector_sizes"])
+            out[name] = total / len(sizes)
         return out
 
     def control(self, bucket: int, terms: torch.Tensor, target: float) -> None:
-        """lambda follows the terms per document of its bucket: the wanted size is what one knows, the penalty is not."""
+        """Adjusts lambda to the terms per document of its bucket: the wanted size is known, the penalty that leads to it is not."""
         self.penalty[bucket] *= (terms / target).clamp(0.5, 2.0) ** self.settings["control_gain"]
 
 
@@ -183,7 +184,7 @@ class Judge:
 
 
 def encoder_of(config: dict, settings: dict) -> SparseEncoder:
-    """The model that a config's settings train: with a `cosine_weight` it has a second output."""
+    """The model that a config's settings train; it has a second output if they set a `cosine_weight`."""
     return (TwoOutputEncoder if settings["cosine_weight"] else SparseEncoder)(config["model"])
 
 
@@ -194,7 +195,7 @@ def means(figures: dict) -> dict[str, float]:
 
 
 class World:
-    """What every run on this machine shares: collection, teachers, idf, evaluation."""
+    """What all runs on this machine share: collection, teachers, idf, evaluation."""
 
     def __init__(self, config: dict, data: Path, work: Path):
         self.device, self.dtype = pick_device()
@@ -207,7 +208,7 @@ class World:
         self.sets = {name: load_set(data, name, self.device) for name in config["data"]["eval_sets"] + config["data"]["dev_sets"]}
 
     def cross_encoder(self, config: dict) -> CrossEncoder | None:
-        """The model `train.cross_encoder` names in the prepared folder (cross_encoder.py writes it), if the config names one."""
+        """The model in the prepared folder that `train.cross_encoder` names (cross_encoder.py writes it); None if it names none."""
         name = config["train"].get("cross_encoder")
         if name is None:
             return None
@@ -215,9 +216,9 @@ class World:
 
 
 def train(world: World, config: dict, work: Path, start: Path | None, seconds: float, log: Log) -> dict:
-    """One run, or the next `seconds` of one; returns the figures of its end.
+    """One run, or the next `seconds` of one -> the figures at its end.
 
-    The schedule's length is `train.steps` if the config has it (equal work for ablations, whatever runs beside them), else
+    The schedule's length is `train.steps` if the config has it (equal work for ablations, whatever else runs), else
     `train.seconds` of training.
     """
     settings = config["train"]
@@ -228,9 +229,12 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
     docs, prepared = world.docs, world.prepared
     batches = Batches(prepared, docs, settings, generator)
     model = encoder_of(config, settings)
-    model.load_state_dict(checkpoint.load(start or work / "warm"), strict=False)
+    first = checkpoint.load(start or work / "warm")
+    model.load_state_dict(first, strict=False)
     model.to(device, dtype)
-    factors = {"cls.": settings["head_lr_factor"], "dense.": settings["vector_lr_factor"], "token.": settings["vector_lr_factor"]}
+    if config["model"].get("token_table") and "token.table.weight" not in first:
+        model.start_table()
+    factors = {"cls.": settings["head_lr_factor"], "dense.": settings["vector_lr_factor"], "token.": settings["token_lr_factor"]}
     optimizer = MasterAdamW(model, factors, settings["weight_decay"], settings["ema"])
     distiller = Distiller(model, docs, prepared, world.weights, settings, world.cross_encoder(config))
     distiller.batches = batches
@@ -255,12 +259,12 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
         averaged = optimizer.weights(averaged=True)
         figures = judge(averaged, settings["final_sets"] if final else settings["watch_sets"])
         terms = figures[settings["size_set"]]["terms"]
-        # Documents in use are longer than those of a batch; steer by what the size set really gets.
+        # Documents in use are longer than those of a batch, so lambda follows the size set.
         factor *= min(max(settings["size_terms"] / terms, 0.93), 1.07)
         log(step=step, trained=round(trained, 1), factor=round(factor, 3), mean=means(figures), **figures)
         if settings["keep"]:
             checkpoint.save(work / "latest", averaged, {"model": config["model"], "step": step, "trained": trained, "figures": figures})
-            # Snapshots of the running average can be averaged again at the end (soup.py).
+            # soup.py averages snapshots of the running average at the end.
             torch.save({name: value.half() for name, value in averaged.items()}, work / f"snapshot-{step}.pt")
             torch.save(
                 {"optimizer": optimizer.state(), "trained": trained, "step": step, "factor": factor,
@@ -293,7 +297,7 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
         if trained - last_eval >= settings["eval_seconds"]:
             last_eval = trained
             checkpointed(final=False)
-            clock = time.time()  # time spent judging is not training time
+            clock = time.time()  # Time spent on evaluation is not training time.
     return checkpointed(final=True)
 
 
@@ -301,8 +305,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("config", "data", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--prepared", type=Path, help="folder of prepared.pt, if not --work (several models share one)")
-    parser.add_argument("--seconds", type=float, required=True, help="stop this piece after so much training")
+    parser.add_argument("--prepared", type=Path, help="folder of prepared.pt; default: --work (several models may share one)")
+    parser.add_argument("--seconds", type=float, required=True, help="seconds of training after which this piece stops")
     parser.add_argument("--start", type=Path, help="checkpoint or model folder to start from, ignoring WORK/state.pt")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=JSON", help="other values of `train` settings, or of `seed`")
     args = parser.parse_args()

@@ -2,7 +2,7 @@
 
     python warmup.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK
 
-Starts from a sentence encoder without a masked-LM head; ends with WORK/warm (int8 checkpoint).
+Starts from a sentence encoder without a masked-LM head; writes WORK/warm (int8 checkpoint).
 """
 
 import argparse
@@ -24,8 +24,8 @@ from tokens import CLS, MASK, SEP, VOCAB, TokenTable
 def masked_windows(docs: TokenTable, batch: int, width: int, share: float):
     """Random windows of the running text: ids [B, T], masked positions [B, M], their true ids [B, M].
 
-    Of the chosen positions 75 % become [MASK], 10 % a random piece, 15 % stay: at use no text has a [MASK], so the
-    head must also be good at naming what it sees.
+    Of the chosen positions 75 % become [MASK], 10 % a random piece, 15 % stay: no text in use has a [MASK], so the
+    head must also predict tokens that are there.
     """
     device = docs.tokens.device
     start = torch.randint(0, docs.tokens.numel() - width, (batch, 1), device=device)
@@ -49,8 +49,8 @@ def masked_lm_loss(model: SparseEncoder, docs: TokenTable, batch: int, width: in
 
 @torch.no_grad()
 def calibrate(model: SparseEncoder, docs: TokenTable, idf: torch.Tensor, settings: dict) -> dict[str, float]:
-    """Shifts the pooled logits so that `terms` terms a document are on, and scales them so that a document's own
-    content words (idf > 3) weigh 1 on average. Without it every distillation failed (.50 on SciFact).
+    """Shifts the pooled logits so that `terms` terms per document are on, and scales them so that a document's own content words
+    (idf > 3) weigh 1 on average. Without it every distillation failed (.50 on SciFact).
 
     The map is folded into the head: x -> a * (x - t) scales the last LayerNorm and the decoder bias.
     """
@@ -95,7 +95,7 @@ def main() -> None:
     optimizer = MasterAdamW(model, {"cls.": settings["head_lr_factor"]}, ema=settings["ema"])
     began, step, loss = time.time(), 0, None
     while (elapsed := time.time() - began) < seconds:
-        # Widths take turns at equal cost, so that late positions are seen too; documents in use have up to 512 tokens.
+        # Widths alternate at equal cost, so that late positions are trained too: documents in use have up to 512 tokens.
         width = settings["widths"][step % len(settings["widths"])]
         loss = masked_lm_loss(model, docs, settings["tokens"] // width, width, settings["share"])
         loss.backward()

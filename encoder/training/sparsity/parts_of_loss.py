@@ -1,0 +1,89 @@
+"""Parts of the objective that help a sparse student: SquareHead, early-learning regularisation, noise with consistency.
+
+Q queries, P documents each, L layers, M tokens of all pairs, H hidden.
+"""
+
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+
+import recipe  # noqa: F401
+from model import CrossEncoder
+
+
+class LayerOutputs:
+    """Collects what every layer of a model returned in its last forward pass: L x [M, H], without padding."""
+
+    def __init__(self, model: CrossEncoder):
+        self.states: list[torch.Tensor] = []
+        keep = lambda _, args, out: self.states.append(out)  # noqa: E731
+        self.hooks = [layer.register_forward_hook(keep) for layer in model.bert.encoder.layer]
+
+    def take(self, mask: torch.Tensor) -> list[torch.Tensor]:
+        """mask [N, T] of the pairs. Empties the collection, which would otherwise keep the graph alive."""
+        states, self.states = self.states, []
+        return [s[mask] if s.dim() == 3 else s for s in states]
+
+    def close(self) -> None:
+        """Leaves the model as it was: a model that serves several runs would collect for all of them, and nobody would empty that."""
+        for hook in self.hooks:
+            hook.remove()
+        self.states = []
+
+
+def square_head(student: list[torch.Tensor], teacher: list[torch.Tensor], eps: float = 1e-6) -> torch.Tensor:
+    """Sum over layers of mean((s - t)^2) / mean(t^2) (2310.06927 section 3); L x [M, H] each."""
+    parts = [(s.float() - t.float()).square().mean() / (t.float().square().mean() + eps) for s, t in zip(student, teacher, strict=True)]
+    return torch.stack(parts).sum()
+
+
+class EarlyLearning:
+    """Early-learning regularisation (2007.00151 section 4) of a listwise softmax: lambda * mean log(1 - <memory, p>).
+
+    What the student believed early, averaged, pulls against targets that contradict it later. The memory is a logit per pair of
+    query and document, in a table indexed by a hash of both; a query's memory is the softmax over the documents drawn with it.
+    """
+
+    def __init__(self, size: int, momentum: float, device):
+        self.logits = torch.zeros(size, device=device)
+        self.seen = torch.zeros(size, dtype=torch.bool, device=device)
+        self.momentum = momentum
+
+    def slots(self, query_rows: torch.Tensor, doc_rows: torch.Tensor) -> torch.Tensor:
+        return (query_rows[:, None] * 1_000_003 + doc_rows * 7_919) % len(self.logits)
+
+    def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """[Q], [Q, P], [Q, P] -> the regulariser, not yet multiplied by lambda (it is negative)."""
+        slots, now = self.slots(query_rows, doc_rows), logits.detach()
+        remembered = torch.where(self.seen[slots], torch.lerp(now, self.logits[slots], self.momentum), now)
+        self.logits[slots], self.seen[slots] = remembered, True
+        agreement = (remembered.softmax(1) * logits.softmax(1)).sum(1)
+        return torch.log1p(-agreement.clamp(max=1 - 1e-4)).mean()
+
+
+def signal_to_noise(states: list[torch.Tensor]) -> torch.Tensor:
+    """L x [M, H] -> [L]: |mean| / deviation of a layer's outputs, mean over the channels."""
+    return torch.stack([(s.float().mean(0).abs() / (s.float().std(0) + 1e-6)).mean() for s in states])
+
+
+@contextmanager
+def noisy_layers(model: CrossEncoder, layers: list[int], scale: float):
+    """Adds Gaussian noise of `scale` deviations to the outputs of these layers (NoiseFiT, 2504.06307)."""
+
+    def disturb(_, args, out):
+        return out + torch.randn_like(out) * out.detach().float().std().to(out.dtype) * scale
+
+    # Before the hooks that collect states: those would otherwise see the clean output.
+    hooks = [model.bert.encoder.layer[i].register_forward_hook(disturb, prepend=True) for i in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def consistency(clean: torch.Tensor, noisy: torch.Tensor) -> torch.Tensor:
+    """KL(softmax(clean) || softmax(noisy)), [Q, P] logits each; the clean side is the target and gets no gradient."""
+    target = F.log_softmax(clean.detach(), dim=1)
+    return (target.exp() * (target - F.log_softmax(noisy, dim=1))).sum(1).mean()
