@@ -1,6 +1,6 @@
 /**
- * The end of a search's time budget. Work that cannot be interrupted, such as a call into a kernel, compares its estimated cost
- * with what is left before it starts; everything else checks between small steps.
+ * The end of a search's time budget. Work that cannot be interrupted, such as a call of a kernel, compares its estimated cost
+ * with the remaining time before it starts. Everything else checks between small steps.
  */
 export class Deadline {
   /** On the clock of `performance.now()`; Infinity without a budget. */

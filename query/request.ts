@@ -1,67 +1,273 @@
-import { WinnowError } from '../errors.ts';
-import { FilterType } from '../indexer/format.ts';
-import { requireId } from '../indexer/storable.ts';
-import { type DocumentRef, type PassageRef, refOf } from '../indexer/stored-id.ts';
-import type { FilterField } from '../indexer/types.ts';
-import { QUERY_IDF } from './query-weights.ts';
+import type { Static, TSchema } from 'typebox';
+import type { DocumentRef } from '../indexer/format/stored-id.ts';
+import { MAX_ID_BYTES } from '../indexer/store/storable.ts';
+import { QUERY_IDF, type QueryIdf } from './weights/query-weights.ts';
 
 /*
- * What a request may say: every limit, every list of values and every default once, as JSON Schema, which the server publishes and
- * validates with as it is. The library checks with a reading of the few keywords used here: a validator's import would cost a
- * command-line search more time than its search.
+ * The options of a search: every limit, list of values and default, spelled once as JSON Schema. The server publishes and validates
+ * with the schemas as they are, the command line takes its choices, ranges and help from them, and the library checks its arguments
+ * with them (`check-arguments.ts`). The interfaces beside them carry the documentation for programs; the type checker proves that
+ * both agree.
  */
 
 export const MODES = ['sparse', 'bm25', 'hybrid'] as const;
 export const FUSIONS = ['weighted', 'rrf'] as const;
 export const SCANS = ['auto', 'exact', 'pruned'] as const;
-export const SYNTAXES = ['operators', 'plain'] as const;
-export const SORT_ORDERS = ['asc', 'desc'] as const;
+/** `vector`: the cosine of query and document; `cross`: a small transformer that reads both together. */
+export const STAGES = ['vector', 'cross'] as const;
+/** `true`: all stages that there are, vectors first. */
+const RERANKS = [false, true, ...STAGES] as const;
+const SYNTAXES = ['operators', 'plain'] as const;
+const SORT_ORDERS = ['asc', 'desc'] as const;
 
-export const QUERY = { type: 'string', minLength: 1, maxLength: 10_000 } as const;
+/** `sparse`: learned weights; `bm25`: words only; `hybrid`: both, fused. */
+export type SearchMode = (typeof MODES)[number];
+
+export const QUERY = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 10_000,
+  description: 'What to search for, as people type it',
+} as const;
 
 /** Properties of {@link SEARCH_REQUEST} besides the query: the options of a search. */
 export const SEARCH_OPTIONS = {
-  k: { type: 'integer', minimum: 1, maximum: 1000, default: 10 },
-  offset: { type: 'integer', minimum: 0, maximum: 10_000, default: 0 },
-  mode: { type: 'string', enum: MODES, default: 'sparse' },
-  filter: { type: 'object' },
-  explain: { type: 'boolean', default: false },
-  groupByParent: { type: 'boolean', default: false },
-  fusion: { type: 'string', enum: FUSIONS, default: 'weighted' },
-  sparseWeight: { type: 'number', minimum: 0, maximum: 1, default: 0.8 },
-  idf: { type: 'string', enum: QUERY_IDF, default: 'blended' },
+  k: { type: 'integer', minimum: 1, maximum: 1000, default: 10, description: 'Number of hits' },
+  offset: { type: 'integer', minimum: 0, maximum: 10_000, default: 0, description: 'Hits to skip' },
+  mode: {
+    type: 'string',
+    enum: MODES,
+    description:
+      'Rank by learned weights, by words, or by both; default: sparse, bm25 for an index of words alone',
+  },
+  filter: {
+    type: 'object',
+    description:
+      'Only documents that match: conditions on declared fields, combined by "and", "or" and "not"',
+  },
+  explain: { type: 'boolean', default: false, description: 'Split the score of each hit by token' },
+  highlight: {
+    type: 'boolean',
+    default: true,
+    description: 'Make snippets, and name the words that the model added',
+  },
+  fields: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    maxItems: 256,
+    description: 'Metadata fields of the hits to return, default all; "text" adds the whole text',
+  },
+  vector: {
+    type: 'object',
+    additionalProperties: { type: 'number', minimum: 0 },
+    description:
+      'Weight by token of the vocabulary, instead of those that the query would get; words of the query are marked and reranked by',
+  },
+  groupByParent: {
+    type: 'boolean',
+    default: false,
+    description: 'Keep only the best passage of each document',
+  },
+  fusion: {
+    type: 'string',
+    enum: FUSIONS,
+    default: 'weighted',
+    description: 'How hybrid joins its two rankings: by normalised scores or by ranks',
+  },
+  sparseWeight: {
+    type: 'number',
+    minimum: 0,
+    maximum: 1,
+    default: 0.8,
+    description: 'Share of the learned weights in hybrid; words have the rest',
+  },
+  idf: {
+    type: 'string',
+    enum: QUERY_IDF,
+    default: 'blended',
+    description: "Where the weights of query tokens come from: the model's table and the index, or the table",
+  },
   sort: {
     type: 'object',
     required: ['field'],
     properties: {
-      field: { type: 'string', minLength: 1 },
-      order: { type: 'string', enum: SORT_ORDERS, default: 'asc' },
+      field: { type: 'string', minLength: 1, description: 'A declared field' },
+      order: { type: 'string', enum: SORT_ORDERS, default: 'asc', description: 'Order of its values' },
     },
     additionalProperties: false,
+    description: 'Order the best rankDepth hits by a declared field instead of by score',
   },
-  facets: { type: 'array', items: { type: 'string', minLength: 1 }, maxItems: 32 },
-  among: { type: 'integer', minimum: 1, maximum: 10_000, default: 1000 },
-  scan: { type: 'string', enum: SCANS, default: 'auto' },
-  alpha: { type: 'number', exclusiveMinimum: 0, maximum: 1, default: 1 },
-  budgetMs: { type: 'number', exclusiveMinimum: 0 },
-  syntax: { type: 'string', enum: SYNTAXES, default: 'operators' },
+  facets: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    maxItems: 32,
+    description: 'Declared fields whose values are counted over the best rankDepth hits',
+  },
+  rankDepth: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 10_000,
+    default: 1000,
+    description: 'Number of best hits that sort and facets look at',
+  },
+  scan: {
+    type: 'string',
+    enum: SCANS,
+    default: 'auto',
+    description: 'How posting lists are read: every posting, or only blocks that can hold a hit',
+  },
+  alpha: {
+    type: 'number',
+    exclusiveMinimum: 0,
+    maximum: 1,
+    default: 1,
+    description:
+      'Pruned scans skip blocks whose score bound times alpha is below the hits; at 1 no hit is lost',
+  },
+  budgetMs: {
+    type: 'number',
+    exclusiveMinimum: 0,
+    description: 'Milliseconds after which the search returns the best hits that it has',
+  },
+  rerank: {
+    enum: RERANKS,
+    description:
+      'Reorder the best hits: "vector" by the cosine of their vectors with that of the query, "cross" by a cross-encoder, which reads query and passage together; true: by all that there is, vectors first',
+  },
+  rerankDepth: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1000,
+    description: 'Number of best hits that are reranked; default: what the model recommends',
+  },
+  minRelevance: {
+    type: 'number',
+    minimum: 0,
+    maximum: 1,
+    description: 'Leave out hits whose relevance, judged by the reranker, is below this',
+  },
+  syntax: {
+    type: 'string',
+    enum: SYNTAXES,
+    default: 'operators',
+    description: 'Whether "phrases" and -exclusions in the query are operators or plain text',
+  },
 } as const;
 
-/** How large filters may be. */
-export const FILTER_LIMITS = {
-  depth: 16,
-  conditions: 1024,
-  /** Values of all lists. */
-  values: 65_536,
-  /** Conditions times documents. */
-  tests: 2 ** 28,
-} as const;
+type Scalar = string | number | boolean;
 
-/** Phrases and exclusions of one query. */
-export const MAX_TEXT_CONDITIONS = 64;
+/** Conditions on one field; all that are given must hold for some value of the document. */
+export interface FieldCondition {
+  readonly eq?: Scalar;
+  readonly in?: readonly Scalar[];
+  readonly gt?: string | number;
+  readonly gte?: string | number;
+  readonly lt?: string | number;
+  readonly lte?: string | number;
+  /** true: the document has the field; false: it does not. */
+  readonly exists?: boolean;
+}
 
-/** Stored texts that one search reads to decide about phrases; what lies behind them is not found, and `complete` is false. */
-export const MAX_TEXTS_READ = 10_000;
+/**
+ * `{ year: { gte: 2020 }, lang: 'en' }`: all fields must match; a plain value means equality, a list means any of it.
+ * `and`, `or` and `not` combine whole filters.
+ */
+export interface Filter {
+  readonly [field: string]:
+    | Scalar
+    | readonly Scalar[]
+    | FieldCondition
+    | readonly Filter[]
+    | Filter
+    | undefined;
+}
+
+/** Order of hits by a declared field instead of by score. */
+export interface FieldSort {
+  readonly field: string;
+  /** Default `asc`. */
+  readonly order?: 'asc' | 'desc';
+}
+
+/** How the postings of learned weights are read. Results are the same unless `alpha` < 1 or a budget ends the search early. */
+export interface ScanOptions {
+  /**
+   * `exact`: every posting of the query's terms. `pruned`: only blocks of documents that can hold a hit, in segments that
+   * have block maxima. `auto` (the default): pruned in segments of at least `PRUNED_FROM_DOCS` documents. Leave it alone
+   * unless you measure.
+   */
+  readonly scan?: (typeof SCANS)[number];
+  /**
+   * 0 < alpha <= 1, default 1: pruned search skips blocks whose score bound times alpha does not reach the hits. At 1
+   * no hit is lost. Below 1, a document that is missed scores at most 1 / alpha times the worst hit.
+   */
+  readonly alpha?: number;
+  /**
+   * Milliseconds after which the search returns the best hits that it has. All its steps observe the budget: filtering, scanning,
+   * checking phrases, making snippets. Default: none.
+   */
+  readonly budgetMs?: number;
+}
+
+export interface SearchOptions extends ScanOptions {
+  /** Number of hits, 1..1,000. Default 10. */
+  readonly k?: number;
+  /** Hits to skip, 0..10,000. Default 0. */
+  readonly offset?: number;
+  /** Default `sparse`; `bm25` for an index of words alone. */
+  readonly mode?: SearchMode;
+  /** Only documents that match; fields must have been declared. */
+  readonly filter?: Filter;
+  /** Add the token-by-token account of each score. Default false. */
+  readonly explain?: boolean;
+  /** Make snippets and `addedWords`, which takes most of the time of a small search. Default true. */
+  readonly highlight?: boolean;
+  /** Metadata fields of hits to return, default all; `text` adds {@link Hit.text}. At most 256. */
+  readonly fields?: readonly string[];
+  /**
+   * Weights >= 0 by token of the model's vocabulary, at most 1,024 above 0, instead of those of the query's tokens. Words (`bm25`,
+   * `hybrid`), marks and rerankers still use the query's text.
+   */
+  readonly vector?: Readonly<Record<string, number>>;
+  /** Keep only the best passage of each source document. Default false. */
+  readonly groupByParent?: boolean;
+  /** How `hybrid` joins the two rankings: by normalised scores (`weighted`, the default) or by ranks (`rrf`). */
+  readonly fusion?: (typeof FUSIONS)[number];
+  /** Share of the learned weights in `hybrid`, 0..1, default .8; words have the rest. */
+  readonly sparseWeight?: number;
+  /** How query tokens are weighted. Default `blended`. */
+  readonly idf?: QueryIdf;
+  /** Order the best {@link rankDepth} hits by a declared field; scores stay those of the ranking. */
+  readonly sort?: FieldSort;
+  /** Declared fields whose values are counted over the best {@link rankDepth} hits. At most 32. */
+  readonly facets?: readonly string[];
+  /**
+   * Number of best hits that `sort` and `facets` look at, 1..10,000; default 1,000. It is bounded because every document that
+   * shares a term with the query is a hit, however poor: counts over all of them would say little about the answer.
+   */
+  readonly rankDepth?: number;
+  /**
+   * Reorder the best hits. `vector`: by the cosine of their vectors with that of the query, which takes one pass over the query (a
+   * millisecond or two). `cross`: by a cross-encoder, which reads query and passage together (some milliseconds per passage and
+   * core). `true`: by all stages that model and index have, vectors first. The search is then asynchronous, and the first one loads
+   * the model. Default: false; for sparse searches with a model that has a table of token vectors, the cosine with their sum.
+   */
+  readonly rerank?: (typeof RERANKS)[number];
+  /** Number of best hits that are reranked, 1..1,000; the others follow. Default: what the model recommends. */
+  readonly rerankDepth?: number;
+  /** Leave out hits whose relevance is below this, 0..1. Needs `rerank`. An empty answer means that nothing answers the query. */
+  readonly minRelevance?: number;
+  /**
+   * `operators` (the default): `"exact phrase"`, `-word` and `-"exact phrase"` in the query filter by the words of the text.
+   * `plain`: they are words like others.
+   */
+  readonly syntax?: (typeof SYNTAXES)[number];
+}
+
+/** One search: the query, 1..10,000 characters, with its options. */
+export interface SearchRequest extends SearchOptions {
+  readonly query: string;
+}
 
 export const SEARCH_REQUEST = {
   type: 'object',
@@ -71,210 +277,74 @@ export const SEARCH_REQUEST = {
 } as const;
 
 /** Ordinal of a passage. */
-export const PASSAGE = { type: 'integer', minimum: 0, maximum: 999_999_999 } as const;
+export const PASSAGE = {
+  type: 'integer',
+  minimum: 0,
+  maximum: 999_999_999,
+  description: 'Ordinal of the passage, from 0',
+} as const;
 
-/** Options of `explain`. */
+export const DOCUMENT_ID = {
+  type: 'string',
+  minLength: 1,
+  maxLength: MAX_ID_BYTES,
+  description: 'The id that the document was added under',
+} as const;
+
+/** Options of an explanation. */
 export const EXPLAIN_OPTIONS = { idf: SEARCH_OPTIONS.idf, syntax: SEARCH_OPTIONS.syntax } as const;
+export type ExplainOptions = Pick<SearchOptions, keyof typeof EXPLAIN_OPTIONS>;
 
+/** Which document's score for which query is to be explained. Of a source that was cut into passages: its best one. */
+export interface ExplainRequest extends ExplainOptions {
+  readonly query: string;
+  readonly document: DocumentRef;
+}
+
+/** {@link ExplainRequest} as JSON: the document is named by `id` and `passage`. */
 export const EXPLAIN_REQUEST = {
   type: 'object',
   required: ['query', 'id'],
-  properties: {
-    query: QUERY,
-    id: { type: 'string', minLength: 1, maxLength: 512 },
-    passage: PASSAGE,
-    ...EXPLAIN_OPTIONS,
-  },
+  properties: { query: QUERY, id: DOCUMENT_ID, passage: PASSAGE, ...EXPLAIN_OPTIONS },
   additionalProperties: false,
 } as const;
 
-/** Options of `openIndex`. */
-export const OPEN_OPTIONS = {
-  model: { type: 'string', minLength: 1 },
-  filterFields: {
-    type: 'array',
-    items: {
-      type: 'object',
-      required: ['name', 'type'],
-      properties: {
-        name: { type: 'string', minLength: 1, maxLength: 256 },
-        type: { type: 'string', enum: Object.keys(FilterType) },
-      },
-      additionalProperties: false,
-    },
-    maxItems: 256,
-  },
-  create: { type: 'boolean', default: false },
-  readOnly: { type: 'boolean', default: false },
-  lexicalOnly: { type: 'boolean', default: false },
-  backend: { type: 'string', enum: ['native', 'wasm', 'reference', 'onnx'] },
-  threads: { type: 'integer', minimum: 0, maximum: 64 },
-  maxBatchTokens: { type: 'integer', minimum: 1, maximum: 1_048_576 },
+/** How large filters may be. */
+export const FILTER_LIMITS = {
+  /** Levels of nesting. */
+  depth: 16,
+  /** Conditions on fields. */
+  conditions: 1024,
+  /** Values of all lists together. */
+  values: 65_536,
+  /** Conditions times documents of the index. */
+  tests: 2 ** 28,
 } as const;
 
-/** The keywords of JSON Schema that are used here. */
-interface Schema {
-  readonly type: 'string' | 'number' | 'integer' | 'boolean' | 'object' | 'array';
-  readonly enum?: readonly string[];
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-  readonly items?: Schema;
-  readonly maxItems?: number;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-}
+/** Phrases and exclusions per query. */
+export const MAX_TEXT_CONDITIONS = 64;
 
-/** @throws WinnowError WINNOW_BAD_ARGUMENT naming the argument */
-export function requireQuery(query: unknown): asserts query is string {
-  check(query, QUERY, 'query');
-}
+/** Tokens of a query given as a vector. */
+export const MAX_VECTOR_TOKENS = 1024;
 
-/**
- * Checks an options argument: known names with allowed values; undefined counts as absent.
- *
- * @throws WinnowError WINNOW_BAD_ARGUMENT naming the option
- */
-export function requireOptions(options: unknown, properties: Readonly<Record<string, Schema>>): void {
-  check(options, { type: 'object', properties }, '');
-}
+/** Stored texts that one search reads to decide about phrases. Candidates beyond them are not found, and `complete` is false. */
+export const MAX_TEXTS_READ = 10_000;
 
-/** @throws WinnowError WINNOW_BAD_ARGUMENT naming the argument */
-export function requireRef(ref: unknown, place: string): PassageRef {
-  const given =
-    typeof ref === 'string' || (typeof ref === 'object' && ref !== null)
-      ? refOf(ref as DocumentRef)
-      : undefined;
-  if (!given)
-    throw bad(place, `must be an id, or {id, passage}, not ${shown(ref)}`, 'ids are strings: String(id)');
-  const { passage } = given;
-  if (typeof ref !== 'string')
-    check(
-      ref,
-      { type: 'object', required: ['id'], properties: { id: { type: 'string' }, passage: PASSAGE } },
-      place,
-    );
-  try {
-    requireId(given.id);
-  } catch (error) {
-    throw bad(place, (error as WinnowError).message);
-  }
-  return { id: given.id, ...(passage === undefined ? {} : { passage }) };
-}
+/** A type with all its lists and properties read-only. */
+type Immutable<T> = T extends readonly (infer Item)[]
+  ? readonly Immutable<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Immutable<T[K]> }
+    : T;
 
-/** @throws WinnowError WINNOW_BAD_ARGUMENT naming the argument */
-export function requireList(list: unknown, place: string): void {
-  if (!Array.isArray(list))
-    throw bad(place, `must be a list, not ${shown(list)}`, 'put a single one into brackets: [one]');
-}
+/** Values of a JSON Schema. */
+export type ValueOf<Schema extends TSchema> = Immutable<Static<Schema>>;
 
-const RESERVED = new Set(['and', 'or', 'not']);
+/** `true` where both types have the same properties of the same types, so that `true satisfies Agrees<A, B>` compiles only then. */
+export type Agrees<A, B> =
+  (<T>() => T extends Immutable<A> ? 1 : 2) extends <T>() => T extends Immutable<B> ? 1 : 2 ? true : never;
 
-/**
- * Checks declarations of filter fields.
- *
- * @throws WinnowError WINNOW_BAD_ARGUMENT for names that no filter could mean
- */
-export function requireFilterFields(fields: readonly FilterField[]): void {
-  const seen = new Set<string>();
-  fields.forEach(({ name }, i) => {
-    const place = `filterFields[${i}].name`;
-    if (RESERVED.has(name)) throw bad(place, `"${name}" combines filters and cannot name a field`);
-    if (!name.isWellFormed() || name.includes('\u0000'))
-      throw bad(place, 'must be well-formed text without NUL');
-    if (seen.has(name)) throw bad(place, `"${name}" is declared twice`);
-    seen.add(name);
-  });
-}
-
-function check(value: unknown, schema: Schema, place: string): void {
-  const wrong = mistake(value, schema);
-  if (wrong) throw bad(place || 'options', wrong);
-  if (schema.type === 'object') checkProperties(value as object, schema, place);
-  if (schema.type === 'array')
-    (value as unknown[]).forEach((item, i) => {
-      check(item, schema.items!, `${place}[${i}]`);
-    });
-}
-
-/** What is wrong with a value by itself, as the rest of a sentence that begins with its name. */
-function mistake(value: unknown, schema: Schema): string | undefined {
-  const mustBe = (expected: string) => `must be ${expected}, not ${shown(value)}`;
-  switch (schema.type) {
-    case 'string':
-      if (schema.enum && !schema.enum.includes(value as string))
-        return mustBe(`one of ${schema.enum.join(', ')}`);
-      if (typeof value !== 'string') return mustBe('a string');
-      if (value.length < (schema.minLength ?? 0)) return mustBe('a string that is not empty');
-      return value.length > (schema.maxLength ?? Infinity)
-        ? `is ${value.length} characters long, at most ${schema.maxLength} are allowed`
-        : undefined;
-    case 'integer':
-    case 'number':
-      return isInRange(value, schema) ? undefined : mustBe(rangeOf(schema));
-    case 'boolean':
-      return typeof value === 'boolean' ? undefined : mustBe('true or false');
-    case 'array':
-      if (!Array.isArray(value)) return mustBe('a list');
-      return value.length > (schema.maxItems ?? Infinity)
-        ? `has ${value.length} entries, at most ${schema.maxItems} are allowed`
-        : undefined;
-    case 'object':
-      return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? undefined
-        : mustBe('an object');
-  }
-}
-
-function isInRange(value: unknown, { type, minimum, exclusiveMinimum, maximum }: Schema): boolean {
-  return (
-    typeof value === 'number' &&
-    (type === 'integer' ? Number.isInteger(value) : Number.isFinite(value)) &&
-    value >= (minimum ?? -Infinity) &&
-    value > (exclusiveMinimum ?? -Infinity) &&
-    value <= (maximum ?? Infinity)
-  );
-}
-
-function rangeOf({ type, minimum, exclusiveMinimum, maximum }: Schema): string {
-  const low = exclusiveMinimum === undefined ? `from ${minimum}` : `above ${exclusiveMinimum}`;
-  const high =
-    maximum === undefined ? '' : minimum === undefined ? ` and at most ${maximum}` : ` to ${maximum}`;
-  return `a ${type === 'integer' ? 'whole number' : 'number'} ${low}${high}`;
-}
-
-function checkProperties(value: object, { properties, required = [] }: Schema, place: string): void {
-  const at = (name: string) => (place ? `${place}.${name}` : name);
-  for (const name of required)
-    if ((value as Record<string, unknown>)[name] === undefined) throw bad(at(name), 'is missing');
-  if (!properties) return;
-  for (const [name, item] of Object.entries(value)) {
-    if (item === undefined) continue;
-    const schema = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (schema) check(item, schema, at(name));
-    else {
-      const meant = Object.keys(properties).find((known) => known.toLowerCase() === name.toLowerCase());
-      throw bad(
-        at(name),
-        'is not an option',
-        meant ? `the name is ${meant}` : `options are ${Object.keys(properties).join(', ')}`,
-      );
-    }
-  }
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'symbol') return 'a symbol';
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
-}
-
-const bad = (place: string, message: string, hint?: string): WinnowError =>
-  new WinnowError('WINNOW_BAD_ARGUMENT', `${place} ${message}`, {
-    place,
-    ...(hint === undefined ? {} : { hint }),
-  });
+// Filters are checked when they are compiled (`filter/filter.ts`) and vectors when they are quantised: JSON Schema cannot name
+// the declared fields and the tokens.
+type Unfiltered<Request> = Omit<Request, 'filter' | 'vector'>;
+true satisfies Agrees<Unfiltered<SearchRequest>, Unfiltered<ValueOf<typeof SEARCH_REQUEST>>>;

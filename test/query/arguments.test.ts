@@ -1,28 +1,18 @@
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openIndex, type SearchIndex } from '../../app/search-index.ts';
 import type { WinnowError } from '../../errors.ts';
-import { repairIndex } from '../../indexer/repair.ts';
-import { compactIndex, restoreSnapshot, takeSnapshot } from '../../indexer/snapshot.ts';
-import { upgradeIndex } from '../../indexer/upgrade.ts';
-import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
+import { compactIndex } from '../../indexer/admin/compact.ts';
+import { repairIndex } from '../../indexer/admin/repair.ts';
+import { restoreSnapshot } from '../../indexer/admin/restore.ts';
+import { upgradeIndex } from '../../indexer/admin/upgrade.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
+import { codeOf } from '../helpers/thrown.ts';
 
 const test = suite('arguments of the library');
 
-const codeOf = async (action: () => unknown): Promise<string> => {
-  try {
-    await action();
-  } catch (error) {
-    const { code, place } = error as WinnowError;
-    return `${code} ${place}`;
-  }
-  return 'nothing was thrown';
-};
-
-let index: SearchEngine;
-const add = (document: object, id: unknown = 'a') =>
-  index.add([{ id, contentHash: 'h', documents: [document] } as never]);
+let index: SearchIndex;
+const add = (document: object, id: unknown = 'a') => index.add([{ ...document, id } as never]);
 
 test.before(async () => {
   index = openIndex(tempFolder(), {
@@ -54,13 +44,14 @@ test('documents of wrong shapes are refused by name and change nothing', async (
     [() => add({ text: 'x', metadata: { day: '2020-02-31' } }), 'WINNOW_BAD_ROW document "a", field "day"'],
     [() => add({ text: 'x', metadata: { day: 8.65e15 } }), 'WINNOW_BAD_ROW document "a", field "day"'],
     [() => add({ text: 'x', metadata: { year: { deep: 1 } } }), 'WINNOW_BAD_ROW document "a", field "year"'],
+    [() => index.add([null as never]), 'WINNOW_BAD_ROW documents[0]'],
+    [() => index.add({ id: 'a' } as never), 'WINNOW_BAD_ARGUMENT documents'],
+    [() => index.add('a' as never), 'WINNOW_BAD_ARGUMENT documents'],
     [
-      () => index.add([{ id: 'a', documents: [{ text: 'x' }] } as never]),
+      () => index.backend.write({ upserts: [{ id: 'a', documents: [{ text: 'x' }] } as never] }),
       'WINNOW_BAD_ROW document "a", contentHash',
     ],
-    [() => index.add([null as never]), 'WINNOW_BAD_ROW sources'],
-    [() => index.add({ id: 'a' } as never), 'WINNOW_BAD_ARGUMENT sources'],
-    [() => index.add('a' as never), 'WINNOW_BAD_ARGUMENT sources'],
+    [() => index.backend.write({ upserts: [null as never] }), 'WINNOW_BAD_ROW sources'],
   ];
   for (const [action, expected] of cases) assert.is(await codeOf(action), expected);
   assert.is(index.stats().documents, documents);
@@ -81,7 +72,7 @@ test('a text is no list of ids', async () => {
   ];
   for (const [action, expected] of cases) assert.is(await codeOf(action), expected);
   for (const id of ['sky', 's', 'k', 'y']) assert.ok(index.get(id), id);
-  assert.is(index.delete(['sky', 'sky', 'nobody']), 1);
+  assert.is(await index.delete(['sky', 'sky', 'nobody']), 1);
 });
 
 test('every option of a search has a name, a type and a range', async () => {
@@ -154,8 +145,7 @@ test('an index is opened with options and field declarations that can work', asy
 
 test('the functions beside an index check their folders and what they are given', async () => {
   const cases: [() => unknown, string][] = [
-    [() => takeSnapshot(index as never, join(tempFolder(), 'copy')), 'store'],
-    [() => takeSnapshot(index.store, 5 as never), 'folder'],
+    [() => index.takeSnapshot(5 as never), 'folder'],
     [() => restoreSnapshot(undefined as never, tempFolder()), 'snapshot'],
     [() => restoreSnapshot(tempFolder(), ''), 'target'],
     [() => compactIndex(undefined as never), 'folder'],
@@ -167,7 +157,7 @@ test('the functions beside an index check their folders and what they are given'
 
 test('closing during add refuses what is not written, and everything after it', async () => {
   const one = openIndex(tempFolder(), { create: true, threads: 1 });
-  const late = codeOf(() => one.add([{ id: 'z', contentHash: 'h', documents: [{ text: 'late' }] }]));
+  const late = codeOf(() => one.add([{ id: 'z', text: 'late' }]));
   const closing = one.close();
   assert.is((await late).split(' ')[0], 'WINNOW_INDEX_CLOSED');
   await closing;
@@ -185,36 +175,37 @@ test('closing during add refuses what is not written, and everything after it', 
 test('an encoder that does not start neither keeps the index open nor stays broken', async () => {
   const folder = tempFolder();
   const one = openIndex(folder, { create: true, backend: 'onnx' });
-  const adding = () => one.add([{ id: 'z', contentHash: 'h', documents: [{ text: 'late' }] }]);
+  const adding = () => one.add([{ id: 'z', text: 'late' }]);
   assert.is(await codeOf(adding), 'WINNOW_BAD_ARGUMENT backend');
   assert.is(await codeOf(adding), 'WINNOW_BAD_ARGUMENT backend');
   await one.close();
   assert.is((await codeOf(() => one.stats())).split(' ')[0], 'WINNOW_INDEX_CLOSED');
   const again = openIndex(folder, { threads: 0 });
-  assert.is((await again.add([{ id: 'z', contentHash: 'h', documents: [{ text: 'late' }] }])).added, 1);
+  assert.is((await again.add([{ id: 'z', text: 'late' }])).added, 1);
   await again.close();
 });
 
 test('where an id comes twice in one batch the last one wins, and the result says so', async () => {
   const one = openIndex(tempFolder(), { create: true, lexicalOnly: true });
-  const row = (id: string, text: string) => ({ id, contentHash: text, documents: [{ text }] });
+  const row = (id: string, text: string) => ({ id, text });
   assert.equal(await one.add([row('a', 'first'), row('b', 'b'), row('a', 'sec\ud800nd')]), {
     added: 2,
     replaced: 0,
     duplicates: 1,
     mended: 1,
     unknownScript: 0,
+    unchanged: 0,
   });
   assert.is((one.get('a') as { text: string }).text, 'sec\ufffdnd');
   const refused: unknown[] = [];
-  const result = await one.addEach(
-    [row('', 'x'), row('a', 'third'), { ...row('c', 'c'), contentHash: 5 } as never],
-    (_, { code }, i) => refused.push([i, code]),
+  const result = await one.add(
+    [row('', 'x'), row('a', 'third'), row('b', 'b'), { id: 'c', text: 5 } as never],
+    { onRejected: (_, { code }, position) => refused.push([position, code]) },
   );
-  assert.equal(result, { added: 0, replaced: 1, duplicates: 0, mended: 0, unknownScript: 0 });
+  assert.equal(result, { added: 0, replaced: 1, duplicates: 0, mended: 0, unknownScript: 0, unchanged: 1 });
   assert.equal(refused, [
     [0, 'WINNOW_BAD_ROW'],
-    [2, 'WINNOW_BAD_ROW'],
+    [3, 'WINNOW_BAD_ROW'],
   ]);
   await one.close();
 });

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { analyze, tokenizeWords } from '../../query/english-analyzer.ts';
-import { luceneLength } from '../../query/lucene-length.ts';
+import { analyze, tokenizeWords } from '../../query/text/english-analyzer.ts';
+import { luceneLength } from '../../query/text/lucene-length.ts';
 
 test('words keep the joiners of UAX #29 inside and lose them at the edges', () => {
   assert.equal(tokenizeWords("don't stop: 3.14, 1,000 U.S.A. foo_bar e-mail 'quoted'"), [

@@ -1,48 +1,13 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
-import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
-import { IndexStore } from '../../indexer/index-store.ts';
-import { FUSED_DEPTH, fuse } from '../../query/fusion.ts';
-import type { SearchOptions } from '../../query/search-types.ts';
-import { Searcher } from '../../query/searcher.ts';
-import { SETTINGS, source } from '../helpers/documents.ts';
+import type { SearchOptions } from '../../query/request.ts';
+import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
+import { Searcher } from '../../query/search/searcher.ts';
+import { encoder, indexed } from '../helpers/passages-index.ts';
 import { check } from '../helpers/property.ts';
-import { tempFolder } from '../helpers/temp-folder.ts';
 
 const test = suite('paging');
-
-const WORDS = ['apple', 'bridge', 'cloud', 'dragon', 'eagle', 'forest'];
-const encoder = new IdfQueryEncoder(new WordPieceTokenizer(WORDS), new Float32Array(WORDS.length).fill(2));
-
-/** Documents of which many score alike, in passages of few sources, over several segments. */
-function indexed(seed: number, count: number): IndexStore {
-  let state = seed + 1;
-  const random = (n: number): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (state >>> 8) % n;
-  };
-  const store = IndexStore.openOrCreate(tempFolder(), SETTINGS);
-  const sources = Array.from({ length: Math.ceil(count / 4) }, (_, s) => {
-    const passages = Array.from({ length: 4 }, (_, passage) => {
-      const words = Array.from({ length: 1 + random(8) }, () => WORDS[random(6)]!);
-      const impacts = new Map([0, 1, 2].map(() => [random(6), 1 + random(255)]));
-      const one = source(`d${s}`, impacts, {
-        words: words.map((word) =>
-          word === 'apple' ? 'appl' : word === 'bridge' ? 'bridg' : word === 'eagle' ? 'eagl' : word,
-        ),
-        text: words.join(' '),
-        metadata: { year: random(5) },
-      }).documents[0]!;
-      return { ...one, document: { ...one.document, passage } };
-    });
-    return { id: `d${s}`, contentHash: 'h', documents: passages };
-  });
-  const batch = Math.ceil(sources.length / 3);
-  for (let i = 0; i < sources.length; i += batch) store.upsert(sources.slice(i, i + batch));
-  return store;
-}
 
 test('the pages of a query joined are one call, in every mode', async () => {
   await check(
@@ -72,7 +37,7 @@ test('the pages of a query joined are one call, in every mode', async () => {
             .hits.map(({ id, passage, score }) => [id, passage, score]);
         const all = page(0, 1000);
         for (const merged of [false, true]) {
-          if (merged) store.optimize();
+          if (merged) store.forceMerge();
           const joined: unknown[] = [];
           for (let offset = 0; offset < all.length + size; offset += size) joined.push(...page(offset, size));
           assert.equal(joined, all);

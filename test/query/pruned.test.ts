@@ -1,12 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../bench/vectors.ts';
 import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
-import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
-import { MAXIMA_MIN_DOCS } from '../../indexer/block-maxima.ts';
+import { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
+import { randomSource } from '../../evaluation/random.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { impactQuery } from '../../query/impact-query.ts';
-import { Searcher } from '../../query/searcher.ts';
+import { BLOCK_MAX_MIN_DOCS } from '../../indexer/postings/block-max-writer.ts';
+import { Searcher } from '../../query/search/searcher.ts';
+import { quantizeQuery } from '../../query/weights/quantized-query.ts';
 import { SETTINGS, source } from '../helpers/documents.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
@@ -30,7 +30,7 @@ function largeIndex(seed: number): IndexStore {
         impacts.set((topic * 5 + Math.floor(random() ** 2 * 20)) % TERMS, 1 + Math.floor(random() * 200));
       return source(`d${Math.floor(random() * 1e9)}`, impacts, { metadata: { year: 2000 + topic } });
     });
-  for (const size of [MAXIMA_MIN_DOCS, MAXIMA_MIN_DOCS + 700, 300]) store.upsert(batch(size));
+  for (const size of [BLOCK_MAX_MIN_DOCS, BLOCK_MAX_MIN_DOCS + 700, 300]) store.upsert(batch(size));
   store.delete([...store.sourceIds()].filter((_, i) => i % 97 === 0));
   return store;
 }
@@ -42,7 +42,7 @@ test('finds what exhaustive search finds over several segments, deleted and filt
   const random = randomSource(seed + 1);
   for (let round = 0; round < 60; round++) {
     const terms = [...new Set(Array.from({ length: 1 + (round % 6) }, () => Math.floor(random() * TERMS)))];
-    const query = impactQuery(
+    const query = quantizeQuery(
       terms,
       terms.map(() => 0.1 + random() * 9),
     );

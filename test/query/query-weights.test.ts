@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
-import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
+import { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { type QueryIdf, queryWeights } from '../../query/query-weights.ts';
-import { Searcher } from '../../query/searcher.ts';
+import { Searcher } from '../../query/search/searcher.ts';
+import { type QueryIdf, queryWeights, tokenStatistics } from '../../query/weights/query-weights.ts';
 import { SETTINGS, source } from '../helpers/documents.ts';
 import { check } from '../helpers/property.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
@@ -19,15 +19,18 @@ const encoder = new IdfQueryEncoder(tokenizer, table);
 
 const terms = fc.uniqueArray(fc.nat(TERMS - 1), { maxLength: TERMS });
 /** Documents as the terms that they have weight for and the terms in their text. */
-const documents = fc.array(fc.record({ weighted: terms, pieces: terms }), { minLength: 1, maxLength: 20 });
+const documents = fc.array(fc.record({ weighted: terms, subwordIds: terms }), {
+  minLength: 1,
+  maxLength: 20,
+});
 const query = fc.array(fc.nat(TERMS - 1), { maxLength: 8 });
 
-type Doc = { weighted: readonly number[]; pieces?: readonly number[] };
+type Doc = { weighted: readonly number[]; subwordIds?: readonly number[] };
 
 function indexed(docs: readonly Doc[], batch: number): IndexStore {
   const store = IndexStore.openOrCreate(tempFolder(), SETTINGS);
-  const sources = docs.map(({ weighted, pieces }, i) =>
-    source(`d${i}`, new Map(weighted.map((term) => [term, 9])), pieces ? { pieces } : {}),
+  const sources = docs.map(({ weighted, subwordIds }, i) =>
+    source(`d${i}`, new Map(weighted.map((term) => [term, 9])), subwordIds ? { subwordIds } : {}),
   );
   for (let i = 0; i < sources.length; i += batch) store.upsert(sources.slice(i, i + batch));
   return store;
@@ -38,8 +41,8 @@ test('blend the table with the documents that have a token both in text and vect
     fc.asyncProperty(documents, query, fc.integer({ min: 1, max: 7 }), async (docs, ids, batch) => {
       const store = indexed(docs, batch);
       const frequency = (id: number) =>
-        docs.filter(({ weighted, pieces }) => weighted.includes(id) && pieces.includes(id)).length;
-      const known = docs.some(({ weighted, pieces }) => weighted.some((id) => pieces.includes(id)));
+        docs.filter(({ weighted, subwordIds }) => weighted.includes(id) && subwordIds.includes(id)).length;
+      const known = docs.some(({ weighted, subwordIds }) => weighted.some((id) => subwordIds.includes(id)));
       const distinct = [...new Set(ids)].sort((a, b) => a - b);
       const expected = distinct.map((id) => {
         const count = ids.filter((other) => other === id).length;
@@ -49,9 +52,9 @@ test('blend the table with the documents that have a token both in text and vect
         return Math.fround(known ? Math.sqrt(blended) : table[id]!);
       });
       const text = ids.map((id) => `t${id}`).join(' ');
-      for (const merge of [() => {}, () => store.optimize()]) {
+      for (const merge of [() => {}, () => store.forceMerge()]) {
         merge();
-        const { termIds, weights } = queryWeights(encoder, store.generation(), text, 'blended');
+        const { termIds, weights } = queryWeights(encoder, tokenStatistics(store.view()), text, 'blended');
         assert.equal([...termIds], distinct);
         assert.is(weights.length, expected.length);
         weights.forEach((weight, i) => {
@@ -66,10 +69,10 @@ test('blend the table with the documents that have a token both in text and vect
 test('are the table alone where that is asked for, or where no text is known', async () => {
   const store = indexed([{ weighted: [1, 2, 3] }, { weighted: [2] }], 1);
   const weightsOf = (idf: QueryIdf) => [
-    ...queryWeights(encoder, store.generation(), 't2 t3 t2', idf).weights,
+    ...queryWeights(encoder, tokenStatistics(store.view()), 't2 t3 t2', idf).weights,
   ];
   assert.equal(weightsOf('blended'), [2.5, 3.5]);
-  store.upsert([source('text', new Map([[2, 9]]), { pieces: [2] })]);
+  store.upsert([source('text', new Map([[2, 9]]), { subwordIds: [2] })]);
   assert.equal(weightsOf('table'), [2.5, 3.5]);
   assert.not.equal(weightsOf('blended'), [2.5, 3.5]);
   await store.close();
@@ -80,9 +83,9 @@ test('a word that falls into several tokens does not count several times', async
     new WordPieceTokenizer(['gout', 'go', '##ut', '##a']),
     new Float32Array(4).fill(4),
   );
-  const store = indexed([{ weighted: [0, 1, 2], pieces: [0, 1, 2] }], 1);
+  const store = indexed([{ weighted: [0, 1, 2], subwordIds: [0, 1, 2] }], 1);
   const weightOf = (query: string) => {
-    const { termIds, weights } = queryWeights(split, store.generation(), query, 'blended');
+    const { termIds, weights } = queryWeights(split, tokenStatistics(store.view()), query, 'blended');
     return new Map(Array.from(termIds, (id, i) => [id, weights[i]!]));
   };
   const whole = weightOf('gout').get(0)!;
@@ -96,8 +99,8 @@ test('a word that falls into several tokens does not count several times', async
 
 test('a word that most documents share yields to one that tells them apart', async () => {
   // By the table t11 weighs twice t5; all documents but one have it.
-  const common = { weighted: [11], pieces: [11] };
-  const store = indexed([...Array<Doc>(30).fill(common), { weighted: [5], pieces: [5] }], 8);
+  const common = { weighted: [11], subwordIds: [11] };
+  const store = indexed([...Array<Doc>(30).fill(common), { weighted: [5], subwordIds: [5] }], 8);
   const searcher = new Searcher(store, encoder);
   const first = (idf: QueryIdf) => searcher.search('t5 t11', { idf }).hits[0]!.id;
   assert.is(first('blended'), 'd30');
@@ -108,8 +111,8 @@ test('a word that most documents share yields to one that tells them apart', asy
 test('explanations have the weights that the search had', async () => {
   const store = indexed(
     [
-      { weighted: [3, 7], pieces: [3] },
-      { weighted: [7], pieces: [7] },
+      { weighted: [3, 7], subwordIds: [3] },
+      { weighted: [7], subwordIds: [7] },
     ],
     1,
   );

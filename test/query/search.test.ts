@@ -3,11 +3,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Metadata } from '../../corpus/types.ts';
 import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
-import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
+import { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import type { Filter } from '../../query/filter.ts';
-import { impactQuery } from '../../query/impact-query.ts';
-import { Searcher } from '../../query/searcher.ts';
+import type { Filter } from '../../query/request.ts';
+import { Searcher } from '../../query/search/searcher.ts';
+import { quantizeQuery } from '../../query/weights/quantized-query.ts';
 import { SETTINGS, source } from '../helpers/documents.ts';
 import { check } from '../helpers/property.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
@@ -65,7 +65,7 @@ const queryTerms = fc.uniqueArray(fc.tuple(fc.nat(TERMS - 1), fc.constantFrom(0.
 
 function bruteForce(
   docs: readonly Doc[],
-  query: ReturnType<typeof impactQuery>,
+  query: ReturnType<typeof quantizeQuery>,
   k: number,
 ): [string, number][] {
   return docs
@@ -102,7 +102,7 @@ test('exact search equals brute force, document by document and score by score, 
       async (docs, terms, batch, k) => {
         const store = indexed(docs, batch);
         const searcher = new Searcher(store, encoder);
-        const query = impactQuery(
+        const query = quantizeQuery(
           terms.map(([termId]) => termId),
           terms.map(([, weight]) => weight),
         );
@@ -110,7 +110,7 @@ test('exact search equals brute force, document by document and score by score, 
         const expected = bruteForce(docs, query, k).map(([id, score]) => [id, toScore(score)]);
         const ranked = () => searcher.rankVector(query, k).map(({ id, score }) => [id, score]);
         assert.equal(ranked(), expected);
-        store.optimize();
+        store.forceMerge();
         assert.equal(ranked(), expected);
         await store.close();
       },
@@ -170,7 +170,7 @@ test('filters keep exactly the matching documents, whichever way they are scored
     fc.asyncProperty(corpus, queryTerms, filter, async (docs, terms, filter) => {
       const store = indexed(docs, 25);
       const searcher = new Searcher(store, encoder);
-      const query = impactQuery(
+      const query = quantizeQuery(
         terms.map(([termId]) => termId),
         terms.map(([, weight]) => weight),
       );
@@ -230,7 +230,7 @@ test('facets count each value over the hits, and sorting orders the hits by a fi
         // Only the best two are looked at; the better of them by field comes first.
         const two = searcher.search(text, {
           k: 100,
-          among: 2,
+          rankDepth: 2,
           sort: { field: 'year', order },
           facets: ['lang'],
         });

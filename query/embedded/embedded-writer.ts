@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import type { Metadata, MetadataValue } from '../../corpus/types.ts';
+import type { Model } from '../../encoder/model.ts';
+import { WinnowError } from '../../errors.ts';
+import { storedId } from '../../indexer/format/stored-id.ts';
+import type { IndexStore } from '../../indexer/index-store.ts';
+import type { StoredRecord } from '../../indexer/store/records.ts';
+import type { StorableSource } from '../../indexer/store/storable.ts';
+import type { IndexableDocument, IndexableSource } from '../../indexer/types.ts';
+import type { WriteBatch, WriteReport } from '../backend.ts';
+import { KnownScripts } from '../text/known-scripts.ts';
+import { indexableDocument, type SourceEncoder, searchableText } from './source-encoder.ts';
+
+export const NOTHING_WRITTEN: WriteReport = {
+  added: 0,
+  replaced: 0,
+  duplicates: 0,
+  mended: 0,
+  unknownScript: 0,
+  deleted: 0,
+};
+
+/** The writes of an embedded backend: what has to be encoded, and what can be kept. */
+export class EmbeddedWriter {
+  private readonly store: IndexStore;
+  private readonly model: Model;
+  private readonly encoder: SourceEncoder;
+  private readonly scripts: KnownScripts;
+
+  constructor(store: IndexStore, model: Model, encoder: SourceEncoder) {
+    this.store = store;
+    this.model = model;
+    this.encoder = encoder;
+    this.scripts = new KnownScripts(model.query.tokenizer);
+  }
+
+  /**
+   * @param requireWritable called again when the documents are encoded
+   * @throws WinnowError of {@link WriteBatch}; nothing was changed
+   */
+  async upsert(
+    upserts: NonNullable<WriteBatch['upserts']>,
+    onRejected: WriteBatch['onRejected'],
+    requireWritable: () => void,
+  ): Promise<WriteReport> {
+    const prepared = upserts.flatMap((source, position) => {
+      try {
+        return [this.store.prepare(source)];
+      } catch (error) {
+        if (!onRejected || !(error instanceof WinnowError)) throw error;
+        onRejected(source, error, position);
+        return [];
+      }
+    });
+    // Only the last source with an id is encoded.
+    const latest = [...new Map(prepared.map(({ value }) => [value.id, value])).values()];
+    const ready = await this.encoder.encode(latest);
+    requireWritable();
+    const { added, replaced } = this.store.upsert(ready);
+    return {
+      added,
+      replaced,
+      duplicates: prepared.length - latest.length,
+      mended: prepared.filter(({ mended }) => mended).length,
+      unknownScript: this.countUnknown(latest),
+      deleted: 0,
+    };
+  }
+
+  /**
+   * Changes metadata of a source and keeps its texts with their weights, words and vectors.
+   *
+   * @param changes values by name; null removes a name
+   * @returns false when the index does not have the source
+   * @throws WinnowError WINNOW_BAD_ROW for values that cannot be stored, WINNOW_STORAGE, WINNOW_INDEX_READ_ONLY
+   */
+  updateMetadata(id: string, changes: Readonly<Record<string, MetadataValue>>): boolean {
+    const records = this.store.view().documentsOf({ id });
+    const [first] = records;
+    if (!first) return false;
+    // A hash that no document has: when the whole source is indexed again, it replaces this one.
+    const contentHash = `changed-${randomUUID()}`;
+    const source: IndexableSource = {
+      id,
+      contentHash,
+      documents: records.map((record) => this.changed(record, changes)),
+    };
+    this.store.upsert([source]);
+    return true;
+  }
+
+  private changed(record: StoredRecord, changes: Readonly<Record<string, MetadataValue>>): IndexableDocument {
+    const found = this.store.view().locate(storedId(record.id, record.passage));
+    if (!found)
+      throw new WinnowError('WINNOW_INDEX_CORRUPT', `document "${record.id}" is stored and in no segment`, {
+        place: this.store.path,
+        hint: `drop what is damaged with: winnow doctor --repair --index ${this.store.path}`,
+      });
+    const { segment } = found.view;
+    const { termIds, impacts } = segment.vector(found.docId);
+    const dense = segment.denseVectors?.vector(found.docId);
+    const { impactScale } = this.store.settings;
+    const weights = Float32Array.from(impacts, (impact) => impact * impactScale);
+    const document = { ...record, metadata: merged(record.metadata, changes) };
+    // Copies: the segment's arrays are views of an index that is about to change.
+    return indexableDocument(
+      document,
+      {
+        termIds: termIds.slice(),
+        weights,
+        ...(dense ? { dense: { ...dense, values: dense.values.slice() } } : {}),
+      },
+      this.model,
+    );
+  }
+
+  private countUnknown(sources: readonly StorableSource[]): number {
+    return sources
+      .flatMap(({ documents }) => documents)
+      .filter((document) => this.scripts.isUnknown(searchableText(document))).length;
+  }
+}
+
+function merged(metadata: Metadata, changes: Readonly<Record<string, MetadataValue>>): Metadata {
+  const entries = new Map(Object.entries(metadata));
+  for (const [name, value] of Object.entries(changes))
+    if (value === null) entries.delete(name);
+    else entries.set(name, value);
+  return Object.fromEntries(entries);
+}

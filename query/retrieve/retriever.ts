@@ -1,0 +1,102 @@
+import type { Segment } from '../../indexer/segment/segment.ts';
+import type { IndexView, SegmentView } from '../../indexer/store/index-view.ts';
+import type { Deadline } from '../deadline.ts';
+import type { SearchOptions } from '../request.ts';
+import type { QuantizedQuery } from '../weights/quantized-query.ts';
+import type { AcceptBits } from './accept-bits.ts';
+import type { SegmentTopDocs } from './top-k.ts';
+
+/** What the steps after retrieval read of the segment, or of the answer of a remote engine, that holds a document. */
+export interface FoundSegment extends Pick<Segment, 'docKeys' | 'vector' | 'id'> {
+  readonly denseVectors?: Pick<NonNullable<Segment['denseVectors']>, 'vector'> | undefined;
+}
+
+/** A document of a ranking, before its stored fields are read. */
+export interface FoundDoc {
+  /** Its stored id (`parseStoredId`), unique in the index; for a whole document, the id that it was added under. */
+  readonly id: string;
+  readonly score: number;
+  readonly view: { readonly segment: FoundSegment };
+  readonly docId: number;
+  /** Set by a reranker: how well the document answers, 0..1. */
+  readonly relevance?: number;
+  /** Set by a reranker: the score of each stage. */
+  readonly stages?: StageScores;
+}
+
+/** A document of a ranking of an index in this process. */
+export interface ScoredDoc extends FoundDoc {
+  readonly view: SegmentView;
+}
+
+/** The scores that a reranked document got on its way. */
+export interface StageScores {
+  /** Of the first ranking. */
+  readonly retrieval: number;
+  /** Cosine of the vectors of query and document. */
+  readonly vector?: number;
+  /** Logit of the cross-encoder. */
+  readonly cross?: number;
+}
+
+/** The first documents of a ranking, best first: descending scores, equal scores by ascending stored id. */
+export interface TopDocs {
+  readonly docs: readonly ScoredDoc[];
+  /** False when the time budget ended the search early: better documents may exist. */
+  readonly complete: boolean;
+}
+
+/** The documents of a segment that may be hits; undefined when the time budget ended before that was known. */
+export type DocumentFilter = (view: SegmentView) => { readonly acceptBits: AcceptBits } | undefined;
+
+/** What the steps after retrieval read of a query. */
+export interface FoundQuery {
+  /** Stored fields by key. */
+  readonly generation: Pick<IndexView, 'document'>;
+  /** What words are taken from. */
+  readonly text: string;
+  /** What learned weights are multiplied with. */
+  readonly quantized: QuantizedQuery;
+}
+
+/** A query over one view of the index, ready for rankings of any depth. */
+export interface RetrievalQuery extends FoundQuery {
+  readonly generation: IndexView;
+  readonly filter: DocumentFilter;
+  readonly deadline: Deadline;
+  readonly options: Pick<SearchOptions, 'scan' | 'alpha' | 'fusion' | 'sparseWeight'>;
+}
+
+/** One way to find documents. A query has one ranking; `depth` only says where it is cut. */
+export interface Retriever {
+  retrieve(query: RetrievalQuery, depth: number): TopDocs;
+}
+
+/**
+ * Joins the best documents of each segment.
+ *
+ * @param toScore converts a segment's score to the one that users see
+ * @param search the best `depth` documents of one segment
+ */
+export function mergeTopDocs(
+  { generation }: RetrievalQuery,
+  depth: number,
+  toScore: (score: number) => number,
+  search: (view: SegmentView, segment: number) => SegmentTopDocs,
+): TopDocs {
+  const docs: ScoredDoc[] = [];
+  let complete = true;
+  generation.segments.forEach((view, segment) => {
+    const found = search(view, segment);
+    const { count, docIds, scores } = found;
+    complete &&= found.complete;
+    const { ids } = view.segment;
+    for (let i = 0; i < count; i++) {
+      const docId = docIds[i]!;
+      docs.push({ id: ids.get(docId), score: toScore(scores[i]!), view, docId });
+    }
+  });
+  if (generation.segments.length === 1) return { docs, complete };
+  docs.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+  return { docs: docs.slice(0, depth), complete };
+}
