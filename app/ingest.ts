@@ -1,32 +1,39 @@
-import { createHash } from 'node:crypto';
 import type { CorpusItem } from '../corpus/open-corpus.ts';
-import { splitPassages } from '../corpus/passages.ts';
-import type { CorpusDocument, SourceLocation, UnreadScope } from '../corpus/types.ts';
+import type { SourceLocation, UnreadScope } from '../corpus/types.ts';
 import { WinnowError } from '../errors.ts';
 import type { SourceDocument } from '../indexer/types.ts';
-import type { SearchEngine } from '../query/search-engine.ts';
+import type { SearchBackend } from '../query/backend.ts';
+import { TimeSlices } from '../query/time-slices.ts';
+import { SourcePreparer } from './source-preparer.ts';
 
 export interface IngestOptions {
-  /** Documents (passages) committed at a time, 1..10,000. A crash loses at most the batch under way. */
+  /** Documents (passages) per commit, 1..10,000. A crash loses at most the current batch. */
   readonly batchSize: number;
-  /** Characters of title and text that a batch holds before it is committed, whatever its documents. Default: no limit. */
+  /** Characters of titles and texts after which a smaller batch is committed. Default: no limit. */
   readonly batchCharacters?: number;
-  /** Cut long texts into passages; otherwise they are cut off at the window. */
+  /** Cut long texts into passages; otherwise they are cut off at the encoder's window. */
   readonly passages: boolean;
-  /** Remove sources that the corpus no longer has. */
-  readonly deleteMissing: boolean;
+  /** Remove sources that the corpus no longer has. A function decides when their number is known. */
+  readonly deleteMissing: boolean | ((missing: MissingCounts) => boolean);
   readonly onBadRow: (error: WinnowError, location: SourceLocation) => void;
   /** Called for every source and every commit. */
   readonly onProgress: (report: Readonly<IngestReport>) => void;
-  /** Called between batches: true ends the run after the last commit. */
+  /** Called after every row: true ends the run with a last commit. */
   readonly stopped: () => boolean;
   /** Runs each commit, for callers that share the index with others. Default: at once. */
   readonly turn?: (commit: () => Promise<void>) => Promise<void>;
 }
 
+export interface MissingCounts {
+  /** Sources that the corpus no longer has. */
+  readonly missing: number;
+  /** Sources that the index had before the run. */
+  readonly stored: number;
+}
+
 export interface IngestReport {
   sources: number;
-  /** Documents encoded and committed, passages counted one each. */
+  /** Documents (passages count one each) that were encoded and committed. */
   encoded: number;
   unchanged: number;
   added: number;
@@ -34,28 +41,42 @@ export interface IngestReport {
   deleted: number;
   /** Sources with unpaired surrogates, which were stored as U+FFFD. */
   mended: number;
-  /** Sources that were not seen but may stand behind something unreadable, so that `deleteMissing` left them. */
+  /** Sources that `deleteMissing` left because something unreadable may hide them. */
   kept: number;
   badRows: number;
-  /** Documents all of whose words are of scripts that the model does not know. */
+  /** Documents all of whose words are in scripts that the model does not know. */
   unknownScript: number;
   interrupted: boolean;
   encodeSeconds: number;
 }
 
-type ReadDocument = Extract<CorpusItem, { document: CorpusDocument }>;
+/** Rows whose content hashes are looked up together, and characters after which fewer are. */
+const LOOKUP_ROWS = 64;
+const LOOKUP_CHARACTERS = 1_000_000;
 
 /**
- * Streams a corpus into an index in committed batches. Sources whose content hash is already there are skipped, so an
- * interrupted run goes on where its last commit was, and a second run encodes only what changed. Of several rows with
+ * Streams a corpus into an index in committed batches. Sources whose content hash is already stored are skipped, so an
+ * interrupted run continues after its last commit, and a second run encodes only what changed. Of several rows with
  * one id the last wins.
+ *
+ * @throws WinnowError of the corpus or the backend; what was committed before stays
  */
-export async function ingest(
+export function ingest(
   corpus: AsyncIterable<CorpusItem>,
-  engine: SearchEngine,
+  backend: SearchBackend,
   options: IngestOptions,
 ): Promise<IngestReport> {
-  const report: IngestReport = {
+  return new Ingestion(backend, options).run(corpus);
+}
+
+class Ingestion {
+  private readonly backend: SearchBackend;
+  private readonly options: IngestOptions;
+  private readonly preparer: SourcePreparer;
+  private readonly batch: Batch;
+  private readonly slices = new TimeSlices();
+  private missing: MissingSources | undefined;
+  private readonly report: IngestReport = {
     sources: 0,
     encoded: 0,
     unchanged: 0,
@@ -69,56 +90,109 @@ export async function ingest(
     interrupted: false,
     encodeSeconds: 0,
   };
-  const badRow = (error: WinnowError, location: SourceLocation): void => {
-    report.badRows++;
-    options.onBadRow(error, location);
-  };
-  const missing = options.deleteMissing ? new MissingSources(engine.store.sourceIds()) : undefined;
-  const batch = new Batch(engine, report, badRow);
-  const cutting = new Cutting(engine, options.passages);
-  const { turn = (action) => action(), batchCharacters = Number.POSITIVE_INFINITY } = options;
-  const commit = async (): Promise<void> => {
-    if (batch.documents > 0) await turn(() => batch.commit());
-    options.onProgress(report);
-  };
-  for await (const item of corpus) {
-    if ('error' in item) {
-      if (item.unread) missing?.unread(item.unread);
-      badRow(item.error, item.location);
-      continue;
+
+  constructor(backend: SearchBackend, options: IngestOptions) {
+    this.backend = backend;
+    this.options = options;
+    this.preparer = new SourcePreparer(backend, options.passages);
+    this.batch = new Batch(backend, this.report, (error, location) => this.badRow(error, location));
+  }
+
+  async run(corpus: AsyncIterable<CorpusItem>): Promise<IngestReport> {
+    const { deleteMissing } = this.options;
+    if (deleteMissing) this.missing = await MissingSources.of(this.backend);
+    for await (const rows of inGroups(corpus)) {
+      await this.addRows(rows);
+      if (this.report.interrupted) break;
     }
-    report.sources++;
-    missing?.seen(item.document.id);
-    if (cutting.isUnchanged(item)) {
-      report.unchanged++;
-      // An earlier row of this id may wait to replace what is stored.
-      batch.remove(item.document.id);
-    } else {
-      try {
-        batch.add(cutting.source(item), item.location);
-      } catch (error) {
-        if (!(error instanceof WinnowError)) throw error;
-        badRow(located(error, item.document.id, item.location), item.location);
+    await this.commit();
+    // An interrupted reading does not show what is gone.
+    if (this.missing && !this.report.interrupted) {
+      const { gone, kept } = this.missing.result();
+      this.report.kept = kept;
+      const counts = { missing: gone.length, stored: this.missing.stored };
+      const mayDelete = typeof deleteMissing === 'function' ? deleteMissing(counts) : true;
+      if (gone.length > 0 && mayDelete)
+        this.report.deleted = (await this.backend.write({ deletes: gone })).deleted;
+    }
+    return this.report;
+  }
+
+  private async addRows(rows: readonly CorpusItem[]): Promise<void> {
+    const ids = rows.flatMap((row) => ('error' in row ? [] : [row.document.id]));
+    let storedHashes = await this.backend.contentHashes(ids);
+    for (const row of rows) {
+      await this.addRow(row, storedHashes);
+      await this.slices.pause();
+      if (this.isBatchFull) {
+        await this.commit();
+        // A later row of the group may have the id of one that was just stored.
+        storedHashes = await this.backend.contentHashes(ids);
       }
-      if (batch.documents >= options.batchSize || batch.characters >= batchCharacters) await commit();
-    }
-    options.onProgress(report);
-    if (options.stopped()) {
-      report.interrupted = true;
-      break;
+      this.options.onProgress(this.report);
+      if (this.options.stopped()) {
+        this.report.interrupted = true;
+        return;
+      }
     }
   }
-  await commit();
-  // An interrupted reading does not show what is gone.
-  if (missing && !report.interrupted) {
-    const { gone, kept } = missing.result();
-    report.kept = kept;
-    if (gone.length > 0) report.deleted = engine.delete(gone);
+
+  private async addRow(row: CorpusItem, storedHashes: ReadonlyMap<string, string>): Promise<void> {
+    if ('error' in row) {
+      if (row.unread) this.missing?.unread(row.unread);
+      this.badRow(row.error, row.location);
+      return;
+    }
+    const { id } = row.document;
+    this.report.sources++;
+    this.missing?.seen(id);
+    if (await this.preparer.isUnchanged(row, storedHashes.get(id))) {
+      this.report.unchanged++;
+      // An earlier row of this id, not committed yet, must not replace what is stored.
+      this.batch.remove(id);
+      return;
+    }
+    try {
+      this.batch.add(this.preparer.source(row), row.location);
+    } catch (error) {
+      if (!(error instanceof WinnowError)) throw error;
+      this.badRow(located(error, id, row.location), row.location);
+    }
   }
-  return report;
+
+  private get isBatchFull(): boolean {
+    const { batchSize, batchCharacters = Number.POSITIVE_INFINITY } = this.options;
+    return this.batch.documents >= batchSize || this.batch.characters >= batchCharacters;
+  }
+
+  private async commit(): Promise<void> {
+    const { turn = (action) => action(), onProgress } = this.options;
+    if (this.batch.documents > 0) await turn(() => this.batch.commit());
+    onProgress(this.report);
+  }
+
+  private badRow(error: WinnowError, location: SourceLocation): void {
+    this.report.badRows++;
+    this.options.onBadRow(error, location);
+  }
 }
 
-/** The error of a document that the index refuses, with the row it came from. */
+/** Groups of rows, so that content hashes are looked up for many rows at a time. */
+async function* inGroups(corpus: AsyncIterable<CorpusItem>): AsyncGenerator<CorpusItem[]> {
+  let group: CorpusItem[] = [];
+  let characters = 0;
+  for await (const row of corpus) {
+    group.push(row);
+    if ('document' in row) characters += row.document.title.length + row.document.text.length;
+    if (group.length < LOOKUP_ROWS && characters < LOOKUP_CHARACTERS) continue;
+    yield group;
+    group = [];
+    characters = 0;
+  }
+  if (group.length > 0) yield group;
+}
+
+/** The error of a document that the index rejects, with the row that it came from. */
 function located(error: WinnowError, id: string, { file, line }: SourceLocation): WinnowError {
   const { code, message, place, hint, cause } = error;
   const name = `document "${id}"`;
@@ -128,7 +202,7 @@ function located(error: WinnowError, id: string, { file, line }: SourceLocation)
   return new WinnowError(code, message, { place: where, cause, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** Sources that wait to be encoded and committed together, in the order of their rows. */
+/** Sources that will be encoded and committed together, in the order of their rows. */
 class Batch {
   /** Documents of the waiting sources, passages counted one each. */
   documents = 0;
@@ -136,21 +210,21 @@ class Batch {
   characters = 0;
   private waiting: { readonly source: SourceDocument; readonly location: SourceLocation }[] = [];
   private readonly ids = new Set<string>();
-  private readonly engine: SearchEngine;
+  private readonly backend: SearchBackend;
   private readonly report: IngestReport;
   private readonly badRow: (error: WinnowError, location: SourceLocation) => void;
 
   constructor(
-    engine: SearchEngine,
+    backend: SearchBackend,
     report: IngestReport,
     badRow: (error: WinnowError, location: SourceLocation) => void,
   ) {
-    this.engine = engine;
+    this.backend = backend;
     this.report = report;
     this.badRow = badRow;
   }
 
-  /** An earlier row of the id stays: it is the last one if the index refuses this one. */
+  /** An earlier row of the id stays: it is the last one if the index rejects this one. */
   add(source: SourceDocument, location: SourceLocation): void {
     this.waiting.push({ source, location });
     this.ids.add(source.id);
@@ -170,14 +244,14 @@ class Batch {
     const { waiting } = this;
     const sources = waiting.map(({ source }) => source);
     const encoded = new Map(sources.map((source, i) => [i, source]));
-    const { added, replaced, mended, unknownScript } = await this.engine.addEach(
-      sources,
-      ({ id }, error, i) => {
+    const { added, replaced, mended, unknownScript } = await this.backend.write({
+      upserts: sources,
+      onRejected: ({ id }, error, i) => {
         encoded.delete(i);
         const { location } = waiting[i]!;
         this.badRow(located(error, id, location), location);
       },
-    );
+    });
     this.report.encodeSeconds += (performance.now() - started) / 1000;
     this.report.added += added;
     this.report.replaced += replaced;
@@ -196,58 +270,25 @@ class Batch {
   }
 }
 
-/** How long documents are cut, and whether what is stored was cut so. */
-class Cutting {
-  private readonly engine: SearchEngine;
-  private readonly passages: boolean;
-  private readonly window: { readonly countTokens: (text: string) => number; readonly maxTokens: number };
-
-  constructor(engine: SearchEngine, passages: boolean) {
-    this.engine = engine;
-    this.passages = passages;
-    this.window = {
-      countTokens: (text: string) => engine.countTokens(text),
-      maxTokens: engine.windowTokens,
-    };
-  }
-
-  /** Whether the source is stored with this content and cut as wanted. */
-  isUnchanged({ document, contentHash }: ReadDocument): boolean {
-    const stored = this.engine.store.sourceHash(document.id);
-    if (this.passages) return stored === contentHash;
-    if (stored === uncutHash(contentHash)) return true;
-    return stored === contentHash && !this.isStoredCut(document);
-  }
-
-  source({ document, contentHash, sections }: ReadDocument): SourceDocument {
-    const cut = splitPassages(document, this.window, sections);
-    if (this.passages || cut.length === 1) return { id: document.id, contentHash, documents: cut };
-    return { id: document.id, contentHash: uncutHash(contentHash), documents: [document] };
-  }
-
-  private isStoredCut({ id, title, text }: CorpusDocument): boolean {
-    // A token has a character at least, so a short text was never cut: it need not be looked up.
-    if (title.length + text.length <= this.window.maxTokens) return false;
-    const stored = this.engine.get(id);
-    return stored !== undefined && 'passages' in stored;
-  }
-}
-
-/** What is stored as the content hash of a document that passages would have cut and that was not cut. */
-function uncutHash(contentHash: string): string {
-  return createHash('sha256').update(`${contentHash} uncut`).digest('hex').slice(0, 32);
-}
-
-/** The stored sources that the corpus has not shown, less those that may stand behind something unreadable. */
+/** The stored sources that the corpus has not shown, without those that may be hidden by something unreadable. */
 class MissingSources {
+  /** Sources that the index had. */
+  readonly stored: number;
   private readonly unseen: Set<string>;
   private readonly prefixes: string[] = [];
   private readonly unreadIds = new Set<string>();
-  /** Whether something unreadable may be any document. */
+  /** Whether something unreadable may be any of the documents. */
   private any = false;
 
-  constructor(stored: Iterable<string>) {
-    this.unseen = new Set(stored);
+  private constructor(stored: Set<string>) {
+    this.stored = stored.size;
+    this.unseen = stored;
+  }
+
+  static async of(backend: SearchBackend): Promise<MissingSources> {
+    const stored = new Set<string>();
+    for await (const id of backend.sourceIds()) stored.add(id);
+    return new MissingSources(stored);
   }
 
   seen(id: string): void {

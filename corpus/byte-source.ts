@@ -22,7 +22,7 @@ export interface CorpusProgress {
 /** Bytes taken from disk at a time: few, so that the progress of a short file is not done with its first read. */
 const READ_BYTES = 16_384;
 
-/** The path that stands for standard input; a file of that name is `./-`. */
+/** The path that means standard input; a file of that name is `./-`. */
 export const STDIN = '-';
 
 /** What messages call a path. */

@@ -15,7 +15,7 @@ export interface CiffHeader {
 
 export interface CiffPostings {
   readonly term: string;
-  /** Rising. */
+  /** Ascending. */
   readonly docIds: Uint32Array;
   /** Term frequency or impact of each, >= 1. */
   readonly values: Uint32Array;
@@ -196,9 +196,9 @@ function decodeDocument(reader: protobuf.Reader): CiffDocument {
 }
 
 /**
- * Encodes an index as CIFF, a buffer a message.
+ * Encodes an index as CIFF, one buffer per message.
  *
- * @param postings by rising term, each with rising document ids 0 .. documents.length - 1
+ * @param postings ascending by term, each with ascending document ids 0 .. documents.length - 1
  */
 export function* encodeCiff(
   description: string,

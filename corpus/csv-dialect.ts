@@ -32,7 +32,7 @@ export interface DetectedDialect extends CsvDialect {
 export function detectDialect(question: DialectQuestion): DetectedDialect {
   const { head, whole, lineEnd, usual, delimiter: given, quotes: givenQuotes } = question;
   const all = head.split(lineEnd === 'cr' ? '\r' : /\r?\n/);
-  // The last line may be cut, and a cut line says nothing.
+  // The last line may be incomplete, and an incomplete line is no evidence.
   if (!whole && all.length > 1) all.pop();
   const declared = /^"?sep=(.)"?\s*$/i.exec(all[0] ?? '')?.[1];
   const skipLines = declared === undefined ? 0 : 1;

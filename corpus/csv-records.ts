@@ -19,7 +19,7 @@ export type CsvRecord =
 type LineState = 'complete' | 'open' | 'malformed';
 
 /**
- * Where a record stands after one more line: complete, inside a quoted field (`open`), or wrong, because text follows a
+ * The state of a record after one more line: complete, inside a quoted field (`open`), or wrong, because text follows a
  * closing quote. A quote opens a field only at its start, blanks aside, so an inch mark in a field is text. Linear in the
  * line.
  */
@@ -86,7 +86,7 @@ export interface RecordOptions extends CsvDialect {
   readonly maxRecordBytes: number;
   /** Lines before the header that are no record. */
   readonly skipLines: number;
-  /** Fields of a record, where known: a line with a stray quote is taken as it stands when it has as many without quotes. */
+  /** Fields of a record, where known: a line with a stray quote is taken literally when it then has as many. */
   readonly width: () => number | undefined;
 }
 
@@ -94,7 +94,7 @@ const QUOTE_HINT = 'double the quotes inside a field, or pass --no-quotes';
 
 /**
  * Groups lines into records. When the group cannot be completed within the limit, or is no valid record, only its first line
- * is given up and reading goes on with the second, so one stray quote costs one line and not the rest of the file.
+ * is given up, and reading continues with the second. One stray quote therefore costs one line and not the rest of the file.
  */
 export async function* readRecords(
   lines: AsyncIterable<Line>,
@@ -128,7 +128,7 @@ export async function* readRecords(
   }
 }
 
-/** The lines of one record as far as its quotes tell, and the line that ended it because it cannot be read. */
+/** The lines of one record according to its quotes, and the unreadable line that ended it, if any. */
 async function readGroup(
   first: TextLine,
   reader: LineReader,

@@ -17,14 +17,14 @@ export interface CsvOptions extends RowReaderOptions {
 }
 
 const OPTIONS_HINT = 'name them with --id-column and --text-column, or the separator with --delimiter';
-const HEADER_HINT = 'mend the first line, or pass --delimiter, --encoding or --no-quotes';
+const HEADER_HINT = 'correct the first line, or pass --delimiter, --encoding or --no-quotes';
 
 /**
  * Reads CSV or TSV with a header line (or given `columns`): one document per record. Encoding, line ends, delimiter and
- * quotes are detected where they are not given, and `onNotice` is called for what is not usual for the file's name. A header that
- * cannot be read, or that has no id or text, is one error and ends the file: no row may become the header. A number in a
- * metadata column becomes a number when it prints back the same, or where `fieldTypes` asks for one; empty cells are left
- * out.
+ * quotes are detected where they are not given. `onNotice` is called for what is unusual for the file's name. A header that
+ * cannot be read, or that has no id or text, is one error and ends the file, because no row may be taken for the header. A cell
+ * of a metadata column becomes a number when the number prints back the same, or where `fieldTypes` says so. Empty cells are
+ * left out.
  *
  * @throws WinnowError WINNOW_BAD_ARGUMENT when a named column is not in the header, WINNOW_BAD_ROW for the header
  */
@@ -122,7 +122,7 @@ function canonicalNames(header: readonly string[], options: FieldNames): string[
     const at = names.findIndex((name) => name.toLowerCase() === usual && !named.has(name));
     if (at >= 0) names[at] = usual;
   }
-  // A repeated name of metadata is told apart by a number; of a field of the document it is an error.
+  // A repeated column of metadata gets a number; a repeated field of the document is an error.
   const seen = new Set<string>();
   return names.map((name) => {
     let own = name;

@@ -1,5 +1,11 @@
 import { type ErrorCode, WinnowError } from '../errors.ts';
-import { type CorpusDocument, MAX_METADATA_DEPTH, type Metadata, type UnreadScope } from './types.ts';
+import {
+  type CorpusDocument,
+  MAX_ID_BYTES,
+  MAX_METADATA_DEPTH,
+  type Metadata,
+  type UnreadScope,
+} from './types.ts';
 
 /** Which fields of a row hold what. Unset: the first of the usual names that the row has. */
 export interface FieldNames {
@@ -12,7 +18,7 @@ export interface FieldNames {
   /** Fields kept as metadata; default: every other field. */
   readonly metadataFields?: readonly string[];
   /**
-   * Types that the index wants: a cell of CSV, or the digits of a long integer, become a number or boolean where that is
+   * Types of the index's fields: a cell of CSV, or the digits of a long integer, become a number or boolean where that is
    * the type, and stay text where it is `text`. Absent: cells that print back the same become numbers.
    */
   readonly fieldTypes?: Readonly<Record<string, FieldType>>;
@@ -22,8 +28,6 @@ export type FieldType = 'text' | 'number' | 'boolean';
 
 export const ID_FIELDS = ['_id', 'id'];
 export const TEXT_FIELDS = ['text', 'contents', 'body'];
-/** As in the index. */
-const MAX_ID_BYTES = 512;
 
 /** A row of a corpus could not become a document; the reader adds the place. */
 export class RowProblem extends Error {
@@ -100,8 +104,8 @@ function optionalText(row: Record<string, unknown>, field: string): string {
 }
 
 /**
- * Turns a parsed row into a document. The title may stand alone (BEIR has documents with an empty text), but a row
- * without a text field, or with nothing in title and text, is refused. Fields of a `metadata` object count like fields of
+ * Turns a parsed row into a document. The title may be all there is (BEIR has documents with an empty text), but a row
+ * without a text field, or with nothing in title and text, is rejected. Fields of a `metadata` object count like fields of
  * the row.
  *
  * @param fallbackId id for rows without one, where the caller allows that
@@ -176,7 +180,7 @@ function ownType(types: Readonly<Record<string, FieldType>>, name: string): Fiel
 
 const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 
-/** Text as the type that the index wants, where it reads as such; what does not is left for the index to refuse. */
+/** Text as the type of the index's field, where it reads as such. Other text is left for the index to reject. */
 function ofType(value: unknown, type: FieldType | undefined): unknown {
   if (typeof value !== 'string') return value;
   if (type === 'number' && DECIMAL.test(value) && Number.isFinite(Number(value))) {

@@ -31,7 +31,7 @@ export type FolderEntry =
 /**
  * The readable files under a folder, sorted within each folder. Names that start with a dot and node_modules are left out.
  * A subfolder that cannot be read, or is gone before it is, is an error entry. Links to files within the folder are
- * files; links to folders within it are not followed, as their files come by their own names; links that lead out are
+ * files. Links to folders within it are not followed, because their files are read under their own names. Links that lead out are
  * followed with `followLinks`, each target once, so that loops end. Memory grows with the largest folder, not with the
  * tree.
  */
@@ -84,7 +84,7 @@ class Walk {
     } catch (cause) {
       const error = new WinnowError('WINNOW_BAD_ROW', `cannot be read: ${(cause as Error).message}`, {
         place: folder,
-        hint: 'its files were skipped; mend the permissions and run again',
+        hint: 'its files were skipped; correct the permissions and run again',
         cause,
       });
       yield { path: below, error, unread: below === '' ? { all: true } : { prefix: `${below}/` } };

@@ -27,7 +27,7 @@ export interface FrontMatter {
 }
 
 type Format = 'yaml' | 'toml' | 'json';
-/** Front matter as it stands in a file; `firstLine` is the line of the file where `source` begins. */
+/** Front matter as written in a file; `firstLine` is the line of the file where `source` begins. */
 interface Block {
   readonly format: Format;
   readonly source: string;
@@ -54,7 +54,7 @@ const TOML_FIELD = /^(["']?)([\p{L}\p{N}_.-]{1,80})\1[ \t]*=/u;
 
 /**
  * Takes YAML (`---`), TOML (`+++`) or JSON (`;;;`, or an object in braces) from the start of a text. A slip in it costs
- * at most the value it stands in, and is reported: the other fields and the body are kept. What does not look like
+ * at most one value, and is reported: the other fields and the body are kept. What does not look like
  * front matter, such as a text below a rule, stays text.
  */
 export function splitFrontMatter(source: string): FrontMatter {
@@ -196,7 +196,7 @@ function repeatedName(map: Yaml.YAMLMap): { name: string; at: number } | undefin
   return undefined;
 }
 
-/** The title as it stands in the file: `1.10` and `[draft]` are titles, not a number and a list. */
+/** The title as written in the file: `1.10` and `[draft]` are titles, not a number and a list. */
 function writtenTitle(map: Yaml.YAMLMap, source: string): string | undefined {
   const value = map.items.findLast(({ key }) => yaml().isScalar(key) && key.value === 'title')?.value;
   if (value === null || value === undefined) return undefined;

@@ -2,7 +2,7 @@ import { type DefaultTreeAdapterMap, defaultTreeAdapter, html, Parser, Token, To
 
 /** How a page is read where that is not HTML as a browser reads it. */
 export interface HtmlOptions {
-  /** Elements may close themselves (`<script/>`) and text may stand in CDATA sections, as in XHTML and EPUB. */
+  /** Elements may close themselves (`<script/>`) and text may be in CDATA sections, as in XHTML and EPUB. */
   readonly xhtml?: boolean;
   /**
    * The page was rendered from Markdown, where people write `<title>` in running text and mean the word: elements whose
@@ -27,7 +27,7 @@ const HIDES_UNTIL_CLOSED = new Set([
   ...RAW_TEXT,
   ...['audio', 'canvas', 'datalist', 'meter', 'progress', 'select', 'svg', 'template', 'video'],
 ]);
-/** In Markdown also code: a README that names the <script> tag without backticks goes on after it. */
+/** In Markdown also code: a README that names the <script> tag without backticks has text after it. */
 const CODE = new Set(['script', 'style']);
 /** In Markdown never markup, closed or not. */
 const WORDS_IN_MARKDOWN = new Set(['title', 'textarea', 'xmp', 'plaintext']);
@@ -100,7 +100,7 @@ class BoundedParser extends Parser<DefaultTreeAdapterMap> {
   }
 }
 
-/** Stands for an element too deep to open: it separates words as the element might. */
+/** Replaces an element that is too deep to open: it separates words as the element might. */
 const lineBreak: Token.TagToken = {
   type: Token.TokenType.START_TAG,
   tagName: 'br',
@@ -111,7 +111,7 @@ const lineBreak: Token.TagToken = {
   location: null,
 };
 
-/** The tree that a browser builds from a page with scripts on. Broken markup is never refused. */
+/** The tree that a browser builds from a page with scripts on. Broken markup is never an error. */
 export function parseHtmlTree(source: string, options: HtmlOptions): ParsedHtml {
   const page = options.xhtml ? withoutXmlSyntax(source) : source;
   const parser = new BoundedParser(page, options);

@@ -27,7 +27,7 @@ const PARAGRAPHS = new Set(
 );
 const LINES = new Set('br caption dd dt legend li optgroup option summary tbody tfoot thead tr'.split(' '));
 const LISTS = new Set('dir dl menu ol ul'.split(' '));
-/** Boxes within a line: the words before and after them stand apart. */
+/** Boxes within a line: they separate the words before and after them. */
 const BOXES = new Set(
   'area audio button canvas embed iframe img input meter object progress textarea video'.split(' '),
 );
@@ -48,8 +48,8 @@ interface Context {
 
 /**
  * The words that a browser shows of an HTML page or fragment, with h1..h6 as headings, and images by their alternative
- * texts. <details> count as open; style sheets and scripts do not run. A page that says it is XHTML is read as such.
- * Broken markup is read as a browser would, never refused, except that an unclosed element hides nothing. Time is linear
+ * texts. <details> count as open; style sheets and scripts do not run. A page that declares itself XHTML is read as such.
+ * Broken markup is read as a browser would read it, except that an unclosed element hides nothing. Time is linear
  * in the length of the page.
  */
 export function parseHtml(source: string, options: HtmlOptions = {}): HtmlText {

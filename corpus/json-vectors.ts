@@ -16,8 +16,8 @@ export interface VectorDocument {
 export type VectorItem = { readonly row: VectorDocument } | { readonly error: WinnowError };
 
 /**
- * Reads the JSON vector collection of Anserini and Pyserini, one document a line: `{"id", "contents"?, "vector": {term:
- * weight}}`; plain, `.gz`, `.xz` or standard input (`-`). A bad row is an item of its own and ends nothing.
+ * Reads the JSON vector collection of Anserini and Pyserini, one document per line: `{"id", "contents"?, "vector": {term:
+ * weight}}`; plain, `.gz`, `.xz` or standard input (`-`). A bad row is an item of its own, and reading continues after it.
  *
  * @throws WinnowError WINNOW_NOT_FOUND, WINNOW_BAD_DATASET from the iteration when the file cannot be read
  */

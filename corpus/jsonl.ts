@@ -11,7 +11,7 @@ export type ReadItem =
   | { readonly error: WinnowError; readonly location: SourceLocation; readonly unread?: UnreadScope };
 
 /** The way out where a row has no id or no text, in files: a request has no options for it. */
-export const FIELD_HINTS = {
+const FIELD_HINTS = {
   id: 'name the field with --id-column, or pass --generate-ids',
   text: 'name the field with --text-column',
 } as const;
@@ -62,8 +62,8 @@ export function lineText(
 }
 
 /**
- * The object on a line of JSON. Integers whose digits a double would change come as strings. The names NaN, Infinity and -Infinity, which Python's json module writes although JSON has
- * no such numbers, count as null.
+ * The object on a line of JSON. Integers whose digits a double would change are given as strings. The names NaN,
+ * Infinity and -Infinity, which Python's json module writes although JSON has no such numbers, count as null.
  *
  * @throws RowProblem when it is no JSON object
  */

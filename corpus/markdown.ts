@@ -123,7 +123,7 @@ const renderer = createRenderer();
 /**
  * The words of a Markdown file (CommonMark with GFM's tables, task lists and strikethrough, and footnotes) as a browser
  * shows it rendered: see {@link parseHtml}. The title is the front matter's `title`, else the first heading. Nothing is
- * refused: slips in the front matter, quotes nested too deeply and files that would take quadratic time are reported as
+ * rejected: slips in the front matter, quotes nested too deeply and files that would take quadratic time are reported as
  * warnings, with their line, and read as plain text.
  */
 export function parseMarkdown(source: string): MarkdownText {

@@ -23,18 +23,18 @@ import type { CorpusDocument, SourceLocation, UnreadScope } from './types.ts';
 export type CorpusFormat = 'beir' | 'jsonl' | 'csv' | 'text-folder' | 'text-file';
 
 export interface CorpusOptions extends CsvOptions, TextFileOptions {
-  /** Overrides what the name tells: `corpus.data` with format `jsonl`. */
+  /** Overrides the format that the name suggests: `corpus.data` with format `jsonl`. */
   readonly format?: CorpusFormat;
-  /** Throw at the first bad row instead of handing it out. Default false. */
+  /** Throw at the first bad row instead of yielding it. Default false. */
   readonly strict?: boolean;
   /** Follow symbolic links that lead out of a folder. Default false: they are left out and counted in a notice. */
   readonly followLinks?: boolean;
   /**
    * How many ids are remembered to find repeated ones, 0.. (about 150 bytes each). After that many documents new
-   * repetitions are not reported; the last row wins all the same. Default 1,000,000.
+   * repetitions are not reported, but the last row still wins. Default 1,000,000.
    */
   readonly maxTrackedIds?: number;
-  /** Called when an id comes again: the later row is handed out as well and replaces the earlier one. */
+  /** Called when an id is repeated: the later row is yielded as well and replaces the earlier one. */
   readonly onRepeatedId?: (repeated: RepeatedId) => void;
 }
 
@@ -96,7 +96,7 @@ export async function openCorpus(path: string, options: CorpusOptions = {}): Pro
   const progress = newProgress();
   const file = format === 'beir' ? await beirCorpusFile(path) : path;
   if (format === 'text-folder') {
-    // What is left out is told when the folder is read.
+    // What is left out is reported when the folder is read.
     for await (const entry of walkFolder(path, { followLinks: options.followLinks ?? false })) {
       if ('error' in entry) continue;
       progress.filesTotal++;
@@ -116,6 +116,27 @@ export async function openCorpus(path: string, options: CorpusOptions = {}): Pro
     progress,
     [Symbol.asyncIterator]: () => checkedItems(rows(), file, options, progress),
   };
+}
+
+/**
+ * Some files of a folder, with the ids that {@link openCorpus} of the whole folder gives them. A file that cannot be read, or is gone, is
+ * an error item.
+ *
+ * @param paths relative to the folder, with `/`; names of other kinds than {@link fileKind} knows are skipped
+ */
+export async function* readFolderFiles(
+  folder: string,
+  paths: Iterable<string>,
+  options: CorpusOptions = {},
+): AsyncGenerator<CorpusItem> {
+  const progress = newProgress();
+  async function* rows(): AsyncGenerator<RawItem> {
+    for (const path of paths) {
+      const kind = fileKind(path);
+      if (kind) yield* readFile(kind, join(folder, path), path, options, progress);
+    }
+  }
+  yield* identifiedItems(rows(), options, progress);
 }
 
 /** JSON Lines from any byte stream: the items of a corpus, without an error for one without rows. */
@@ -153,7 +174,7 @@ function checkOptions(options: CorpusOptions): void {
 /** Which reader a path needs. @throws WinnowError WINNOW_NOT_FOUND, WINNOW_UNKNOWN_FORMAT */
 async function detectFormat(path: string): Promise<CorpusFormat> {
   if (path === STDIN)
-    throw new WinnowError('WINNOW_UNKNOWN_FORMAT', 'standard input has no name to tell its format from', {
+    throw new WinnowError('WINNOW_UNKNOWN_FORMAT', 'standard input has no name that shows its format', {
       place: sourceName(path),
       hint: 'pass --format jsonl, csv or text-file',
     });

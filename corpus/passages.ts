@@ -33,10 +33,9 @@ const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
 /**
  * Cuts a document into passages that fit the encoder's window. A document that fits comes back as it is. Otherwise each
  * passage is a document with the parent's id and metadata and its ordinal, from 0, as `passage`; its title is the parent's
- * title followed by the headings it stands under ("Guide > Install > Linux"). Cuts fall between sections, else between
- * paragraphs, sentences, words, and only inside a run without blanks where nothing else is left. Passages of one section
- * overlap by whole sentences. Every character that is not blank or a heading is in some
- * passage.
+ * title followed by the headings above it ("Guide > Install > Linux"). Cuts fall between sections, else between paragraphs,
+ * sentences or words, and inside a run without blanks only as a last resort. Passages of one section overlap by whole sentences.
+ * Every character that is not blank or a heading is in some passage.
  *
  * @param sections stretches of `document.text` under headings; absent: the whole text is one section
  * @throws WinnowError WINNOW_BAD_ARGUMENT for a limit out of range
@@ -70,7 +69,7 @@ export function splitPassages(
       budget,
       overlapTokens,
     })) {
-      // Long stretches of blanks inside a passage say nothing and could be megabytes.
+      // Long runs of blanks inside a passage carry no information and could be megabytes.
       const passage = text
         .slice(start, end)
         .trim()

@@ -3,7 +3,7 @@
  * lies before `start`. Sections are in order, do not overlap, and leave out nothing but heading lines and blanks.
  */
 export interface Section {
-  /** Headings from the outermost to the one this text stands under; empty before the first heading. */
+  /** Headings above this text, outermost first; empty before the first heading. */
   readonly headings: readonly string[];
   readonly start: number;
   readonly end: number;
@@ -31,7 +31,7 @@ export type Break = (typeof Break)[keyof typeof Break];
 /** By {@link Break}; a paragraph inside a heading does not end it. */
 const SEPARATORS = ['', ' ', ' | ', '\n', ' '] as const;
 
-/** Collects running text, breaks and headings in reading order and keeps account of the sections. */
+/** Collects running text, breaks and headings in reading order and records the sections. */
 export class SectionWriter {
   readonly #parts: string[] = [];
   #length = 0;
@@ -46,7 +46,7 @@ export class SectionWriter {
   #break: Break = Break.None;
   #headingDepth = 0;
 
-  /** Adds running text. White space is folded unless preformatted; breaks asked for before come between. */
+  /** Adds running text. White space is folded unless preformatted. Requested breaks come before it. */
   append(text: string, preformatted = false): void {
     const piece = preformatted ? text : text.replace(/\s+/g, ' ');
     const blank = piece.trim() === '';
@@ -63,7 +63,7 @@ export class SectionWriter {
     if (piece.endsWith(' ')) this.separate(Break.Word);
   }
 
-  /** Asks for a break before the next text; the strongest one asked for is made. */
+  /** Requests a break before the next text. Of several requests the strongest counts. */
   separate(kind: Break): void {
     if (kind === Break.Paragraph && this.#headingDepth === 0) this.#flush();
     else if (this.#run.length > 0 && kind > this.#break) this.#break = kind;

@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer';
 import { WinnowError } from '../errors.ts';
 
-/** Bytes looked at after the first one that is not ASCII, to tell UTF-8 from Windows-1252. */
+/** Bytes examined after the first one that is not ASCII, to distinguish UTF-8 from Windows-1252. */
 const DECISION_BYTES = 4096;
 /** Bytes looked at for the NUL bytes of UTF-16 without a byte order mark. */
 const NUL_SAMPLE_BYTES = 1024;
@@ -120,7 +120,7 @@ function isLegacy(bytes: Buffer): boolean {
     }
     const length = byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 ? 3 : 2;
     const isLead = byte >= 0xc2 && byte < 0xf5;
-    // A sequence that the end of the sample cuts says nothing.
+    // A sequence cut by the end of the sample is no evidence.
     if (isLead && at + length > bytes.length && bytes.length - at < 4 && bytes.length >= DECISION_BYTES)
       break;
     let follow = 1;

@@ -22,7 +22,7 @@ export interface TextFileOptions {
   readonly maxFileBytes?: number;
   /** A label of the WHATWG Encoding Standard; default UTF-8, or what a byte order mark or an HTML page says. */
   readonly encoding?: string;
-  /** Called when a file is read as something other than UTF-8 without being told to, or its markup has a slip. */
+  /** Called when a file is read in a detected encoding other than UTF-8, or when its markup has a slip. */
   readonly onNotice?: (notice: CorpusNotice) => void;
 }
 

@@ -7,11 +7,14 @@ export type MetadataValue =
   | readonly MetadataValue[]
   | { readonly [name: string]: MetadataValue };
 
-/** Everything is stored and comes back with a hit; filters take strings, numbers, booleans and lists of them. */
+/** Everything is stored and returned with a hit; filters take strings, numbers, booleans and lists of them. */
 export type Metadata = Readonly<Record<string, MetadataValue>>;
 
 /** How deep lists and objects of metadata may nest; the metadata itself counts as the first. */
 export const MAX_METADATA_DEPTH = 64;
+
+/** Longest id of a document, in bytes of UTF-8. LMDB keys hold at most 1,978; shorter ids fit into requests and log lines. */
+export const MAX_ID_BYTES = 512;
 
 /** One unit of retrieval: a whole short text, or a passage of a longer one. */
 export interface CorpusDocument {
@@ -30,7 +33,7 @@ export interface SourceLocation {
   readonly line: number;
 }
 
-/** What a reader assumed or left out without losing a document: worth a line to the user, no error. */
+/** What a reader assumed or left out without losing a document: worth a line of output, but not an error. */
 export interface CorpusNotice {
   /** `file:line` or a path. */
   readonly place: string;
@@ -38,7 +41,7 @@ export interface CorpusNotice {
 }
 
 /**
- * Which documents of an earlier run may stand behind something unreadable: one id, all ids that start with a prefix, or
+ * Which documents of an earlier run may be behind something unreadable: one id, all ids that start with a prefix, or
  * any (`all`). Absent where there can be none.
  */
 export type UnreadScope = { readonly id: string } | { readonly prefix: string } | { readonly all: true };

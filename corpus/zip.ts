@@ -5,7 +5,7 @@ import { createInflateRaw } from 'node:zlib';
 /** A file inside a ZIP archive, as its central directory describes it. */
 export interface ZipEntry {
   readonly name: string;
-  /** 0 stored, 8 deflated; others are refused when read. */
+  /** 0 stored, 8 deflated; others are an error when read. */
   readonly method: number;
   readonly compressedBytes: number;
   readonly sizeBytes: number;
@@ -117,7 +117,7 @@ function wideFields(extra: Buffer, fields: [number, number, number]): [number, n
 /**
  * Streams one file of the archive. The number of bytes is checked against the directory at the end.
  *
- * @param onRead hears how many compressed bytes were taken from disk
+ * @param onRead called with the number of compressed bytes taken from disk
  * @throws Error from the iteration when the archive is damaged or packed by a method other than deflate
  */
 export async function* openZipEntry(

@@ -3,15 +3,16 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type IngestOptions, ingest } from '../../app/ingest.ts';
+import { openIndex, type SearchIndex } from '../../app/search-index.ts';
 import { type CorpusOptions, openCorpus } from '../../corpus/open-corpus.ts';
 import type { WinnowError } from '../../errors.ts';
-import { type EngineOptions, openIndex, type SearchEngine } from '../../query/search-engine.ts';
+import type { OpenOptions } from '../../query/embedded/open-embedded.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
 const test = suite('ingest');
 
 /** An index of words alone, so that nothing is encoded. */
-function engineOf(options: EngineOptions = {}): SearchEngine {
+function engineOf(options: OpenOptions = {}): SearchIndex {
   return openIndex(join(tempFolder(), 'index'), { create: true, lexicalOnly: true, ...options });
 }
 
@@ -22,13 +23,21 @@ function fileOf(rows: readonly unknown[], name = 'rows.jsonl'): string {
 }
 
 async function run(
-  engine: SearchEngine,
+  engine: SearchIndex,
   path: string,
   options: Partial<IngestOptions> = {},
   corpusOptions: CorpusOptions = {},
+  onRow: () => void = () => {},
 ) {
   const errors: WinnowError[] = [];
-  const report = await ingest(await openCorpus(path, corpusOptions), engine, {
+  const corpus = await openCorpus(path, corpusOptions);
+  async function* rows() {
+    for await (const row of corpus) {
+      onRow();
+      yield row;
+    }
+  }
+  const report = await ingest(rows(), engine.backend, {
     batchSize: 256,
     passages: true,
     deleteMissing: false,
@@ -41,8 +50,8 @@ async function run(
   return { counts: { added, replaced, unchanged, deleted, kept }, errors };
 }
 
-const idsOf = (engine: SearchEngine) => [...engine.store.sourceIds()].sort();
-const textOf = (engine: SearchEngine, id: string) => engine.get(id)?.text;
+const idsOf = (engine: SearchIndex) => [...engine.backend.sourceIds()].sort();
+const textOf = (engine: SearchIndex, id: string) => engine.get(id)?.text;
 
 test('of rows with one id the last wins, within a batch and across batches, also when it is what is stored', async () => {
   for (const batchSize of [1, 256]) {
@@ -97,11 +106,8 @@ test('deleteMissing keeps what was seen and could not be read, and removes the r
   assert.equal(idsOf(engine), ['a.md', 'c.md', 'sub/d.md', 'sub/e.md']);
   // A folder that is gone when it is read keeps its documents; one that was gone before does not.
   let items = 0;
-  const vanishing = await run(engine, folder, {
-    deleteMissing: true,
-    onProgress: () => {
-      if (items++ === 0) rmSync(join(folder, 'sub'), { recursive: true });
-    },
+  const vanishing = await run(engine, folder, { deleteMissing: true }, {}, () => {
+    if (items++ === 0) rmSync(join(folder, 'sub'), { recursive: true });
   });
   assert.equal(vanishing.counts, { added: 0, replaced: 0, unchanged: 1, deleted: 0, kept: 3 });
   const after = await run(engine, folder, { deleteMissing: true });

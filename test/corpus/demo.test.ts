@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openCorpus } from '../../corpus/open-corpus.ts';
-import { analyze } from '../../query/english-analyzer.ts';
+import { analyze } from '../../query/text/english-analyzer.ts';
 
 const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
 

@@ -5,8 +5,8 @@ import * as assert from 'uvu/assert';
 import { parseHtml } from '../../corpus/html.ts';
 import { parseMarkdown } from '../../corpus/markdown.ts';
 import { splitPassages } from '../../corpus/passages.ts';
-import { openModel } from '../../encoder/model-file.ts';
-import { analyze } from '../../query/english-analyzer.ts';
+import { openModel } from '../../encoder/model.ts';
+import { analyze } from '../../query/text/english-analyzer.ts';
 
 /** Texts of about n characters, by what is in them. */
 type Patterns = Readonly<Record<string, (n: number) => string>>;

@@ -1,0 +1,31 @@
+import { once } from 'node:events';
+import { type ErrorCode, WinnowError } from '../../errors.ts';
+import type { CompactReport } from '../../indexer/admin/compact.ts';
+import { startThread } from '../../worker-thread.ts';
+
+/** What the thread answers. */
+export type CompactAnswer =
+  | { readonly report: CompactReport }
+  | {
+      readonly error: {
+        readonly code: ErrorCode;
+        readonly message: string;
+        readonly place?: string;
+        readonly hint?: string;
+      };
+    };
+
+/**
+ * Compacts an index in a thread; searches go on meanwhile. Nothing may write to it until the promise settles. Open handles get
+ * WINNOW_INDEX_CLOSED afterwards.
+ *
+ * @throws WinnowError WINNOW_INDEX_IN_USE, WINNOW_STORAGE
+ */
+export async function compactInThread(folder: string): Promise<CompactReport> {
+  const thread = startThread('app/service/compact-worker', { folder });
+  const [answer] = (await once(thread, 'message')) as [CompactAnswer];
+  await once(thread, 'exit');
+  if ('report' in answer) return answer.report;
+  const { code, message, ...where } = answer.error;
+  throw new WinnowError(code, message, where);
+}

@@ -1,0 +1,10 @@
+import { WinnowError } from '../../errors.ts';
+import type { Failure } from './types.ts';
+
+/** An error as a part of an answer or of a stored task. What is no WinnowError is the program's own fault, and says only that. */
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof WinnowError))
+    return { code: 'WINNOW_SERVER', message: 'this failed inside the server; its log has the details' };
+  const { code, message, place, hint } = error;
+  return { code, message, ...(place ? { place } : {}), ...(hint ? { hint } : {}) };
+}
