@@ -87,7 +87,7 @@ const ownDocumentsOf = new WeakMap<EvaluationDataset, Promise<ReadonlySet<string
 
 /**
  * Ids of the queries that are documents of the collection themselves, as in ArguAna and Quora: a document of that id has
- * the query's words as its text, its title or both. A shared id alone says nothing: many sets number queries and documents
+ * the query's words as its text, its title or both. A shared id alone proves nothing: many sets number queries and documents
  * alike. Reads the corpus once per data set.
  */
 export function ownDocuments(dataset: EvaluationDataset): Promise<ReadonlySet<string>> {

@@ -1,12 +1,13 @@
 import { WinnowError } from '../errors.ts';
+import { check } from '../query/check-value.ts';
 import { type EvaluationDataset, ownDocuments } from './dataset.ts';
 import { type LatencySummary, summarizeLatency } from './latency.ts';
 import { evaluateRun, isMetricName, type MetricName, type Run, type ScoredDocument } from './metrics.ts';
 import type { BuildProgress, EvaluatedSystem, SystemFactory, SystemFacts } from './system.ts';
 import { separateTies } from './tie-order.ts';
 
-/** The measures that every report has; more can be asked for. */
-export const STANDARD_METRICS: readonly MetricName[] = ['ndcg@10', 'recall@100', 'mrr@10', 'map'];
+/** The measures that every report has. */
+const STANDARD_METRICS: readonly MetricName[] = ['ndcg@10', 'recall@100', 'mrr@10', 'map'];
 
 /**
  * What becomes of a hit with the id of its query: `same-text` drops it where the query is that document, `always` drops it
@@ -14,6 +15,14 @@ export const STANDARD_METRICS: readonly MetricName[] = ['ndcg@10', 'recall@100',
  */
 export const IDENTICAL_IDS = ['same-text', 'always', 'never'] as const;
 export type IdenticalIds = (typeof IDENTICAL_IDS)[number];
+
+/** Ranges and defaults of {@link EvaluationOptions}, as config files and the command line check them. */
+export const EVALUATION_OPTIONS = {
+  k: { type: 'integer', minimum: 1, maximum: 10_000, default: 1000 },
+  passes: { type: 'integer', minimum: 0, maximum: 100, default: 3 },
+  complete: { type: 'boolean', default: true },
+  identicalIds: { type: 'string', enum: IDENTICAL_IDS, default: 'same-text' },
+} as const;
 
 export interface EvaluationOptions {
   /** Documents kept per query, 1..10,000; default 1000, BEIR's depth for MAP. */
@@ -26,7 +35,7 @@ export interface EvaluationOptions {
   readonly identicalIds?: IdenticalIds;
   /** Timed passes over all queries after the warm-up pass that also collects the run, 0..100; default 3. */
   readonly passes?: number;
-  /** Depth of the timed searches, 1..k; default 10, what a user asks for. */
+  /** Depth of the timed searches, 1..k; default 10, the usual number of hits. */
   readonly timedK?: number;
   readonly onProgress?: (progress: EvaluationProgress) => void;
 }
@@ -64,14 +73,12 @@ export async function evaluateSystem(
   system: EvaluatedSystem,
   options: EvaluationOptions = {},
 ): Promise<SystemResult> {
-  const k = integer('k', options.k ?? 1000, 1, 10_000);
-  const passes = integer('passes', options.passes ?? 3, 0, 100);
-  const timedK = integer('timedK', options.timedK ?? Math.min(10, k), 1, k);
+  const { k, passes, timedK } = checkedOptions(options);
   const metrics = metricNames(options.metrics ?? []);
   const report = (step: string, done: number, total: number) =>
     options.onProgress?.({ dataset: dataset.name, system: system.name, step, done, total });
 
-  const identicalIds = options.identicalIds ?? 'same-text';
+  const identicalIds = options.identicalIds ?? EVALUATION_OPTIONS.identicalIds.default;
   const run = new Map<string, readonly ScoredDocument[]>();
   const dropped = { hits: 0, judged: 0 };
   for (const [index, query] of dataset.queries.entries()) {
@@ -118,7 +125,11 @@ export async function evaluateSystem(
   };
 }
 
-async function isOwnDocument(dataset: EvaluationDataset, id: string, how: IdenticalIds): Promise<boolean> {
+export async function isOwnDocument(
+  dataset: EvaluationDataset,
+  id: string,
+  how: IdenticalIds,
+): Promise<boolean> {
   return how === 'always' || (how === 'same-text' && (await ownDocuments(dataset)).has(id));
 }
 
@@ -166,11 +177,13 @@ function requireUnique(what: string, named: readonly { readonly name: string }[]
   }
 }
 
-function integer(name: string, value: number, least: number, most: number): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new WinnowError('WINNOW_BAD_ARGUMENT', `must be an integer in ${least}..${most}, not ${value}`, {
-    place: name,
-  });
+function checkedOptions(options: EvaluationOptions): { k: number; passes: number; timedK: number } {
+  const { k = EVALUATION_OPTIONS.k.default, passes = EVALUATION_OPTIONS.passes.default } = options;
+  check(k, EVALUATION_OPTIONS.k, 'k');
+  check(passes, EVALUATION_OPTIONS.passes, 'passes');
+  const { timedK = Math.min(10, k) } = options;
+  check(timedK, { type: 'integer', minimum: 1, maximum: k }, 'timedK');
+  return { k, passes, timedK };
 }
 
 /** The standard measures and the wanted ones, each once. */

@@ -15,7 +15,7 @@ export type MetricName = `${'ndcg' | 'recall' | 'mrr' | 'p' | 'judged'}@${number
 export interface MetricOptions {
   /**
    * Average over all judged queries, counting one without results as 0 (trec_eval -c). Without it, queries that the run
-   * lacks are left out of the average. Default true: a system must not gain by staying silent.
+   * lacks are left out of the average. Default true: a system must not gain by returning nothing.
    */
   readonly complete?: boolean;
 }
@@ -39,7 +39,7 @@ function compareBytes(a: string, b: string): number {
 }
 
 /**
- * trec_eval's ranking: by falling score as a 32-bit float (its `sim` is a C float), ties by FALLING document id; the
+ * trec_eval's ranking: by descending score as a 32-bit float (its `sim` is a C float), ties by DESCENDING document id. The
  * rank column of a run is ignored. (trec_eval 9, form_res_rels.c, comp_sim_docno.)
  */
 export function rank(documents: readonly ScoredDocument[]): ScoredDocument[] {
@@ -49,11 +49,11 @@ export function rank(documents: readonly ScoredDocument[]): ScoredDocument[] {
     .map(({ document }) => document);
 }
 
-/** What every measure needs to know of one query: grades in rank order, and the ideal. */
+/** What every measure is computed from: the grades of one query in rank order, and the ideal order. */
 interface Ranking {
   /** Grade of the document at each rank; undefined where it is not judged. */
   readonly grades: readonly (number | undefined)[];
-  /** Positive grades of the query, falling. */
+  /** Positive grades of the query, descending. */
   readonly ideal: readonly number[];
 }
 
@@ -67,6 +67,18 @@ function dcg(grades: readonly (number | undefined)[], k: number): number {
   }
   return sum;
 }
+
+/**
+ * nDCG@k of one query.
+ *
+ * @param grades in rank order; undefined where a document is not judged
+ * @param ideal positive grades of all judged documents, descending
+ */
+export const ndcgOf = (
+  grades: readonly (number | undefined)[],
+  ideal: readonly number[],
+  k: number,
+): number => (ideal.length === 0 ? 0 : dcg(grades, k) / dcg(ideal, k));
 
 function countRelevant(grades: readonly (number | undefined)[], k: number): number {
   let count = 0;
@@ -111,7 +123,7 @@ function measure(name: MetricName): Measure {
       return ({ grades }) => reciprocalRank(grades, k);
     case 'ndcg':
       needsCut();
-      return ({ grades, ideal }) => (ideal.length === 0 ? 0 : dcg(grades, k) / dcg(ideal, k));
+      return ({ grades, ideal }) => ndcgOf(grades, ideal, k);
     case 'recall':
       needsCut();
       return ({ grades, ideal }) => (ideal.length === 0 ? 0 : countRelevant(grades, k) / ideal.length);

@@ -15,7 +15,7 @@ export interface OutputFiles {
   readonly csv?: string;
   readonly html?: string;
   readonly markdown?: string;
-  /** Folder for one TREC run a data set and system, each with a `.meta.json` beside it. */
+  /** Folder for one TREC run per data set and system, each with a `.meta.json` beside it. */
   readonly runs?: string;
 }
 

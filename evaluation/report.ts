@@ -1,13 +1,13 @@
 import { cpus, totalmem } from 'node:os';
 import type { EvaluationDataset } from './dataset.ts';
-import { readTexts } from './dataset.ts';
 import type { SystemResult } from './evaluate.ts';
-import { type MetricName, rank, type ScoredDocument } from './metrics.ts';
+import type { MetricName } from './metrics.ts';
+import { type QueryDetail, queryDetails } from './query-details.ts';
 import { averageMeans, type ResultRow, resultRow } from './result-table.ts';
 import { comparePaired, holm, type PairedTest } from './significance.ts';
 import type { SystemFactory } from './system.ts';
 
-/** Version of the stored form; {@link readReport} refuses another. */
+/** Version of the stored form; {@link readReport} rejects others. */
 export const REPORT_VERSION = 1;
 
 /** Everything about an evaluation that is stored, compared with later ones, and shown in the HTML report. */
@@ -35,33 +35,6 @@ export interface Comparison extends PairedTest {
   readonly pHolm: number;
 }
 
-/** One query with what each system made of it. */
-export interface QueryDetail {
-  readonly dataset: string;
-  readonly id: string;
-  readonly text: string;
-  /** System -> value of the main measure. */
-  readonly values: Readonly<Record<string, number>>;
-  /** Why the report shows this query in full; absent for the others, as are the fields below. */
-  readonly shownAs?: ShownAs;
-  /** The first hits of each system. */
-  readonly hits?: Readonly<Record<string, readonly HitDetail[]>>;
-  /** Best judged documents that no shown hit covers, for queries shown in full. */
-  readonly missed?: readonly { readonly id: string; readonly grade: number; readonly snippet: string }[];
-}
-
-/** Last system against the baseline lost or gained here, or every system scored low. */
-export type ShownAs = 'loss' | 'gain' | 'unanswered';
-
-export interface HitDetail {
-  readonly id: string;
-  readonly score: number;
-  /** Null where the document is not judged. */
-  readonly grade: number | null;
-  readonly snippet: string;
-  readonly explanation?: string;
-}
-
 export interface ReportOptions {
   /** What the others are compared with; default the first system. */
   readonly baseline?: string;
@@ -80,11 +53,8 @@ export interface ReportOptions {
   readonly factories?: readonly SystemFactory[];
 }
 
-const SNIPPET_CHARACTERS = 220;
-const HITS_SHOWN = 3;
-
 /** Model, cores and memory of this machine, e.g. `AMD EPYC 7B13, 2 cores, 8 GB, linux x64, Node 20.20.2`. */
-export function machineLine(): string {
+function machineLine(): string {
   const [first] = cpus();
   const memory = Math.round(totalmem() / 1e9);
   const name = first?.model.replace(/\s+/g, ' ').trim() || 'unknown processor';
@@ -142,150 +112,4 @@ function compareWithBaseline(
     }));
   const corrected = holm(tests.map(({ pRandomisation }) => pRandomisation));
   return tests.map((test, i) => ({ ...test, pHolm: corrected[i]! }));
-}
-
-async function queryDetails(
-  dataset: EvaluationDataset,
-  results: readonly SystemResult[],
-  baseline: string,
-  metric: MetricName,
-  options: ReportOptions,
-): Promise<QueryDetail[]> {
-  const details = dataset.queries.map(({ id, text }): QueryDetail => {
-    const values: [string, number][] = results.map(({ system, perQuery }) => [
-      system,
-      perQuery.get(metric)?.get(id) ?? 0,
-    ]);
-    return { dataset: dataset.name, id, text, values: Object.fromEntries(values) };
-  });
-  const shown = pickQueries(details, results, baseline, options.detailedQueries ?? 12);
-  const wanted = new Set<string>();
-  const tops: Tops = new Map();
-  for (const id of shown.keys()) {
-    const perSystem = new Map(
-      results.map(({ system, run }) => [system, rank(run.get(id) ?? []).slice(0, HITS_SHOWN)] as const),
-    );
-    tops.set(id, perSystem);
-    for (const hits of perSystem.values()) for (const hit of hits) wanted.add(hit.id);
-    for (const document of bestJudged(dataset, id)) wanted.add(document.id);
-  }
-  const texts = await readTexts(dataset.corpusPath, wanted);
-  const snippet = (id: string) => {
-    const found = texts.get(id);
-    if (!found) return '(not in the corpus)';
-    const whole = [found.title.replace(/[.\s]+$/, ''), found.text]
-      .filter((part) => part !== '')
-      .join('. ')
-      .replace(/\s+/g, ' ');
-    return whole.length <= SNIPPET_CHARACTERS
-      ? whole
-      : `${whole.slice(0, SNIPPET_CHARACTERS).replace(/\s\S*$/, '')} ...`;
-  };
-  const explanations = await explainHits(dataset, tops, details, options.factories ?? []);
-  const filled: QueryDetail[] = [];
-  for (const detail of details) {
-    const perSystem = tops.get(detail.id);
-    if (!perSystem) {
-      filled.push(detail);
-      continue;
-    }
-    const judged = dataset.qrels.get(detail.id)!;
-    const hits: Record<string, HitDetail[]> = {};
-    const covered = new Set<string>();
-    for (const [system, top] of perSystem) {
-      hits[system] = [];
-      for (const { id, score } of top) {
-        covered.add(id);
-        const explanation = explanations.get(explanationKey(system, detail.id, id));
-        hits[system].push({
-          id,
-          score,
-          grade: judged.get(id) ?? null,
-          snippet: snippet(id),
-          ...(explanation === undefined ? {} : { explanation }),
-        });
-      }
-    }
-    const missed = bestJudged(dataset, detail.id)
-      .filter(({ id }) => !covered.has(id))
-      .map(({ id, grade }) => ({ id, grade, snippet: snippet(id) }));
-    filled.push({ ...detail, shownAs: shown.get(detail.id)!, hits, missed });
-  }
-  return filled;
-}
-
-/** Query id -> system -> its first hits. */
-type Tops = Map<string, Map<string, readonly ScoredDocument[]>>;
-
-function explanationKey(system: string, queryId: string, documentId: string): string {
-  return JSON.stringify([system, queryId, documentId]);
-}
-
-/** What the systems say about their first hits. */
-async function explainHits(
-  dataset: EvaluationDataset,
-  tops: Tops,
-  queries: readonly QueryDetail[],
-  factories: readonly SystemFactory[],
-): Promise<Map<string, string>> {
-  const texts = new Map(queries.map(({ id, text }) => [id, text]));
-  const explanations = new Map<string, string>();
-  if (tops.size === 0) return explanations;
-  for (const factory of factories) {
-    const system = await factory.open(dataset);
-    try {
-      if (!system.explain) continue;
-      for (const [queryId, perSystem] of tops)
-        for (const { id } of perSystem.get(system.name) ?? []) {
-          const said = await system.explain({ id: queryId, text: texts.get(queryId) ?? '' }, id);
-          if (said !== undefined) explanations.set(explanationKey(system.name, queryId, id), said);
-        }
-    } finally {
-      await system.close?.();
-    }
-  }
-  return explanations;
-}
-
-/** The two best judged documents of a query. */
-function bestJudged(dataset: EvaluationDataset, queryId: string): { id: string; grade: number }[] {
-  return [...(dataset.qrels.get(queryId) ?? [])]
-    .map(([id, grade]) => ({ id, grade }))
-    .filter(({ grade }) => grade > 0)
-    .sort((a, b) => b.grade - a.grade || (a.id < b.id ? -1 : 1))
-    .slice(0, 2);
-}
-
-/**
- * A third each: the largest losses and gains of the last system against the baseline, and queries that every system answers
- * badly; with one system only the latter.
- */
-function pickQueries(
-  details: readonly QueryDetail[],
-  results: readonly SystemResult[],
-  baseline: string,
-  count: number,
-): Map<string, ShownAs> {
-  const other = results.map(({ system }) => system).findLast((system) => system !== baseline);
-  const part = Math.ceil(count / (other === undefined ? 1 : 3));
-  const picked = new Map<string, ShownAs>();
-  const take = (reason: ShownAs, candidates: readonly QueryDetail[]) => {
-    for (const { id } of candidates.filter((candidate) => !picked.has(candidate.id)).slice(0, part))
-      if (picked.size < count) picked.set(id, reason);
-  };
-  if (other !== undefined) {
-    const delta = ({ values }: QueryDetail) => (values[other] ?? 0) - (values[baseline] ?? 0);
-    const byDelta = [...details].sort((a, b) => delta(a) - delta(b));
-    take(
-      'loss',
-      byDelta.filter((detail) => delta(detail) < 0),
-    );
-    take('gain', byDelta.filter((detail) => delta(detail) > 0).reverse());
-  }
-  const best = ({ values }: QueryDetail) => Math.max(0, ...Object.values(values));
-  take(
-    'unanswered',
-    [...details].sort((a, b) => best(a) - best(b)),
-  );
-  return picked;
 }

@@ -8,7 +8,7 @@ export interface ResultRow {
   readonly system: string;
   readonly documents: number | null;
   readonly queries: number;
-  /** `ndcg@10`, `recall@100`, `mrr@10`, `map` and what else was asked for. */
+  /** `ndcg@10`, `recall@100`, `mrr@10`, `map` and the measures of the run. */
   readonly [metric: `${string}@${number}`]: number;
   readonly map: number;
   readonly termsPerDocument: number | null;
@@ -128,41 +128,17 @@ export function resultTable(
     'index',
     'docs/s',
   ];
-  const best = (dataset: string, metric: MetricName) =>
-    Math.max(...results.filter((r) => r.dataset === dataset).map((r) => r.means.get(metric) ?? 0));
-  const rows: { cells: string[]; marked: Set<number> }[] = [];
-  for (const { dataset, system, queries, means, latencyUs, facts } of results) {
-    const marked = new Set<number>();
-    const values = metrics.map((metric, i) => {
-      const mean = means.get(metric) ?? 0;
-      if (results.length > 1 && mean === best(dataset, metric)) marked.add(3 + i);
-      return mean.toFixed(4);
-    });
-    rows.push({
-      marked,
-      cells: [
-        dataset,
-        system,
-        formatCount(queries),
-        ...values,
-        formatMicros(latencyUs?.p50),
-        formatMicros(latencyUs?.p95),
-        formatMicros(latencyUs?.p99),
-        facts.termsPerDocument === undefined ? '-' : facts.termsPerDocument.toFixed(1),
-        formatBytes(facts.indexBytes),
-        facts.encodeDocsPerSecond === undefined ? '-' : facts.encodeDocsPerSecond.toFixed(1),
-      ],
-    });
-  }
-  for (const [system, means] of averageMeans(results))
-    rows.push({
-      marked: new Set(),
+  const rows = [
+    ...results.map((result) => resultCells(result, metrics, results)),
+    ...[...averageMeans(results)].map(([system, means]) => ({
       cells: ['average', system, '', ...metrics.map((m) => means.get(m)!.toFixed(4)), '', '', '', '', '', ''],
-    });
+      marked: new Set<number>(),
+    })),
+  ];
   const widths = header.map((title, i) =>
     Math.max(title.length, ...rows.map(({ cells }) => cells[i]!.length)),
   );
-  const line = (cells: readonly string[], marked = new Set<number>()) =>
+  const line = (cells: readonly string[], marked: ReadonlySet<number> = new Set()) =>
     cells
       .map((cell, i) => {
         const space = ' '.repeat(widths[i]! - cell.length);
@@ -172,6 +148,35 @@ export function resultTable(
       .join('  ')
       .trimEnd();
   return `${[line(header), ...rows.map(({ cells, marked }) => line(cells, marked))].join('\n')}\n`;
+}
+
+/** @returns the cells of one row, and which of them are the best of their column within the data set */
+function resultCells(
+  { dataset, system, queries, means, latencyUs, facts }: SystemResult,
+  metrics: readonly MetricName[],
+  results: readonly SystemResult[],
+): { readonly cells: readonly string[]; readonly marked: ReadonlySet<number> } {
+  const marked = new Set<number>();
+  const values = metrics.map((metric, i) => {
+    const mean = means.get(metric) ?? 0;
+    const others = results.filter((result) => result.dataset === dataset);
+    const best = Math.max(...others.map((result) => result.means.get(metric) ?? 0));
+    if (results.length > 1 && mean === best) marked.add(3 + i);
+    return mean.toFixed(4);
+  });
+  const cells = [
+    dataset,
+    system,
+    formatCount(queries),
+    ...values,
+    formatMicros(latencyUs?.p50),
+    formatMicros(latencyUs?.p95),
+    formatMicros(latencyUs?.p99),
+    facts.termsPerDocument === undefined ? '-' : facts.termsPerDocument.toFixed(1),
+    formatBytes(facts.indexBytes),
+    facts.encodeDocsPerSecond === undefined ? '-' : facts.encodeDocsPerSecond.toFixed(1),
+  ];
+  return { cells, marked };
 }
 
 /** The rows as CSV (RFC 4180) with one header line; nested values become columns. */

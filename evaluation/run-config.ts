@@ -1,9 +1,11 @@
+import { defined } from '../defined.ts';
 import { openDataset } from './dataset.ts';
-import { type EvaluationProgress, evaluate, type SystemResult } from './evaluate.ts';
-import type { EvaluationConfig, SystemSpec } from './grid.ts';
+import { EVALUATION_OPTIONS, type EvaluationProgress, evaluate, type SystemResult } from './evaluate.ts';
+import type { EvaluationConfig } from './evaluation-config.ts';
+import type { SystemSpec } from './grid.ts';
 import { buildReport, type EvaluationReport } from './report.ts';
 import type { SystemFactory } from './system.ts';
-import { trecRunSystem } from './trec-system.ts';
+import { trecRunSystem } from './systems/trec-run.ts';
 
 export interface RunConfigOptions {
   /** Builds the factory for a system of the config; imported runs (`kind: run`) are dealt with here. */
@@ -36,15 +38,12 @@ export async function runEvaluationConfig(
   });
   const report = await buildReport(results, datasets, {
     factories,
-    settings: defined({ k: k ?? 1000, passes: passes ?? 3, complete: complete ?? true }),
+    settings: defined({
+      k: k ?? EVALUATION_OPTIONS.k.default,
+      passes: passes ?? EVALUATION_OPTIONS.passes.default,
+      complete: complete ?? EVALUATION_OPTIONS.complete.default,
+    }),
     ...defined({ baseline, metric, detailedQueries, commit }),
   });
   return { results, report };
-}
-
-/** The fields that have a value, as exactOptionalPropertyTypes wants them. */
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -1,3 +1,5 @@
+import { mulberry32 } from './random.ts';
+
 /**
  * Paired tests between two systems on the same queries (Smucker, Allan & Carterette, CIKM 2007: the randomisation and the
  * t-test agree, the sign and Wilcoxon tests should not be used) and Holm's correction for several comparisons.
@@ -83,17 +85,6 @@ function randomisation(deltas: readonly number[], rounds: number, seed: number):
     if (Math.abs(sum) >= reached) extreme++;
   }
   return (extreme + 1) / (rounds + 1);
-}
-
-/** A small 32-bit generator (mulberry32, T. Ettinger); good enough for sign flips and the same everywhere. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
 }
 
 function studentPaired(deltas: readonly number[], mean: number): { p: number; interval: [number, number] } {

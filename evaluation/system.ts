@@ -15,7 +15,7 @@ export interface SystemFacts {
   readonly indexBytes?: number;
   /** Resident memory of the process after the search passes, in bytes. */
   readonly memoryBytes?: number;
-  /** Expected matched postings a query, see {@link flops}. */
+  /** Expected matched postings per query and document, see {@link flops}. */
   readonly flops?: number;
   readonly model?: string;
   readonly modelHash?: string;
@@ -24,27 +24,27 @@ export interface SystemFacts {
 }
 
 /**
- * A retrieval system as the runner sees it: opened over one data set, asked one query at a time. `search` should be
+ * A retrieval system as the runner sees it: opened over one data set, searched one query at a time. `search` should be
  * synchronous where it can, because awaiting costs microseconds that the latency figures would contain.
  */
 export interface EvaluatedSystem {
   /** Unique in a report, e.g. `sparse-int8`. Also the tag of its TREC run. */
   readonly name: string;
   /**
-   * The best k documents, best first. The runner drops a hit with the query's own id, so it asks for k + 1.
+   * The best k documents, best first. The runner drops a hit with the query's own id, and therefore passes k + 1.
    * A passage's score should be reported under its parent's id, the best passage first.
    */
   search(query: Query, k: number): readonly ScoredDocument[] | Promise<readonly ScoredDocument[]>;
   /** Why a document matched, in one line, for the report's list of worst queries. */
   explain?(query: Query, documentId: string): string | undefined | Promise<string | undefined>;
-  /** Asked after the search passes. */
+  /** Called after the search passes. */
   describe?(): SystemFacts | Promise<SystemFacts>;
   close?(): void | Promise<void>;
   /** False for imported runs, whose answers cost nothing here. Default true. */
   readonly timed?: boolean;
 }
 
-/** Opens a system over a data set: builds or reuses an index. `onProgress` hears of slow steps. */
+/** Opens a system over a data set: builds or reuses an index. `onProgress` is called during slow steps. */
 export interface SystemFactory {
   readonly name: string;
   open(dataset: EvaluationDataset, onProgress?: (step: BuildProgress) => void): Promise<EvaluatedSystem>;
@@ -57,25 +57,22 @@ export interface BuildProgress {
   readonly total?: number;
 }
 
+/** The terms of a query: each id once, with the number of documents that have it. */
+export interface QueryTerms {
+  readonly termIds: ArrayLike<number>;
+  readonly documentFrequencies: ArrayLike<number>;
+}
+
 /**
  * FLOPS of the sparse retrieval papers (Paria et al. 2020; Geng et al., arXiv 2411.04403, figure 3): the expected number of
- * postings that a query touches in a document = sum over terms of P(term in query) * P(term in document). Counts only,
+ * postings that a query touches per document = sum over terms of P(term in query) * P(term in document). Counts only,
  * no weights.
  *
- * @param queries term ids of each query, each id once
- * @param documentFrequency number of documents that hold the term
  * @param documents number of documents in the collection
  */
-export function flops(
-  queries: Iterable<ArrayLike<number>>,
-  documentFrequency: (termId: number) => number,
-  documents: number,
-): number {
+export function flops(queries: readonly QueryTerms[], documents: number): number {
   let postings = 0;
-  let count = 0;
-  for (const termIds of queries) {
-    count++;
-    for (let i = 0; i < termIds.length; i++) postings += documentFrequency(termIds[i]!);
-  }
-  return count === 0 || documents === 0 ? 0 : postings / documents / count;
+  for (const { documentFrequencies } of queries)
+    for (let i = 0; i < documentFrequencies.length; i++) postings += documentFrequencies[i]!;
+  return queries.length === 0 || documents === 0 ? 0 : postings / documents / queries.length;
 }

@@ -13,9 +13,9 @@ function nextSmaller(value: number): number {
 }
 
 /**
- * Makes scores say what the order says: each becomes a 32-bit float strictly below the one before, changed by as little as
- * possible. trec_eval sorts by 32-bit score and breaks ties by falling document id; a system that breaks them otherwise
- * would be measured by an order that it never showed. Anserini does the same (ScoreTiesAdjusterReranker), in decimal.
+ * Makes scores agree with the order: each becomes a 32-bit float strictly below the one before, changed by as little as
+ * possible. trec_eval sorts by 32-bit score and breaks ties by descending document id. Without this, a system that breaks ties
+ * otherwise would be measured by an order that it never returned. Anserini does the same (ScoreTiesAdjusterReranker), in decimal.
  * Applied twice it changes nothing more.
  *
  * @param documents best first; a NaN counts as the smallest possible

@@ -42,7 +42,7 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
 
 /**
  * Reads topics: TREC's `<top> <num> Number: 301 <title> words <desc> ... </top>` (the title is the query), or one
- * `id <tab> text` a line.
+ * `id <tab> text` per line.
  *
  * @throws WinnowError WINNOW_BAD_DATASET with file:line, WINNOW_NOT_FOUND
  */

@@ -1,8 +1,10 @@
-import type { Comparison, EvaluationReport, HitDetail, QueryDetail } from '../report.ts';
+import type { Comparison, EvaluationReport } from '../report.ts';
 import { formatBytes, formatCount, formatMicros, type ResultRow } from '../result-table.ts';
-import { barPlot, differencePlot, type Point, queryDeltaPlot, scatterPlot, signed } from './plots.ts';
+import { barPlot, differencePlot, type Point, scatterPlot, signed } from './plots.ts';
+import { queriesSection } from './queries-section.ts';
 import { REPORT_CSS } from './style.ts';
-import { escapeXml as e, SERIES_COLOURS } from './svg.ts';
+import { escapeXml as e } from './svg.ts';
+import { figure, metricsOf, swatch, table, type View, value } from './view.ts';
 
 /**
  * The report as one HTML page without scripts or outside files: it opens offline, prints, and follows the reader's light or
@@ -47,38 +49,6 @@ ${sections.map(([id, name, body]) => `<section id="${id}"><h2>${e(name)}</h2>\n$
 </body>
 </html>
 `;
-}
-
-interface View {
-  readonly report: EvaluationReport;
-  readonly systems: readonly string[];
-  readonly datasets: readonly string[];
-  /** The measure that plots and comparisons show. */
-  readonly metric: string;
-  readonly series: (system: string) => number;
-}
-
-function value(row: ResultRow, metric: string): number {
-  return (row as unknown as Record<string, number | undefined>)[metric] ?? 0;
-}
-
-function swatch(view: View, system: string): string {
-  return `<span class="swatch s${view.series(system) % SERIES_COLOURS}"></span>${e(system)}`;
-}
-
-function figure(caption: string, picture: string): string {
-  return `<figure><figcaption>${e(caption)}</figcaption>${picture}</figure>`;
-}
-
-function table(header: readonly string[], rows: readonly string[]): string {
-  const head = header
-    .map((name, i) => `<th${i === 0 || name === 'system' ? ' class="name"' : ''}>${e(name)}</th>`)
-    .join('');
-  return `<div class="table"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
-}
-
-function metricsOf(rows: readonly ResultRow[]): string[] {
-  return Object.keys(rows[0] ?? {}).filter((name) => name.includes('@') || name === 'map' || name === 'mrr');
 }
 
 const decimal = (figure: number | null, digits: number, unit = '') =>
@@ -311,54 +281,4 @@ function testsSection(view: View): string {
     `<div class="plots">${figure('Difference to the baseline', differencePlot(comparisons, view.series))}</div>` +
     table(header, rows)
   );
-}
-
-function queriesSection(view: View): string {
-  const { comparisons, queries } = view.report;
-  const plots = comparisons.map(({ dataset, system, baseline, metric }) => {
-    const deltas = queries
-      .filter((query) => query.dataset === dataset)
-      .map(({ text, values }) => ({ text, delta: (values[system] ?? 0) - (values[baseline] ?? 0) }));
-    return figure(`${dataset}: ${system} against ${baseline}`, queryDeltaPlot(deltas, metric));
-  });
-  const groups: [NonNullable<QueryDetail['shownAs']>, string][] = [
-    ['loss', 'Largest losses'],
-    ['gain', 'Largest gains'],
-    ['unanswered', 'Queries that every system answers badly'],
-  ];
-  const shown = groups.map(([reason, heading]) => {
-    const blocks = queries
-      .filter(({ shownAs }) => shownAs === reason)
-      .map((query) => queryBlock(view, query));
-    return blocks.length === 0 ? '' : `<h3>${heading}</h3>${blocks.join('')}`;
-  });
-  return (
-    `<p class="soft">Each bar is one query; hover it for the text.</p><div class="plots">${plots.join('')}</div>` +
-    '<p class="soft">Open a query to see the first hits of each system. Green: judged relevant.</p>' +
-    shown.join('')
-  );
-}
-
-function queryBlock(view: View, { dataset, text, id, values, hits = {}, missed = [] }: QueryDetail): string {
-  const figures = Object.entries(values).map(([system, v]) => `${swatch(view, system)} ${v.toFixed(3)}`);
-  const columns = Object.entries(hits).map(
-    ([system, list]) =>
-      `<div><h4>${swatch(view, system)}</h4>${list.map(hitBlock).join('') || '<p class="soft">nothing found</p>'}</div>`,
-  );
-  if (missed.length > 0)
-    columns.push(
-      `<div><h4>Judged relevant, not among these</h4>${missed.map((m) => hitBlock({ ...m, score: Number.NaN })).join('')}</div>`,
-    );
-  return (
-    `<details><summary><span class="text">${e(text)}</span><span class="values">${e(dataset)} ${e(id)} &nbsp; ${figures.join(' &nbsp; ')}</span></summary>` +
-    `<div class="answers">${columns.join('')}</div></details>`
-  );
-}
-
-function hitBlock({ id, score, grade, snippet, explanation }: HitDetail): string {
-  const relevant = grade !== null && grade > 0 ? ' relevant' : '';
-  const chip = `<span class="chip${relevant}">${grade === null ? 'not judged' : `grade ${grade}`}</span>`;
-  const points = Number.isFinite(score) ? ` <span class="soft">${score.toPrecision(4)}</span>` : '';
-  const why = explanation === undefined ? '' : `<br><span class="why">${e(explanation)}</span>`;
-  return `<div class="hit${relevant}">${chip}<b>${e(id)}</b>${points}<br>${e(snippet)}${why}</div>`;
 }

@@ -18,8 +18,8 @@ import {
   resultTable,
 } from '../../evaluation/result-table.ts';
 import { type EvaluatedSystem, flops, type SystemFactory } from '../../evaluation/system.ts';
+import { trecRunSystem } from '../../evaluation/systems/trec-run.ts';
 import { writeTrecRun } from '../../evaluation/trec.ts';
-import { trecRunSystem } from '../../evaluation/trec-system.ts';
 
 const evaluation = suite('evaluate');
 let folder: string;
@@ -239,12 +239,12 @@ evaluation(
       [formatBytes(999), formatBytes(1000), formatBytes(23_400_000)],
     );
     assert.equal(['8.3 us', '840 us', '1.2 ms'], [formatMicros(8.31), formatMicros(840), formatMicros(1234)]);
-    // Two queries over 10 documents: (4 + 6) / 10 and 5 / 10 postings a document.
-    const df = [4, 6, 5];
-    assert.is(
-      flops([[0, 1], [2]], (term) => df[term]!, 10),
-      0.75,
-    );
+    // Two queries over 10 documents: (4 + 6) / 10 and 5 / 10 postings per document.
+    const queries = [
+      { termIds: [0, 1], documentFrequencies: [4, 6] },
+      { termIds: [2], documentFrequencies: [5] },
+    ];
+    assert.is(flops(queries, 10), 0.75);
   },
 );
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readEvaluationConfig } from '../../evaluation/grid.ts';
+import { readEvaluationConfig } from '../../evaluation/evaluation-config.ts';
 import { runFileName, writeOutputs } from '../../evaluation/outputs.ts';
 import { findRegressions, readReport } from '../../evaluation/regression.ts';
 import { runEvaluationConfig } from '../../evaluation/run-config.ts';

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import type { EvaluationDataset } from './dataset.ts';
-import { rank } from './metrics.ts';
-import type { SystemFactory } from './system.ts';
-import { readTrecRun } from './trec.ts';
+import type { EvaluationDataset } from '../dataset.ts';
+import { rank } from '../metrics.ts';
+import type { SystemFactory } from '../system.ts';
+import { readTrecRun } from '../trec.ts';
 
 /**
  * A run of another tool as a system: it answers by looking the query up, in trec_eval's order, and is not timed.

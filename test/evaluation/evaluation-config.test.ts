@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WinnowError } from '../../errors.ts';
-import { parseEvaluationConfig } from '../../evaluation/grid.ts';
+import { parseEvaluationConfig } from '../../evaluation/evaluation-config.ts';
 
 const FILE = '/configs/eval.yaml';
 
@@ -63,19 +63,22 @@ test('what is wrong in a config is named by its key', () => {
   const good = 'datasets: [a]\nsystems: [bm25]\n';
   const bad: [string, RegExp][] = [
     ['datasets: [', /eval\.yaml: YAML/],
-    ['- 1', /the file: must hold names and values/],
-    ['systems: [bm25]', /datasets: must be a list/],
-    ['datasets: []\nsystems: [bm25]', /datasets: must be a list/],
-    [`${good}speed: 3`, /speed: unknown key \(the keys are title/],
-    ['datasets: [{path: a, dir: b}]\nsystems: [bm25]', /datasets\[0\]\.dir: unknown key/],
-    ['datasets: [{split: dev}]\nsystems: [bm25]', /datasets\[0\]: a data set needs a path/],
-    ['datasets: [a]\nsystems: [{alpha: 1}]', /systems\[0\]\.kind: a system needs a kind/],
-    ['datasets: [a]\nsystems: [bm25, bm25]', /two systems are called "bm25"/],
-    ['datasets: [a]\nsystems: [{kind: s, x: {y: 1}}]', /systems\[0\]\.x: must be text, a number/],
-    [`${good}baseline: dense`, /no system is called "dense" \(the systems are bm25\)/],
-    [`${good}metrics: [bleu]`, /"bleu" is no measure/],
-    [`${good}data: 3`, /data: must be a string/],
-    [`${good}k: ten`, /k: must be an integer/],
+    ['- 1', /the file: the file must be an object, not a list/],
+    ['systems: [bm25]', /datasets: datasets is missing/],
+    ['datasets: []\nsystems: [bm25]', /datasets: datasets must be a list with at least one entry/],
+    [`${good}speed: 3`, /speed: speed is not an option \(options are title/],
+    [
+      'datasets: [{path: a, dir: b}]\nsystems: [bm25]',
+      /datasets\[0\]\.dir: .* is not an option \(options are path/,
+    ],
+    ['datasets: [{split: dev}]\nsystems: [bm25]', /datasets\[0\]\.path: .* is missing/],
+    ['datasets: [a]\nsystems: [{alpha: 1}]', /systems\[0\]\.kind: .* must be a string, not undefined/],
+    ['datasets: [a]\nsystems: [bm25, bm25]', /systems hold two that are called "bm25"/],
+    ['datasets: [a]\nsystems: [{kind: s, x: {y: 1}}]', /systems\[0\]\.x: .* must be text, a number/],
+    [`${good}baseline: dense`, /names "dense", but no system is called so \(the systems are bm25\)/],
+    [`${good}metrics: [bleu]`, /"bleu", which is no measure/],
+    [`${good}data: 3`, /data: data must be a string, not 3/],
+    [`${good}k: ten`, /k: k must be a whole number from 1 to 10000, not "ten"/],
     [
       `datasets: [a]\nsystems: [{kind: s, x: [${[...Array(15).keys()]}], y: [${[...Array(15).keys()]}]}]`,
       /more than 200 systems/,

@@ -1,0 +1,64 @@
+import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
+import type { EvaluationDataset } from '../dataset.ts';
+import { isOwnDocument } from '../evaluate.ts';
+
+/** A document that the first ranking found, with the score of every stage. */
+export interface StageScored {
+  /** Grade of the judgement; 0 for documents that nobody judged. */
+  readonly grade: number;
+  readonly retrieval: number;
+  readonly vector?: number;
+  readonly cross?: number;
+}
+
+/** The best documents of one query, in the order of the first ranking. */
+export interface ScoredQuery {
+  readonly documents: readonly StageScored[];
+  /** Positive grades of all judged documents, descending: the best order that there could be. */
+  readonly ideal: readonly number[];
+}
+
+/** The queries of one data set. */
+export interface ScoredSet {
+  readonly name: string;
+  readonly queries: readonly ScoredQuery[];
+}
+
+/**
+ * Scores the best documents of a data set's queries by every stage that the index has.
+ *
+ * @param queries at most this many, evenly spaced among those of the data set
+ * @param depth documents per query, 1..1,000
+ * @throws WinnowError of the models
+ */
+export async function scoreStages(
+  dataset: EvaluationDataset,
+  index: EmbeddedBackend,
+  { queries, depth }: { readonly queries: number; readonly depth: number },
+  onQuery: (done: number, total: number) => void,
+): Promise<ScoredSet> {
+  const step = Math.max(1, dataset.queries.length / queries);
+  const chosen = dataset.queries.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
+  const scored: ScoredQuery[] = [];
+  for (const { id, text } of chosen) {
+    const grades = dataset.qrels.get(id)!;
+    const found = await index.rankReranked(text, 'sparse', depth, { rerank: true, rerankDepth: depth });
+    const isOwn = found.some((hit) => hit.id === id) && (await isOwnDocument(dataset, id, 'same-text'));
+    const documents = found
+      .filter((hit) => !isOwn || hit.id !== id)
+      .map(({ id, stages, score }): StageScored => {
+        const { retrieval = score, vector, cross } = stages ?? {};
+        return {
+          grade: Math.max(0, grades.get(id) ?? 0),
+          retrieval,
+          ...(vector === undefined ? {} : { vector }),
+          ...(cross === undefined ? {} : { cross }),
+        };
+      })
+      .sort((a, b) => b.retrieval - a.retrieval);
+    const ideal = [...grades.values()].filter((grade) => grade > 0).sort((a, b) => b - a);
+    scored.push({ documents, ideal });
+    onQuery(scored.length, chosen.length);
+  }
+  return { name: dataset.name, queries: scored };
+}
