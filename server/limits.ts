@@ -1,7 +1,7 @@
 import { WinnowError } from '../errors.ts';
-import type { Filter } from '../query/filter.ts';
-import { SEARCH_OPTIONS } from '../query/request.ts';
-import type { SearchOptions } from '../query/search-types.ts';
+import type { SearchSize } from '../query/backend.ts';
+import type { Filter } from '../query/request.ts';
+import { SEARCH_OPTIONS, type SearchRequest } from '../query/request.ts';
 
 /** What the server accepts. Factors have their own limits (query/request.ts); these bound products of them. */
 export const LIMITS = {
@@ -9,6 +9,8 @@ export const LIMITS = {
   explainedTokens: 50_000,
   /** Query tokens times hits: each hit is compared with each token for its snippet and added words. */
   comparedTokens: 1_000_000,
+  /** Levels of objects and lists in a JSON body. */
+  jsonDepth: 100,
   /** Conditions and list values of a filter. */
   filterNodes: 10_000,
   /** Conditions of a filter times documents: each condition reads one column. */
@@ -21,8 +23,14 @@ export const LIMITS = {
    * all clients share one thread.
    */
   budgetMs: 2_000,
+  /** Passages that one request may have reranked. */
+  rerankDepth: 200,
+  rerankingWaiting: 16,
+  encodingsWaiting: 16,
   /** Requests of documents being read at once; each holds one batch in memory. */
   uploads: 16,
+  /** Size of an uploaded file, which is kept on the disk while it is read. */
+  fileBytes: 256 * 1024 * 1024,
   /** Documents and characters of a batch. */
   batchDocuments: 256,
   batchCharacters: 4_000_000,
@@ -42,14 +50,15 @@ export const LIMITS = {
 /**
  * Estimates the work of a search from its request, without doing it.
  *
- * @param tokens WordPieces of the query
- * @param documents in the index
- * @returns elementary steps, each some 5 ns: a posting, a comparison, a value of a column
+ * @returns elementary steps of some 5 ns each: a posting, a comparison, a value of a column
  * @throws WinnowError WINNOW_TOO_COSTLY naming the product and its limit
  */
-export function searchSteps(tokens: number, options: SearchOptions, documents: number): number {
+export function searchSteps(
+  options: Omit<SearchRequest, 'query'>,
+  { queryTokens: tokens, documents }: SearchSize,
+): number {
   const { k = SEARCH_OPTIONS.k.default, offset = SEARCH_OPTIONS.offset.default } = options;
-  const { among = SEARCH_OPTIONS.among.default, explain = false, facets = [], sort } = options;
+  const { rankDepth = SEARCH_OPTIONS.rankDepth.default, explain = false, facets = [], sort } = options;
   const pairs = tokens * k;
   if (explain && pairs > LIMITS.explainedTokens)
     throw tooCostly(
@@ -60,6 +69,8 @@ export function searchSteps(tokens: number, options: SearchOptions, documents: n
     );
   if (pairs > LIMITS.comparedTokens)
     throw tooCostly('k', `${tokens} query tokens x ${k} hits`, pairs, LIMITS.comparedTokens);
+  if (options.rerankDepth !== undefined && options.rerankDepth > LIMITS.rerankDepth)
+    throw tooCostly('rerankDepth', 'passages to rerank', options.rerankDepth, LIMITS.rerankDepth);
   const { conditions, nodes } = options.filter ? countNodes(options.filter) : { conditions: 0, nodes: 0 };
   if (nodes > LIMITS.filterNodes)
     throw tooCostly('filter', 'conditions and list values', nodes, LIMITS.filterNodes);
@@ -68,7 +79,7 @@ export function searchSteps(tokens: number, options: SearchOptions, documents: n
     throw tooCostly('filter', `${conditions} conditions x ${documents} documents`, tests, LIMITS.filterTests);
   const scan = (tokens * documents) / 16;
   const hits = pairs * (explain ? 50 : 1) + (k + offset) * 100 + k * 1000;
-  const ordered = sort || facets.length > 0 ? among * (1 + facets.length) * 10 : 0;
+  const ordered = sort || facets.length > 0 ? rankDepth * (1 + facets.length) * 10 : 0;
   return scan + hits + tests + ordered;
 }
 

@@ -3,12 +3,12 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openIndex } from '../../query/search-engine.ts';
+import { openIndex } from '../../app/search-index.ts';
 import { cli } from '../helpers/cli.ts';
-import { fuzzServer } from '../helpers/http-fuzz.ts';
-import { killServers } from '../helpers/serve-kills.ts';
 import { ask, serve, stop } from '../helpers/served.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
+import { fuzzServer } from '../torture/http-fuzz.ts';
+import { killServers } from '../torture/serve-kills.ts';
 
 const test = suite('winnow serve');
 const seed = Number(process.env.FC_SEED ?? Date.now() & 0xffffff);

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { restoreSnapshot } from '../../indexer/snapshot.ts';
-import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
+import { openIndex, type SearchIndex } from '../../app/search-index.ts';
+import { restoreSnapshot } from '../../indexer/admin/restore.ts';
 import { createServer } from '../../server/server.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
 const test = suite('HTTP API');
-let engine: SearchEngine;
+let engine: SearchIndex;
 let app: FastifyInstance;
 let base: string;
 let snapshots: string;
@@ -21,7 +21,7 @@ test.before(async () => {
     filterFields: [{ name: 'year', type: 'number' }],
   });
   snapshots = join(tempFolder(), 'snapshots');
-  app = await createServer(engine, { snapshots });
+  app = await createServer(engine.backend, { snapshots });
   base = await app.listen({ port: 0, host: '127.0.0.1' });
 });
 
@@ -228,14 +228,12 @@ test('additions that come at once are all indexed, and searches go on between th
 
 test('the OpenAPI description lists the routes', async () => {
   const { body } = await call('GET', '/openapi.json');
-  assert.equal(Object.keys(body.paths as object), [
-    '/search',
-    '/explain',
-    '/documents',
-    '/documents/{id}',
-    '/snapshots',
-    '/health',
-  ]);
+  const paths = Object.keys(body.paths as object);
+  assert.ok(paths.includes('/v1/collections/{c}/search'));
+  assert.equal(
+    paths.filter((path) => !path.startsWith('/v1/')),
+    ['/search', '/explain', '/documents', '/documents/{id}', '/snapshots', '/health', '/healthz', '/readyz'],
+  );
 });
 
 test('snapshots go into the folder that the server was started with, and into no other', async () => {
@@ -279,7 +277,7 @@ test('snapshots go into the folder that the server was started with, and into no
   assert.is(copy.stats().documents, listed[0]!.documents);
   await copy.close();
 
-  const bare = await createServer(engine);
+  const bare = await createServer(engine.backend);
   const refused = await bare.inject({ method: 'POST', url: '/snapshots', payload: {} });
   assert.is(refused.statusCode, 404);
   assert.is(refused.json().code, 'WINNOW_NOT_FOUND');

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
+import { openIndex, type SearchIndex } from '../../app/search-index.ts';
 import { LIMITS, searchSteps } from '../../server/limits.ts';
 import { createServer, type ServerOptions } from '../../server/server.ts';
 import { type Asked, ask } from '../helpers/served.ts';
@@ -17,7 +17,7 @@ import { tempFolder } from '../helpers/temp-folder.ts';
 const test = suite('service');
 
 interface Running {
-  readonly engine: SearchEngine;
+  readonly engine: SearchIndex;
   readonly app: FastifyInstance;
   readonly port: number;
   readonly folder: string;
@@ -32,7 +32,7 @@ async function start(options: ServerOptions = {}): Promise<Running> {
     lexicalOnly: true,
     filterFields: [{ name: 'year', type: 'number' }],
   });
-  const app = await createServer(engine, { log: 'silent', ...options });
+  const app = await createServer(engine.backend, { log: 'silent', ...options });
   await app.listen({ port: 0, host: '127.0.0.1' });
   const one = { engine, app, folder, port: (app.server.address() as net.AddressInfo).port };
   running.push(one);
@@ -358,8 +358,11 @@ test('a search is refused by the product of what it asks for', async () => {
   assert.equal([filtered.status, filtered.body.code], [400, 'WINNOW_TOO_COSTLY']);
   // Few conditions cost much over many documents.
   const twenty = { or: Array.from({ length: 20 }, (_, i) => ({ year: i })) };
-  assert.ok(searchSteps(1, { filter: twenty }, 1_000_000) > LIMITS.lightSteps);
-  assert.throws(() => searchSteps(1, { filter: twenty }, 10_000_000), /20 conditions x 10000000 documents/);
+  assert.ok(searchSteps({ filter: twenty }, { queryTokens: 1, documents: 1_000_000 }) > LIMITS.lightSteps);
+  assert.throws(
+    () => searchSteps({ filter: twenty }, { queryTokens: 1, documents: 10_000_000 }),
+    /20 conditions x 10000000 documents/,
+  );
 });
 
 test('heavy searches wait their turn, light ones come between them, and too many are a 503', async () => {
@@ -368,8 +371,7 @@ test('heavy searches wait their turn, light ones come between them, and too many
   await engine.add(
     Array.from({ length: 1000 }, (_, i) => ({
       id: `${i}`,
-      contentHash: 'h',
-      documents: [{ text: `${text} ${i}` }],
+      text: `${text} ${i}`,
     })),
   );
   const body = JSON.stringify({
@@ -406,11 +408,12 @@ test('heavy searches wait their turn, light ones come between them, and too many
 test('no search has more time than the server gives it', async () => {
   const { engine, port } = await start();
   const budgets: unknown[] = [];
-  const search = engine.search.bind(engine);
-  engine.search = (query, options) => {
-    budgets.push(options?.budgetMs);
-    return search(query, options);
-  };
+  const { backend } = engine;
+  const search = backend.search.bind(backend);
+  backend.search = ((request, signal) => {
+    budgets.push(request.budgetMs);
+    return search(request, signal);
+  }) as typeof backend.search;
   for (const budgetMs of [undefined, 5, 1e6]) {
     const { status } = await ask(port, {
       method: 'POST',

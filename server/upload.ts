@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import { type IngestReport, ingest } from '../app/ingest.ts';
+import type { Lane } from '../app/lane.ts';
 import { openJsonlStream } from '../corpus/open-corpus.ts';
 import { WinnowError } from '../errors.ts';
-import type { SearchEngine } from '../query/search-engine.ts';
-import { type BodyOptions, readBody } from './body.ts';
-import type { Lane } from './lane.ts';
+import type { SearchBackend } from '../query/backend.ts';
 import { LIMITS } from './limits.ts';
+import { type BodyOptions, readBody } from './upload-body.ts';
 
 export interface AddReport {
   added: number;
@@ -33,7 +33,7 @@ const MAX_TRACKED_IDS = 100_000;
  * @throws WinnowError of the body ({@link readBody}) or of the index; the message says how much was indexed before it
  */
 export async function addDocuments(
-  engine: SearchEngine,
+  backend: SearchBackend,
   body: Readable,
   options: BodyOptions,
   commits: Lane,
@@ -50,7 +50,7 @@ export async function addDocuments(
   });
   let sofar: Readonly<IngestReport> | undefined;
   try {
-    const report = await ingest(items, engine, {
+    const report = await ingest(items, backend, {
       batchSize: LIMITS.batchDocuments,
       batchCharacters: LIMITS.batchCharacters,
       passages: true,

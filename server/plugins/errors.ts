@@ -1,12 +1,64 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { isAbsolute } from 'node:path';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { type ErrorCode, WinnowError } from '../errors.ts';
+import plugin from 'fastify-plugin';
+import { type ErrorCode, WinnowError } from '../../errors.ts';
+import { BadParameter, badParameter } from '../bad-parameter.ts';
+import { withoutPaths } from '../without-paths.ts';
 
-/** Seconds after which a busy server may be asked again. */
+/** Gives every error the same shape, also for paths and methods that do not exist. Register it before any route. */
+export const errors = plugin(async (app) => {
+  /** Methods by the pattern of their path. */
+  const routes = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url === '*') return; // preflights
+    const methods = routes.get(url) ?? new Set();
+    for (const one of [method].flat()) methods.add(one);
+    routes.set(url, methods);
+  });
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) => answerError(noRoute(routes, request, reply), request, reply));
+});
+
+/** 405 with the methods that the path has, or 404. */
+function noRoute(
+  routes: ReadonlyMap<string, ReadonlySet<string>>,
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+): WinnowError {
+  const path = url.split('?')[0]!;
+  const methods = methodsOf(routes, path);
+  if (methods.length === 0)
+    return new WinnowError('WINNOW_NOT_FOUND', `no route ${method} ${path}`, {
+      place: 'request',
+      hint: 'see /openapi.json for the routes',
+    });
+  const allowed = methods.join(', ');
+  reply.header('allow', allowed);
+  return new WinnowError('WINNOW_METHOD', `${path} has no method ${method}`, {
+    place: 'request',
+    hint: `it has ${allowed}`,
+  });
+}
+
+/** Of all patterns that a path fits: `/documents/:id` fits `/documents/7`. */
+function methodsOf(routes: ReadonlyMap<string, ReadonlySet<string>>, path: string): string[] {
+  const segments = path.split('/');
+  const fits = (pattern: string): boolean => {
+    const parts = pattern.split('/');
+    return (
+      parts.length === segments.length &&
+      parts.every((part, i) => part.startsWith(':') || part === segments[i])
+    );
+  };
+  return [...routes].flatMap(([pattern, methods]) => (fits(pattern) ? [...methods] : []));
+}
+
+/** Seconds after which a client may ask a busy server again. */
 const RETRY_AFTER = '1';
 
-/** Answers `{code, message, place?, hint?}` and logs what is the server's own fault. */
+/** Answers `{code, message, place?, hint?, requestId}` and logs what is the server's own fault. */
 export function answerError(
   error: FastifyError | WinnowError,
   request: FastifyRequest,
@@ -18,12 +70,15 @@ export function answerError(
     reply.header('retry-after', RETRY_AFTER);
     request.log.warn(known);
   } else if (status >= 500) request.log.error(known);
-  // A body that was not read to its end would be read to be thrown away, however long it is.
+  // Without this, Node would read the rest of an unread body, however long, only to discard it.
   if (!request.raw.complete) reply.header('connection', 'close');
-  return reply.status(status).type('application/json; charset=utf-8').send(shapeOf(known));
+  return reply
+    .status(status)
+    .type('application/json; charset=utf-8')
+    .send({ ...shapeOf(known), requestId: request.id });
 }
 
-/** Node answers nothing to a request that it cannot parse; this does, in the shape of all errors. */
+/** Answers requests that Node cannot parse, in the shape of all errors. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
   const known = CLIENT_ERRORS[error.code ?? ''] ?? {
@@ -73,6 +128,8 @@ function asWinnowError(error: FastifyError): WinnowError {
     });
   const place =
     error.validation?.[0]?.instancePath.slice(1).replaceAll('/', '.') || error.validationContext || 'request';
+  const suggested = badParameter(error, place);
+  if (suggested) return suggested;
   return new WinnowError(CODES[status] ?? 'WINNOW_BAD_ARGUMENT', error.message, {
     place,
     hint: 'see /openapi.json for the shape',
@@ -85,8 +142,16 @@ function statusOf(error: WinnowError): number {
   return error.code === 'WINNOW_TOO_LARGE' && statusCode === 414 ? 414 : error.status;
 }
 
-function shapeOf({ code, message, place, hint }: WinnowError): object {
-  return { code, message, ...(place ? { place } : {}), ...(hint ? { hint } : {}) };
+function shapeOf(error: WinnowError): object {
+  const { code, message, place, hint } = error;
+  const shown = (text: string) => withoutPaths(text, place);
+  return {
+    code,
+    message: shown(message),
+    ...(place && !isAbsolute(place) ? { place: shown(place) } : {}),
+    ...(hint ? { hint: shown(hint) } : {}),
+    ...(error instanceof BadParameter ? { suggestion: error.suggestion } : {}),
+  };
 }
 
 /** The error for a content type that a route does not read. */

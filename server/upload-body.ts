@@ -37,7 +37,7 @@ export async function* readBody(
 }
 
 async function* timed(raw: Readable, signal: AbortSignal, idleMs: number): AsyncGenerator<Buffer> {
-  raw.on('error', () => {}); // one that comes after the consumer has gone is nobody's
+  raw.on('error', () => {}); // an error after the consumer has gone must not end the process
   const iterator = raw[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let leftMs = idleMs;
   let bytes = 0;
