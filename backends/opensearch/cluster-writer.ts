@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import type { Metadata, MetadataValue } from '../../corpus/types.ts';
+import type { Model } from '../../encoder/model.ts';
+import { WinnowError } from '../../errors.ts';
+import type { PassageRef } from '../../indexer/format/stored-id.ts';
+import { fieldValues } from '../../indexer/segment/filter-columns.ts';
+import { type Checked, type StorableSource, storableSource } from '../../indexer/store/storable.ts';
+import type { IndexableSource, SourceDocument } from '../../indexer/types.ts';
+import type { WriteBatch, WriteReport } from '../../query/backend.ts';
+import { type SourceEncoder, searchableText } from '../../query/embedded/source-encoder.ts';
+import { KnownScripts } from '../../query/text/known-scripts.ts';
+import { clusterDocuments, metadataFields, recordOf } from './cluster-document.ts';
+import type { BulkOperation, ClusterIndex } from './cluster-index.ts';
+import { FIELDS } from './mapping.ts';
+import { type StoredPart, storedParts } from './stored-parts.ts';
+
+/** The writes of an index of a cluster. */
+export class ClusterWriter {
+  private readonly index: ClusterIndex;
+  private readonly encoder: SourceEncoder;
+  private readonly scripts: KnownScripts;
+
+  constructor(index: ClusterIndex, model: Model, encoder: SourceEncoder) {
+    this.index = index;
+    this.encoder = encoder;
+    this.scripts = new KnownScripts(model.query.tokenizer);
+  }
+
+  /**
+   * Encodes and stores sources. A cluster has no transactions: when it rejects after the documents were encoded, some sources may be
+   * stored. One that is stored in part has no content hash, so that the next run writes it again.
+   *
+   * @param requireWritable called again when the documents are encoded
+   * @throws WinnowError WINNOW_BAD_ROW before anything is written, WINNOW_CLUSTER
+   */
+  async upsert(
+    upserts: NonNullable<WriteBatch['upserts']>,
+    onRejected: WriteBatch['onRejected'],
+    requireWritable: () => void,
+  ): Promise<Omit<WriteReport, 'deleted'>> {
+    const prepared = upserts.flatMap((source, position) => {
+      try {
+        return [this.prepare(source)];
+      } catch (error) {
+        if (!onRejected || !(error instanceof WinnowError)) throw error;
+        onRejected(source, error, position);
+        return [];
+      }
+    });
+    const latest = [...new Map(prepared.map(({ value }) => [value.id, value])).values()];
+    const ready = await this.encoder.encode(latest);
+    requireWritable();
+    return {
+      ...(await this.put(ready)),
+      duplicates: prepared.length - latest.length,
+      mended: prepared.filter(({ mended }) => mended).length,
+      unknownScript: latest
+        .flatMap(({ documents }) => documents)
+        .filter((document) => this.scripts.isUnknown(searchableText(document))).length,
+    };
+  }
+
+  /** Stores sources that are encoded already; of those with the same id the old documents go. */
+  async put(
+    sources: readonly IndexableSource[],
+  ): Promise<{ readonly added: number; readonly replaced: number }> {
+    if (sources.length === 0) return { added: 0, replaced: 0 };
+    const before = await storedParts(
+      this.index,
+      sources.map(({ id }) => id),
+    );
+    const documents = sources.flatMap((source) => clusterDocuments(source, this.index.settings));
+    const kept = new Set(documents.map(({ key }) => key));
+    const left = [...before.values()].flat().filter(({ key }) => !kept.has(key));
+    // Old passages go last: until then they show that the source is not whole, should this process end here.
+    await this.index.bulk([...documents.map((put) => ({ put })), ...left.map(removal)]);
+    await this.index.refresh();
+    return { added: sources.length - before.size, replaced: before.size };
+  }
+
+  /** @returns how many of the documents and passages the index had */
+  async delete(refs: readonly PassageRef[]): Promise<number> {
+    const before = await storedParts(
+      this.index,
+      refs.map(({ id }) => id),
+    );
+    const removed = new Map<string, StoredPart>();
+    let found = 0;
+    for (const { id, passage } of refs) {
+      const parts = (before.get(id) ?? []).filter(
+        (part) => (passage === undefined || part.ref.passage === passage) && !removed.has(part.key),
+      );
+      if (parts.length > 0) found++;
+      for (const part of parts) removed.set(part.key, part);
+    }
+    if (found === 0) return 0;
+    await this.index.bulk([...[...removed.values()].map(removal), ...newLeads(before, removed)]);
+    await this.index.refresh();
+    return found;
+  }
+
+  /** @returns false when the index does not have the source */
+  async updateMetadata(id: string, changes: Readonly<Record<string, MetadataValue>>): Promise<boolean> {
+    const parts = (await storedParts(this.index, [id])).get(id) ?? [];
+    const stored = await this.index.fetch(parts, [
+      FIELDS.source,
+      FIELDS.passage,
+      FIELDS.title,
+      FIELDS.text,
+      FIELDS.metadata,
+    ]);
+    if (stored.size === 0) return false;
+    // A hash that no document has: when the whole source is indexed again, it replaces this one.
+    const hash = `changed-${randomUUID()}`;
+    const documents = parts.flatMap((part) => {
+      const source = stored.get(part.key);
+      return source ? [{ part, record: recordOf(source) }] : [];
+    });
+    const changed = documents.map(({ part, record }): BulkOperation => {
+      const metadata = merged(record.metadata, changes);
+      const { value } = storableSource({ id, contentHash: hash, documents: [{ text: '', metadata }] });
+      const checked = { id, metadata: value.documents[0]!.metadata };
+      const fields = {
+        ...this.noFields(),
+        ...metadataFields(checked, this.index.settings),
+        [FIELDS.hash]: hash,
+      };
+      return { change: { key: part.key, routing: id, fields } };
+    });
+    await this.index.bulk(changed);
+    await this.index.refresh();
+    return true;
+  }
+
+  /** null for all declared fields: an update keeps what it does not name. */
+  private noFields(): Record<string, null> {
+    return Object.fromEntries(this.index.settings.filterFields.map((_, i) => [`f${i}`, null]));
+  }
+
+  private prepare(source: SourceDocument): Checked<StorableSource> {
+    const checked = storableSource(source);
+    for (const document of checked.value.documents)
+      for (const field of this.index.settings.filterFields) fieldValues(field, document);
+    return checked;
+  }
+}
+
+const removal = ({ key, ref }: StoredPart): BulkOperation => ({ remove: { key, routing: ref.id } });
+
+/** Where the document that stands for its source is removed and others of the source stay, the first of those stands for it. */
+function newLeads(
+  before: ReadonlyMap<string, readonly StoredPart[]>,
+  removed: ReadonlyMap<string, StoredPart>,
+): BulkOperation[] {
+  return [...before.values()].flatMap((parts): BulkOperation[] => {
+    const rest = parts.filter(({ key }) => !removed.has(key));
+    const [first] = rest;
+    if (!first || rest.some(({ isLead }) => isLead)) return [];
+    return [{ change: { key: first.key, routing: first.ref.id, fields: { [FIELDS.lead]: true } } }];
+  });
+}
+
+function merged(metadata: Metadata, changes: Readonly<Record<string, MetadataValue>>): Metadata {
+  const entries = new Map(Object.entries(metadata));
+  for (const [name, value] of Object.entries(changes))
+    if (value === null) entries.delete(name);
+    else entries.set(name, value);
+  return Object.fromEntries(entries);
+}

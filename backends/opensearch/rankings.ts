@@ -1,0 +1,181 @@
+import { parseStoredId } from '../../indexer/format/stored-id.ts';
+import type { FieldValues } from '../../indexer/segment/filter-columns.ts';
+import type { Deadline } from '../../query/deadline.ts';
+import { SEARCH_OPTIONS, type SearchOptions } from '../../query/request.ts';
+import type { Notice } from '../../query/response.ts';
+import { BM25_K1 } from '../../query/retrieve/bm25.ts';
+import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
+import { analyze } from '../../query/text/english-analyzer.ts';
+import { type ClusterSource, HIT_FIELDS } from './cluster-document.ts';
+import type { ClusterHit, ClusterIndex, ClusterResponse } from './cluster-index.ts';
+import { FIELDS, filterFieldName, MAX_RESULT_WINDOW } from './mapping.ts';
+import type { PreparedQuery } from './prepared-query.ts';
+import { type RankingBody, rankingBody, sparseClauses, wordClauses } from './queries.ts';
+
+/** A document of a ranking, before its stored fields are read. */
+export interface RankedHit {
+  /** Stored id. */
+  readonly id: string;
+  readonly score: number;
+  readonly key: string;
+  readonly routing: string;
+  /** By number of a declared field that was asked for. */
+  readonly values: readonly FieldValues[];
+  /** Where it came with the ranking. */
+  readonly source?: ClusterSource | undefined;
+}
+
+export interface Ranking {
+  readonly hits: readonly RankedHit[];
+  /** False when the time ended the search early or shards did not answer: better documents may exist. */
+  readonly complete: boolean;
+  readonly notices: readonly Notice[];
+}
+
+/** What is read of each document of a ranking. */
+export interface RankingOptions {
+  readonly depth: number;
+  /** Numbers of declared fields. */
+  readonly fields: readonly number[];
+  readonly deadline: Deadline;
+  readonly signal?: AbortSignal | undefined;
+  readonly fusion?: SearchOptions['fusion'];
+  readonly sparseWeight?: number | undefined;
+}
+
+/** Up to this depth stored fields come with the ranking, which saves a trip; deeper, most would be read for nothing. */
+const FIELDS_UP_TO = 50;
+
+/** OpenSearch 2 multiplies scores of BM25 by k1 + 1, later versions do not. */
+const OLD_BM25_FACTOR = BM25_K1 + 1;
+
+/** Finds the first documents of rankings. */
+export class ClusterRankings {
+  private readonly index: ClusterIndex;
+  private readonly lightest: number;
+
+  /** @param lightest tokens below this share of the heaviest only rescore; 0: none */
+  constructor(index: ClusterIndex, lightest: number) {
+    this.index = index;
+    this.lightest = lightest;
+  }
+
+  /** @throws WinnowError WINNOW_CLUSTER, the signal's reason */
+  async rank(query: PreparedQuery, options: RankingOptions): Promise<Ranking> {
+    if (query.mode === 'hybrid') return this.hybrid(query, options);
+    const made = this.body(query, query.mode);
+    if (!made) return { hits: [], complete: true, notices: [] };
+    const answer = await this.index.search(this.request(made, options, options.depth <= FIELDS_UP_TO), {
+      signal: options.signal,
+      partial: true,
+      // Frequencies of words are those of the whole index, not those of each shard.
+      query: query.mode === 'bm25' ? { search_type: 'dfs_query_then_fetch' } : {},
+    });
+    return this.ranking(query, query.mode, made, answer, options);
+  }
+
+  /** The query of one ranking; undefined where nothing can be a hit. */
+  body({ text, quantized, restriction }: PreparedQuery, mode: 'sparse' | 'bm25'): RankingBody | undefined {
+    const clauses = mode === 'sparse' ? sparseClauses(quantized) : wordClauses(analyze(text));
+    return rankingBody(clauses, restriction, this.lightest);
+  }
+
+  /** The score that users see. @param score of the cluster */
+  toScore(score: number, mode: 'sparse' | 'bm25', { quantized }: Pick<PreparedQuery, 'quantized'>): number {
+    if (mode === 'sparse') return (score * this.index.settings.impactScale) / quantized.scale;
+    return this.index.majorVersion < 3 ? score / OLD_BM25_FACTOR : score;
+  }
+
+  private async hybrid(query: PreparedQuery, options: RankingOptions): Promise<Ranking> {
+    const depth = Math.max(options.depth, FUSED_DEPTH);
+    const modes = (['sparse', 'bm25'] as const).flatMap((mode) => {
+      const made = this.body(query, mode);
+      return made ? [{ mode, made }] : [];
+    });
+    const bodies = modes.map(({ made }) => this.request(made, { ...options, depth }, false));
+    const { signal } = options;
+    const answers =
+      bodies.length > 0 ? await this.index.searches(bodies, { signal, dfs: true, partial: true }) : [];
+    const rankings = modes.map(({ mode, made }, i) => ({
+      mode,
+      ...this.ranking(query, mode, made, answers[i]!, { ...options, depth }),
+    }));
+    const { fusion = SEARCH_OPTIONS.fusion.default } = options;
+    const { sparseWeight = SEARCH_OPTIONS.sparseWeight.default } = options;
+    const fused = fuse(
+      rankings.map(({ hits }) => hits),
+      rankings.map(({ mode }) => (mode === 'sparse' ? sparseWeight : 1 - sparseWeight)),
+      fusion,
+    );
+    return {
+      hits: fused.slice(0, options.depth),
+      complete: rankings.every(({ complete }) => complete),
+      notices: distinct(rankings.flatMap(({ notices }) => notices)),
+    };
+  }
+
+  private request(
+    { query, rescore }: RankingBody,
+    { depth, fields, deadline }: RankingOptions,
+    withSource: boolean,
+  ): object {
+    const leftMs = deadline.remainingUs / 1000;
+    return {
+      query,
+      size: Math.min(depth, MAX_RESULT_WINDOW),
+      track_total_hits: false,
+      _source: withSource ? [FIELDS.storedId, ...HIT_FIELDS] : false,
+      docvalue_fields: [FIELDS.storedId, ...fields.map(filterFieldName)],
+      // A rescored ranking cannot be sorted by the cluster; equal scores are put in order here.
+      ...(rescore ? { rescore } : { sort: [{ _score: 'desc' }, { [FIELDS.storedId]: 'asc' }] }),
+      ...(Number.isFinite(leftMs) ? { timeout: `${Math.max(1, Math.ceil(leftMs))}ms` } : {}),
+    };
+  }
+
+  private ranking(
+    query: PreparedQuery,
+    mode: 'sparse' | 'bm25',
+    made: RankingBody,
+    answer: ClusterResponse,
+    { fields }: RankingOptions,
+  ): Ranking {
+    const hits = answer.hits.hits.map((hit) =>
+      this.hit(hit, this.toScore(hit._score ?? 0, mode, query), fields),
+    );
+    if (made.rescore) hits.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+    const { failed, total } = answer._shards;
+    return {
+      hits,
+      complete: failed === 0 && !answer.timed_out,
+      notices: [
+        ...(failed > 0 ? [shardsFailed(failed, total)] : []),
+        ...(made.rescoring > 0 && this.lightest === 0 ? [heaviestFirst(made.rescoring)] : []),
+      ],
+    };
+  }
+
+  private hit(
+    { _id: key, fields = {}, _source: source }: ClusterHit,
+    score: number,
+    wanted: readonly number[],
+  ): RankedHit {
+    const id = String(fields[FIELDS.storedId]![0]);
+    const values: FieldValues[] = [];
+    for (const index of wanted) values[index] = fields[filterFieldName(index)] ?? [];
+    return { id, score, key, routing: parseStoredId(id).id, values, source };
+  }
+}
+
+const distinct = (notices: readonly Notice[]): Notice[] => [
+  ...new Map(notices.map((notice) => [notice.message, notice])).values(),
+];
+
+const shardsFailed = (failed: number, total: number): Notice => ({
+  code: 'shards-failed',
+  message: `${failed} of ${total} shards of the cluster did not answer; documents that they hold are missing`,
+});
+
+const heaviestFirst = (rescoring: number): Notice => ({
+  code: 'heaviest-first',
+  message: `the query is longer than the cluster takes: documents were found without its ${rescoring} lightest tokens, and scored by all`,
+});

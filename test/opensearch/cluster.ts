@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { packageRoot } from '../../package-root.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
+
+/** A running cluster. */
+export interface TestCluster {
+  /** Addresses of its nodes. */
+  readonly urls: readonly string[];
+  /** Sends `stop N` or `start N` and waits for the answer; only for clusters that were started here. */
+  command(line: string): Promise<string>;
+  /** Ends what was started here. */
+  close(): Promise<void>;
+}
+
+const START_MS = 240_000;
+
+/** Where no cluster can be had, why; the tests are then skipped with this text. */
+class NoCluster extends Error {}
+
+/**
+ * The cluster at WINNOW_OPENSEARCH_URL, or one that is started by the script at WINNOW_OPENSEARCH_START, or by `start.mjs` beside this
+ * file, which needs Java and Maven. Such a script takes `--data DIR --nodes N --http-port P --transport-port T`, prints a line that
+ * begins with READY, and ends when its standard input ends.
+ */
+export async function openTestCluster(nodes = 1): Promise<TestCluster> {
+  const { WINNOW_OPENSEARCH_URL: url, WINNOW_OPENSEARCH_START: script } = process.env;
+  if (url && nodes === 1) return { urls: [url], command: async () => '', close: async () => {} };
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const args = ['--data', tempFolder(), '--nodes', String(nodes), '--http-port', String(port)];
+  args.push('--transport-port', String(port + 100));
+  const child = script
+    ? spawn(script, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    : spawn(process.execPath, [join(packageRoot, 'test/opensearch/start.mjs'), ...args], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+  const answers = readAnswers(child);
+  await answers.next('READY', START_MS);
+  return {
+    urls: Array.from({ length: nodes }, (_, i) => `http://127.0.0.1:${port + i}`),
+    command: async (line) => {
+      child.stdin!.write(`${line}\n`);
+      return answers.next('', START_MS);
+    },
+    close: () => ended(child),
+  };
+}
+
+function readAnswers(child: ChildProcess): { next(prefix: string, ms: number): Promise<string> } {
+  const lines: string[] = [];
+  let errors = '';
+  let wake = (): void => {};
+  let failure: Error | undefined;
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    if (/^(READY|STOPPED|STARTED|NOTSTARTED|FAILED|UNKNOWN)\b/.test(line)) lines.push(line);
+    wake();
+  });
+  child.stderr!.on('data', (chunk) => {
+    errors = `${errors}${chunk}`.slice(-2000);
+  });
+  child.on('error', (error) => {
+    failure = new NoCluster(error.message);
+    wake();
+  });
+  child.on('exit', () => {
+    failure ??= new NoCluster(errors.trim().split('\n').slice(0, 6).join('\n') || 'the server ended');
+    wake();
+  });
+  return {
+    async next(prefix, ms) {
+      const timer = setTimeout(() => {
+        failure ??= new NoCluster(`the server did not answer within ${ms / 1000} s`);
+        wake();
+      }, ms);
+      try {
+        for (;;) {
+          const at = lines.findIndex((line) => line.startsWith(prefix));
+          if (at >= 0) return lines.splice(0, at + 1).at(-1)!;
+          if (failure) throw failure;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exit = new Promise((resolve) => child.once('exit', resolve));
+  child.stdin!.end();
+  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  await exit;
+  clearTimeout(timer);
+}
