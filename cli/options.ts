@@ -1,12 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { EncoderBackend } from '../encoder/types.ts';
-import { FilterType, type FilterTypeName } from '../indexer/format.ts';
+import { ENCODER_BACKENDS, type EncoderBackend } from '../encoder/types.ts';
+import { defaultEvalCache } from '../evaluation/systems/winnow.ts';
+import { FilterType, type FilterTypeName } from '../indexer/format/format.ts';
 import type { FilterField } from '../indexer/types.ts';
-import type { FieldSort } from '../query/fields.ts';
-import type { Filter } from '../query/filter.ts';
-
-/** Backends that commands offer. */
-export const ENCODER_BACKENDS = ['native', 'wasm', 'reference'] as const satisfies readonly EncoderBackend[];
+import type { FieldSort, Filter } from '../query/request.ts';
 
 /** Options of the commands that run the document encoder. */
 export interface EncoderCliOptions {
@@ -22,7 +19,13 @@ export function addEncoderOptions(command: Command): Command {
     .option('--threads <n>', 'encoder threads (default: the cores, at most 8)', wholeNumber(0, 64));
 }
 
-/** An index knows its model by name only: one that is not bundled must be pointed to. */
+export const evalCacheOption = (): Option =>
+  new Option('--cache <dir>', 'where the indexes of evaluated data sets are kept').default(
+    defaultEvalCache(),
+    '~/.cache/winnow/eval',
+  );
+
+/** An index stores only the name of its model, so the folder of a model that is not bundled must be given. */
 export const indexModelOption = (): Option =>
   new Option(
     '--model <folder>',
@@ -52,6 +55,14 @@ export function number(low: number, high: number): (text: string) => number {
       throw new InvalidArgumentError(`Expected a number above ${low} and at most ${high}.`);
     return value;
   };
+}
+
+/** Parser of a number from 0 to 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  return value;
 }
 
 /** Words that combine filters, so that no field of that name could be filtered on. */
@@ -99,9 +110,4 @@ export function jsonFilter(text: string): Filter {
   } catch {
     throw new InvalidArgumentError('Expected JSON, such as \'{"year":{"gte":2020}}\'.');
   }
-}
-
-/** Leaves out undefined values, which exact optional properties do not take. */
-export function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }

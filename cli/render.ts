@@ -1,9 +1,9 @@
 import pc from 'picocolors';
-import type { WordContribution } from '../query/bm25.ts';
-import type { TokenExplanation } from '../query/explain.ts';
-import type { FacetCount } from '../query/fields.ts';
-import type { ConditionExplanation, Hit, Notice } from '../query/search-types.ts';
-import type { Snippet } from '../query/snippet.ts';
+import type { FacetCount } from '../query/filter/fields.ts';
+import type { Snippet } from '../query/hydrate/snippet.ts';
+import type { TokenExplanation } from '../query/hydrate/token-explanation.ts';
+import type { ConditionExplanation, Hit, Notice } from '../query/response.ts';
+import type { WordContribution } from '../query/retrieve/bm25.ts';
 import { printable, printableText } from './printable.ts';
 
 /** A hit for the terminal: rank, score, title, id, marked snippet, and which words matched or were added. */
@@ -11,8 +11,9 @@ export function renderHit(hit: Hit, rank: number): string {
   const name = printable(hit.id);
   const title = printableText(hit.title) || name;
   const id = hit.passage === undefined ? name : `${name} passage ${hit.passage}`;
+  const relevance = hit.relevance === undefined ? '' : pc.dim(` relevance ${hit.relevance.toFixed(2)}`);
   const lines = [
-    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(id)}`,
+    `${pc.bold(`${rank}.`)} ${pc.cyan(hit.score.toFixed(2).padStart(6))}  ${pc.bold(title)} ${pc.dim(id)}${relevance}`,
   ];
   const snippet = renderSnippet(hit.snippet);
   if (snippet) lines.push(indent(snippet));

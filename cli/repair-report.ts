@@ -1,4 +1,4 @@
-import type { RepairReport } from '../indexer/repair.ts';
+import type { RepairReport } from '../indexer/admin/repair.ts';
 import { printable } from './printable.ts';
 
 /** Entries of each kind that are printed one by one; `--json` lists all. */

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { compactIndex } from '../../indexer/snapshot.ts';
+import { compactIndex } from '../../indexer/admin/compact.ts';
 import { duration } from '../progress.ts';
 
 export function registerCompact(program: Command): void {
   program
     .command('compact')
     .description(
-      'merge all segments and make the index file as small as it can be; nobody else may have it open',
+      'merge all segments and make the index file as small as it can be; no other process may have it open',
     )
     .requiredOption('--index <dir>', 'index folder')
     .action(run);

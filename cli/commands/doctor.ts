@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
-import { DEFAULT_MODEL, openModel } from '../../encoder/model-file.ts';
+import { DEFAULT_MODEL, openModel } from '../../encoder/model.ts';
 import { WinnowError } from '../../errors.ts';
-import { repairIndex } from '../../indexer/repair.ts';
+import { repairIndex } from '../../indexer/admin/repair.ts';
 import { describeKernels } from '../../kernels/index.ts';
+import { version } from '../../version.ts';
 import { printable } from '../printable.ts';
 import { printRepair } from '../repair-report.ts';
-import { version } from '../version.ts';
 
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('show which kernels and model are in use here, and why; with --repair, mend an index')
+    .description('show which kernels and model run here, and why; with --repair, repair an index')
     .option('--model <name>', 'bundled model or model folder')
     .option('--index <dir>', 'index folder, for --repair')
-    .option('--repair', 'drop what is damaged in the index, and say what')
+    .option('--repair', 'drop what is damaged in the index, and list it')
     .option('--json', 'print one JSON object')
     .action(run);
 }

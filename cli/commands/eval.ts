@@ -1,21 +1,36 @@
 import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
+import { defined } from '../../defined.ts';
 import { WinnowError } from '../../errors.ts';
-import { IDENTICAL_IDS, type IdenticalIds, type SystemResult } from '../../evaluation/evaluate.ts';
-import { type EvaluationConfig, readEvaluationConfig } from '../../evaluation/grid.ts';
+import {
+  EVALUATION_OPTIONS,
+  IDENTICAL_IDS,
+  type IdenticalIds,
+  type SystemResult,
+} from '../../evaluation/evaluate.ts';
+import { type EvaluationConfig, readEvaluationConfig } from '../../evaluation/evaluation-config.ts';
 import { isMetricName, type MetricName } from '../../evaluation/metrics.ts';
 import { writeOutputs } from '../../evaluation/outputs.ts';
 import { findRegressions, formatRegressions, readReport } from '../../evaluation/regression.ts';
 import { resultRow, resultTable } from '../../evaluation/result-table.ts';
 import { runEvaluationConfig } from '../../evaluation/run-config.ts';
+import { OPENSEARCH_KINDS, openSearchSystems } from '../../evaluation/systems/opensearch.ts';
+import { ownSystems } from '../../evaluation/systems/winnow.ts';
+import { MODES } from '../../query/request.ts';
 import { commit } from '../commit.ts';
-import { defaultEvalCache, OWN_SYSTEMS, ownSystems } from '../eval-systems.ts';
-import { addEncoderOptions, defined, type EncoderCliOptions, wholeNumber } from '../options.ts';
+import { addClusterOptions, clusterOptions, type EngineCliOptions } from '../engine.ts';
+import {
+  addEncoderOptions,
+  type EncoderCliOptions,
+  evalCacheOption,
+  share,
+  wholeNumber,
+} from '../options.ts';
 import { printable, printableLines } from '../printable.ts';
 import { Progress } from '../progress.ts';
 
-interface EvalCliOptions extends EncoderCliOptions {
+interface EvalCliOptions extends EncoderCliOptions, Pick<EngineCliOptions, 'url' | 'caFile'> {
   readonly config?: string;
   readonly data?: string;
   readonly system: readonly string[];
@@ -25,7 +40,7 @@ interface EvalCliOptions extends EncoderCliOptions {
   readonly metric?: MetricName;
   readonly identicalIds?: IdenticalIds;
   readonly cache: string;
-  readonly fresh?: boolean;
+  readonly rebuild?: boolean;
   readonly json?: boolean;
   readonly report?: string;
   readonly html?: string;
@@ -37,21 +52,17 @@ interface EvalCliOptions extends EncoderCliOptions {
   readonly latencyFactor?: number;
 }
 
+const K = EVALUATION_OPTIONS.k;
+
 function systems(text: string): readonly string[] {
   const names = text.split(',');
-  const unknown = names.find((name) => !(OWN_SYSTEMS as readonly string[]).includes(name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`Known systems: ${OWN_SYSTEMS.join(', ')}.`);
+  const known: readonly string[] = [...MODES, ...OPENSEARCH_KINDS];
+  if (names.some((name) => !known.includes(name)))
+    throw new InvalidArgumentError(`Known systems: ${known.join(', ')}.`);
   return names;
 }
 
 const collect = (text: string, previous: readonly string[] = []): readonly string[] => [...previous, text];
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0 && value <= 1))
-    throw new InvalidArgumentError('Expected a number from 0 to 1.');
-  return value;
-}
 
 function factor(text: string): number {
   const value = Number(text);
@@ -76,10 +87,15 @@ export function registerEval(program: Command): void {
       'data sets and systems in YAML or JSON instead of the options; see docs/evaluation.md',
     )
     .option('--data <dir>', 'folder that the data sets of the config are in')
-    .option('--system <names>', 'systems, comma-separated: sparse, bm25, hybrid', systems, ['sparse'])
+    .option(
+      '--system <names>',
+      'systems, comma-separated: sparse, bm25, hybrid; with --url also opensearch-sparse and so on',
+      systems,
+      ['sparse'],
+    )
     .option('--run <file>', 'also evaluate a TREC run file; repeat for more', collect)
     .option('--split <name>', 'qrels split (default: test)')
-    .option('--depth <n>', 'documents kept a query', wholeNumber(1, 10_000), 1000)
+    .option('--depth <n>', 'documents kept per query', wholeNumber(K.minimum, K.maximum), K.default as number)
     .option('--metric <name>', 'measure of tests, plots and query lists (default: ndcg@10)', metric)
     .addOption(
       new Option(
@@ -87,46 +103,49 @@ export function registerEval(program: Command): void {
         'hits with the id of their query: dropped where the query is that document, always, or kept (default: same-text)',
       ).choices(IDENTICAL_IDS),
     )
-    .option('--cache <dir>', 'where the indexes of evaluated sets are kept', defaultEvalCache())
-    .option('--fresh', 'encode again')
-    .option('--json', 'print one JSON object a data set and system')
+    .addOption(evalCacheOption())
+    .option('--rebuild', 'discard the kept indexes and encode again')
+    .option('--json', 'print one JSON object per data set and system')
     .option('--report <file>', 'write the whole report as JSON')
     .option('--html <file>', 'write the report as one HTML page')
     .option('--markdown <file>', 'write the tables as Markdown')
     .option('--csv <file>', 'write the tables as CSV')
     .option('--write-runs <dir>', 'write TREC run files')
-    .option('--compare <file>', 'compare with a stored report; exit code 1 past the tolerance')
-    .option('--tolerance <x>', 'how far a measure may fall (default: 0.002)', share)
+    .option(
+      '--compare <file>',
+      'compare with a stored report; exit code 1 when a measure is worse by more than the tolerance',
+    )
+    .option('--tolerance <x>', 'by how much a measure may decrease (default: 0.002)', share)
     .option(
       '--latency-factor <x>',
       'how many times slower the median may get (default: not compared)',
       factor,
     );
-  addEncoderOptions(command).action((paths: readonly string[], options: EvalCliOptions) =>
+  addEncoderOptions(addClusterOptions(command)).action((paths: readonly string[], options: EvalCliOptions) =>
     run(paths, options, (option) => command.getOptionValueSource(option) === 'cli'),
   );
 }
 
-/** @param given whether the user gave an option, told apart from its default */
+/** @param given whether the user gave an option, as opposed to its default */
 async function run(
   paths: readonly string[],
   options: EvalCliOptions,
   given: (option: string) => boolean,
 ): Promise<void> {
-  // A stored report that cannot be read stops here and not after the hours of a run.
+  // A stored report that cannot be read must stop the run here, not after hours of encoding.
   const stored = options.compare === undefined ? undefined : await readReport(options.compare);
   const config =
     options.config === undefined
       ? configOfOptions(paths, options)
       : await configOfFile(options.config, paths, options, given);
-  const { cache, fresh = false, model, backend, threads } = options;
+  const { cache, rebuild = false, model, backend, threads } = options;
   const progress = new StepProgress();
+  const indexes = { cache, rebuild, ...defined({ model, backend, threads }) };
+  const folder = options.config && dirname(resolve(options.config));
+  const own = ownSystems({ ...indexes, ...defined({ folder }) });
+  const remote = openSearchSystems(indexes, options.url && clusterOptions(options));
   const { results, report } = await runEvaluationConfig(config, {
-    factoryFor: ownSystems({
-      cache,
-      fresh,
-      ...defined({ model, backend, threads, folder: options.config && dirname(resolve(options.config)) }),
-    }),
+    factoryFor: (spec) => (OPENSEARCH_KINDS.includes(spec.kind) ? remote(spec) : own(spec)),
     ...defined({ commit: commit() }),
     onProgress: ({ dataset, system, step, done, total }) =>
       progress.update(`${dataset} ${system}: ${step}`, total ? done / total : 0),

@@ -1,25 +1,32 @@
 import type { Command } from 'commander';
-import { openIndex } from '../../query/search-engine.ts';
-import { defined, indexModelOption, plainOption, wholeNumber } from '../options.ts';
+import { defined } from '../../defined.ts';
+import { PASSAGE } from '../../query/request.ts';
+import { addEngineOptions, type EngineCliOptions, openEngine } from '../engine.ts';
+import { indexModelOption, plainOption, wholeNumber } from '../options.ts';
 import { printable } from '../printable.ts';
 import { renderConditions, renderExplanation, renderNotices, renderWords } from '../render.ts';
 
 export function registerExplain(program: Command): void {
-  program
-    .command('explain')
-    .description('show token by token why a document has its score, or why it is not among the hits')
-    .argument('<query>', 'the query')
-    .argument('<id>', 'the document')
-    .requiredOption('--index <dir>', 'index folder')
-    .option('--passage <n>', 'this passage of the document instead of its best', wholeNumber(0, 999_999_999))
+  addEngineOptions(
+    program
+      .command('explain')
+      .description('show token by token why a document has its score, or why it is not a hit')
+      .argument('<query>', 'the query')
+      .argument('<id>', 'the document')
+      .requiredOption('--index <dir>', 'index folder, or name of an index of a cluster'),
+  )
+    .option(
+      '--passage <n>',
+      'explain this passage of the document instead of its best one',
+      wholeNumber(PASSAGE.minimum, PASSAGE.maximum),
+    )
     .addOption(plainOption())
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
 }
 
-interface ExplainCliOptions {
-  readonly index: string;
+interface ExplainCliOptions extends EngineCliOptions {
   readonly model?: string;
   readonly passage?: number;
   readonly json?: boolean;
@@ -27,9 +34,9 @@ interface ExplainCliOptions {
 }
 
 async function run(query: string, id: string, options: ExplainCliOptions): Promise<void> {
-  const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
+  const index = await openEngine(options, { readOnly: true, ...defined({ model: options.model }) });
   try {
-    const explained = engine.explain(
+    const explained = await index.explain(
       query,
       { id, ...defined({ passage: options.passage }) },
       { syntax: options.plain ? 'plain' : 'operators' },
@@ -46,11 +53,11 @@ async function run(query: string, id: string, options: ExplainCliOptions): Promi
       console.log(line);
     console.log(
       rank === undefined
-        ? `${name} ${isExcluded ? 'does not meet the conditions of the query' : score > 0 ? `has score ${score.toFixed(2)}; too many documents score better to tell its rank` : 'shares no token with the query'}`
+        ? `${name} ${isExcluded ? 'does not meet the conditions of the query' : score > 0 ? `has score ${score.toFixed(2)}; too many documents score better to determine its rank` : 'shares no token with the query'}`
         : `${name}: score ${score.toFixed(2)}, rank ${rank}${rank > 10 ? `, ${short.toFixed(2)} short of the tenth hit` : ''}`,
     );
     console.log(words ? renderWords(words) : renderExplanation(tokens, omittedTokens));
   } finally {
-    await engine.close();
+    await index.close();
   }
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
 import { type IngestReport, ingest } from '../../app/ingest.ts';
+import type { SearchIndex } from '../../app/search-index.ts';
 import type { FieldType } from '../../corpus/document-row.ts';
 import {
   type Corpus,
@@ -9,13 +10,15 @@ import {
   openCorpus,
   type RepeatedId,
 } from '../../corpus/open-corpus.ts';
+import { defined } from '../../defined.ts';
 import { WinnowError } from '../../errors.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import type { FilterField } from '../../indexer/types.ts';
-import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
+import type { SearchBackend } from '../../query/backend.ts';
+import { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
+import { addEngineOptions, addShardOptions, type EngineCliOptions, isRemote, openEngine } from '../engine.ts';
 import {
   addEncoderOptions,
-  defined,
   type EncoderCliOptions,
   filterField,
   oneCharacter,
@@ -24,8 +27,7 @@ import {
 import { printable } from '../printable.ts';
 import { duration, Progress } from '../progress.ts';
 
-interface IndexCliOptions extends EncoderCliOptions {
-  readonly index: string;
+interface IndexCliOptions extends EncoderCliOptions, EngineCliOptions {
   readonly format?: CorpusFormat;
   readonly idColumn?: string;
   readonly textColumn?: string;
@@ -41,10 +43,11 @@ interface IndexCliOptions extends EncoderCliOptions {
   readonly batchSize: number;
   readonly strict?: boolean;
   readonly passages: boolean;
+  readonly vectors: boolean;
   readonly deleteMissing?: boolean;
 }
 
-/** A text is one string in memory, and V8 has none longer. */
+/** A text is one string in memory, and strings of V8 are at most this long. */
 const MAX_BYTES = 500_000_000;
 /** Bad rows printed in full; the rest are only counted. */
 const SHOWN_BAD_ROWS = 20;
@@ -56,8 +59,11 @@ export function registerIndex(program: Command): void {
       'index a BEIR folder, a .jsonl or .csv file, or a folder of these and of Markdown, HTML and text',
     )
     .argument('<path>', 'what to index; - reads standard input, with --format')
-    .requiredOption('--index <dir>', 'index folder; created when missing, continued when there');
-  addEncoderOptions(command)
+    .requiredOption(
+      '--index <dir>',
+      'index folder, or name of an index of a cluster; made when missing, continued when there',
+    );
+  addEncoderOptions(addShardOptions(addEngineOptions(command)))
     .addOption(
       new Option('--format <name>', 'kind of input').choices([
         'beir',
@@ -86,20 +92,25 @@ export function registerIndex(program: Command): void {
       'metadata field that searches may filter on; repeat for more',
       filterField,
     )
-    .option('--batch-size <n>', 'documents committed at a time', wholeNumber(1, 10_000), 256)
-    .option('--no-passages', 'cut long texts off at the window instead of into passages')
-    .option('--delete-missing', 'remove documents that the input no longer has')
+    .option('--batch-size <n>', 'documents per commit', wholeNumber(1, 10_000), 256)
+    .option(
+      '--no-passages',
+      "cut long texts off at the encoder's window instead of cutting them into passages",
+    )
+    .option('--no-vectors', 'keep no document vectors, which reranking uses, of a model that makes them')
+    .option('--delete-missing', 'delete documents that the input no longer has')
     .option('--strict', 'stop at the first bad row or repeated id')
     .action(run);
 }
 
 async function run(path: string, options: IndexCliOptions): Promise<void> {
-  const { model, backend, threads, filter, strict = false } = options;
+  const { model, backend, threads, filter, strict = false, vectors } = options;
   const progress = new Progress('indexing');
   const repeated = new RepeatedIds();
   const corpus = await openInput(path, options, progress, repeated);
-  const engine = openIndex(options.index, {
+  const opened = await openEngine(options, {
     create: true,
+    vectors,
     ...defined({ model, backend, threads, filterFields: filter }),
   });
   const started = performance.now();
@@ -107,12 +118,12 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
   const interrupt = (): void => {
     if (stopped) process.exit(130);
     stopped = true;
-    progress.print('stopping after this batch (again to stop at once)');
+    progress.print('stopping after this batch (press Ctrl-C again to stop at once)');
   };
   process.on('SIGINT', interrupt);
   let shown = 0;
   try {
-    const report = await ingest(corpus, engine, {
+    const report = await ingest(corpus, opened.backend, {
       batchSize: options.batchSize,
       passages: options.passages,
       deleteMissing: options.deleteMissing ?? false,
@@ -129,12 +140,12 @@ async function run(path: string, options: IndexCliOptions): Promise<void> {
       stopped: () => stopped,
     });
     progress.done();
-    await waitForMerges(engine, progress);
+    await waitForMerges(opened, progress);
     const seconds = (performance.now() - started) / 1000;
-    printReport(report, repeated, options, engine.stats().documents, seconds);
+    printReport(report, repeated, options, (await opened.stats()).documents, seconds);
   } finally {
     process.off('SIGINT', interrupt);
-    await engine.close();
+    await opened.close();
   }
 }
 
@@ -151,7 +162,7 @@ async function openInput(
   return openCorpus(path, {
     ...defined({ format, idField, textField, titleField, generateIds, delimiter, quotes, encoding }),
     ...defined({ maxLineBytes, maxFileBytes, followLinks, strict }),
-    fieldTypes: fieldTypes(filter ?? (await declaredFields(index))),
+    fieldTypes: fieldTypes(filter ?? (isRemote(options) ? [] : await declaredFields(index))),
     onNotice: ({ place, message }) => progress.print(printable(`${place}: ${message}`)),
     onRepeatedId: (one) => repeated.add(one),
   });
@@ -167,14 +178,14 @@ async function declaredFields(index: string): Promise<readonly FilterField[]> {
   }
 }
 
-/** What a cell of CSV becomes for each declared field: only numbers and booleans are no text. */
+/** The type that CSV cells of each declared field are read as: only numbers and booleans are not text. */
 function fieldTypes(fields: readonly FilterField[]): Record<string, FieldType> {
   return Object.fromEntries(
     fields.map(({ name, type }) => [name, type === 'number' || type === 'boolean' ? type : 'text']),
   );
 }
 
-/** How often ids came again, and the first of them. */
+/** Counts rows whose id came before, and remembers the first. */
 class RepeatedIds {
   count = 0;
   private first: RepeatedId | undefined;
@@ -210,9 +221,10 @@ function printReport(
   if (repeated.count > 0) warn(String(repeated));
   if (report.kept > 0)
     warn(
-      `${number(report.kept)} documents that were not seen are kept, as they may be what could not be read: mend it and run again`,
+      `${number(report.kept)} documents are kept although the input lacks them: they may be what could not be read. Fix that and run again`,
     );
-  if (report.interrupted && deleteMissing) warn('nothing was deleted, as the input was not read to its end');
+  if (report.interrupted && deleteMissing)
+    warn('nothing was deleted, because the input was not read to its end');
   if (report.unknownScript > 0)
     warn(
       `${number(report.unknownScript)} documents are in scripts that the model does not know: only their words are searched (--mode bm25, hybrid)`,
@@ -222,15 +234,17 @@ function printReport(
     process.exitCode = 1;
   }
   if (report.interrupted) {
-    console.error('interrupted: run the same command to go on');
+    console.error('interrupted: run the same command to continue');
     process.exitCode = 130;
   }
 }
 
-/** The documents are on disk; a merge that fails only leaves searches somewhat slower. */
-async function waitForMerges(engine: SearchEngine, progress: Progress): Promise<void> {
+/** The documents are on disk. A merge that fails only leaves searches somewhat slower. */
+async function waitForMerges({ backend }: SearchIndex<SearchBackend>, progress: Progress): Promise<void> {
+  // A cluster merges in its own time.
+  if (!(backend instanceof EmbeddedBackend)) return;
   try {
-    await engine.store.merged();
+    await backend.finishMerges();
   } catch (error) {
     if (!(error instanceof WinnowError)) throw error;
     progress.print(pc.yellow(printable(`the documents are indexed, but merging failed: ${error}`)));

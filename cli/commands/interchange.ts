@@ -1,17 +1,11 @@
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
-import { openIndex } from '../../query/search-engine.ts';
-import {
-  checkVectors,
-  exportVectors,
-  INTERCHANGE_FORMATS,
-  type InterchangeFormat,
-  importVectors,
-  isStandardOutput,
-  SIDES,
-  type Side,
-} from '../interchange.ts';
-import { defined, indexModelOption, number } from '../options.ts';
+import { exportVectors, isStandardOutput } from '../../app/exchange/export-vectors.ts';
+import { INTERCHANGE_FORMATS, type InterchangeFormat, SIDES, type Side } from '../../app/exchange/formats.ts';
+import { checkVectors, importVectors } from '../../app/exchange/import-vectors.ts';
+import { defined } from '../../defined.ts';
+import { openEmbedded } from '../../query/embedded/open-embedded.ts';
+import { indexModelOption, number } from '../options.ts';
 import { printable } from '../printable.ts';
 
 interface InterchangeCliOptions {
@@ -37,8 +31,8 @@ const sideOption = (): Option =>
 export function registerImport(program: Command): void {
   program
     .command('import')
-    .description('index documents that another engine gives as term vectors')
-    .argument('<file>', 'what to read; .gz and .xz as well; - reads standard input')
+    .description('index documents that another backend gives as term vectors')
+    .argument('<file>', 'file to read, also .gz or .xz; - reads standard input')
     .requiredOption('--index <dir>', 'index folder; created when missing')
     .addOption(formatOption())
     .addOption(sideOption())
@@ -50,8 +44,8 @@ export function registerImport(program: Command): void {
 export function registerExport(program: Command): void {
   program
     .command('export')
-    .description('write the documents of an index as term vectors for another engine')
-    .argument('<file>', 'what to write; - writes to standard output')
+    .description('write the documents of an index as term vectors for another backend')
+    .argument('<file>', 'file to write; - writes to standard output')
     .requiredOption('--index <dir>', 'index folder')
     .addOption(formatOption())
     .addOption(sideOption())
@@ -64,10 +58,10 @@ async function runImport(
   { index, format, side, model, maxWeight }: InterchangeCliOptions,
 ): Promise<void> {
   await checkVectors(file, format);
-  const engine = openIndex(index, { create: true, ...defined({ model }) });
+  const backend = openEmbedded(index, { create: true, ...defined({ model }) });
   let bad = 0;
   try {
-    const { documents, unknownTerms } = await importVectors(engine, file, {
+    const { documents, unknownTerms } = await importVectors(backend.raw, file, {
       format,
       side,
       ...defined({ maxWeight }),
@@ -75,13 +69,14 @@ async function runImport(
         if (bad++ < SHOWN_BAD_ROWS) console.error(pc.yellow(printable(`skipped ${error}`)));
       },
     });
+    await backend.finishMerges();
     console.log(`${documents.toLocaleString('en')} documents imported into ${printable(index)}`);
     if (unknownTerms.size > 0) {
       const some = [...unknownTerms.keys()].slice(0, 5).join(', ');
       const postings = [...unknownTerms.values()].reduce((sum, count) => sum + count, 0);
       console.error(
         pc.yellow(
-          `${unknownTerms.size.toLocaleString('en')} terms are not in the vocabulary of ${printable(engine.model.name)} (${printable(some)}): ` +
+          `${unknownTerms.size.toLocaleString('en')} terms are not in the vocabulary of ${printable(backend.raw.modelName)} (${printable(some)}): ` +
             `${postings.toLocaleString('en')} postings left out`,
         ),
       );
@@ -91,18 +86,18 @@ async function runImport(
       process.exitCode = 1;
     }
   } finally {
-    await engine.close();
+    await backend.close();
   }
 }
 
 async function runExport(file: string, { index, format, side, model }: InterchangeCliOptions): Promise<void> {
-  const engine = openIndex(index, { readOnly: true, ...defined({ model }) });
+  const backend = openEmbedded(index, { readOnly: true, ...defined({ model }) });
   try {
-    const documents = await exportVectors(engine, file, format, side);
+    const documents = await exportVectors(backend.raw, file, format, side);
     // Standard output holds the data and nothing else.
     if (isStandardOutput(file)) console.error(`${documents.toLocaleString('en')} documents written`);
     else console.log(`${documents.toLocaleString('en')} documents written to ${printable(file)}`);
   } finally {
-    await engine.close();
+    await backend.close();
   }
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { restoreSnapshot } from '../../indexer/snapshot.ts';
+import { restoreSnapshot } from '../../indexer/admin/restore.ts';
 import { printable } from '../printable.ts';
 import { printRepair } from '../repair-report.ts';
 

@@ -1,23 +1,30 @@
 import { type Command, Option } from 'commander';
-import type { FieldSort } from '../../query/fields.ts';
-import type { Filter } from '../../query/filter.ts';
-import { MODES, SCANS, SEARCH_OPTIONS } from '../../query/request.ts';
-import { openIndex } from '../../query/search-engine.ts';
-import type { ScanOptions, SearchMode } from '../../query/search-types.ts';
+import { defined } from '../../defined.ts';
 import {
-  defined,
+  type FieldSort,
+  type Filter,
+  MODES,
+  SCANS,
+  type ScanOptions,
+  SEARCH_OPTIONS,
+  type SearchMode,
+  type SearchOptions,
+  STAGES,
+} from '../../query/request.ts';
+import { addEngineOptions, type EngineCliOptions, openEngine } from '../engine.ts';
+import {
   fieldSort,
   indexModelOption,
   jsonFilter,
   number,
   plainOption,
   repeated,
+  share,
   wholeNumber,
 } from '../options.ts';
 import { renderFacet, renderHit, renderNotices } from '../render.ts';
 
-interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
-  readonly index: string;
+interface SearchCliOptions extends EngineCliOptions, Pick<ScanOptions, 'scan' | 'alpha'> {
   readonly model?: string;
   readonly k: number;
   readonly offset?: number;
@@ -26,6 +33,10 @@ interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
   readonly group?: boolean;
   readonly json?: boolean;
   readonly plain?: boolean;
+  readonly rerank?: SearchOptions['rerank'];
+  readonly rerankDepth?: number;
+  readonly minRelevance?: number;
+  readonly reranker?: string;
   readonly sort?: FieldSort;
   readonly facet?: readonly string[];
   /** Milliseconds. */
@@ -33,33 +44,52 @@ interface SearchCliOptions extends Pick<ScanOptions, 'scan' | 'alpha'> {
 }
 
 export const modeOption = (): Option =>
-  new Option('--mode <mode>', 'ranking').choices(MODES).default(SEARCH_OPTIONS.mode.default);
+  new Option('--mode <mode>', 'ranking (default: sparse, bm25 for an index of words alone)').choices(MODES);
 
 export function registerSearch(program: Command): void {
-  const { k, offset, alpha } = SEARCH_OPTIONS;
-  program
-    .command('search')
-    .description('search an index')
-    .argument(
-      '<query...>',
-      'words to search for; "exact phrase" must stand in the text, -word and -"phrase" must not (in single quotes for the shell)',
-    )
-    .addOption(plainOption())
-    .requiredOption('--index <dir>', 'index folder')
+  const { k, offset, alpha, rankDepth, rerankDepth } = SEARCH_OPTIONS;
+  addEngineOptions(
+    program
+      .command('search')
+      .description('search an index, and show the hits with snippets and the words that matched')
+      .argument(
+        '<query...>',
+        'what to search for; "exact phrase" must be in the text, -word and -"phrase" must not (quote for the shell)',
+      )
+      .addOption(plainOption())
+      .requiredOption('--index <dir>', 'index folder, or name of an index of a cluster'),
+  )
     .option('-k, --k <n>', 'number of hits', wholeNumber(k.minimum, k.maximum), k.default)
     .option('--offset <n>', 'hits to skip', wholeNumber(offset.minimum, offset.maximum))
     .addOption(modeOption())
     .option('--filter <json>', 'only documents that match, e.g. \'{"year":{"gte":2020}}\'', jsonFilter)
     .option('--group', 'only the best passage of each document')
-    .option('--sort <field[:desc]>', 'order the best 1,000 hits by a declared field', fieldSort)
+    .option(
+      '--sort <field[:desc]>',
+      `order the best ${rankDepth.default.toLocaleString('en')} hits by a declared field`,
+      fieldSort,
+    )
     .option('--facet <field>', 'count the values of a declared field among them; repeat for more', repeated)
     .addOption(new Option('--scan <how>', 'every posting, or only blocks that can hold a hit').choices(SCANS))
     .option(
       '--alpha <share>',
-      'pruned search: below 1 faster and approximate',
+      'pruned search: values below 1 are faster and approximate',
       number(alpha.exclusiveMinimum, alpha.maximum),
     )
-    .option('--budget <ms>', 'answer with the best found after this time', number(0, 1e6))
+    .option('--budget <ms>', 'after this time, answer with the best hits found so far', number(0, 1e6))
+    .addOption(
+      new Option(
+        '--rerank [stage]',
+        'reorder the best hits: by vectors, by a cross-encoder, or (no stage named) by all that there is',
+      ).choices(STAGES),
+    )
+    .option(
+      '--rerank-depth <n>',
+      'hits to rerank (default: what the model recommends)',
+      wholeNumber(rerankDepth.minimum, rerankDepth.maximum),
+    )
+    .option('--min-relevance <share>', 'leave out hits that the reranker judges below this, 0 to 1', share)
+    .option('--reranker <name>', 'bundled reranker or folder of a cross-encoder')
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
     .action(run);
@@ -67,9 +97,10 @@ export function registerSearch(program: Command): void {
 
 async function run(words: string[], options: SearchCliOptions): Promise<void> {
   const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet, plain } = options;
-  const engine = openIndex(options.index, { readOnly: true, ...defined({ model: options.model }) });
+  const { model, reranker, rerank, rerankDepth, minRelevance } = options;
+  const index = await openEngine(options, { readOnly: true, ...defined({ model, reranker }) });
   try {
-    const result = engine.search(words.join(' '), {
+    const result = await index.search(words.join(' '), {
       explain: true,
       ...defined({
         k,
@@ -83,6 +114,9 @@ async function run(words: string[], options: SearchCliOptions): Promise<void> {
         sort,
         facets: facet,
         syntax: plain ? ('plain' as const) : undefined,
+        rerank,
+        rerankDepth,
+        minRelevance,
       }),
     });
     if (options.json) {
@@ -98,9 +132,9 @@ async function run(words: string[], options: SearchCliOptions): Promise<void> {
     console.log(
       result.hits.length === 0
         ? 'no hits'
-        : `${result.hits.length} hits in ${(result.tookUs / 1000).toFixed(2)} ms${result.complete ? '' : ', cut short by the time budget'}`,
+        : `${result.hits.length} hits in ${(result.tookUs / 1000).toFixed(2)} ms${result.complete ? '' : ', ended early'}`,
     );
   } finally {
-    await engine.close();
+    await index.close();
   }
 }

@@ -1,87 +1,119 @@
 import closeWithGrace from 'close-with-grace';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import type { FastifyInstance } from 'fastify';
+import { SearchService } from '../../app/service/search-service.ts';
+import { defined } from '../../defined.ts';
 import { WinnowError } from '../../errors.ts';
-import { openIndex } from '../../query/search-engine.ts';
-import { LIMITS } from '../../server/limits.ts';
-import { createServer, LOG_LEVELS, type LogLevel } from '../../server/server.ts';
-import { MAX_SNAPSHOTS } from '../../server/snapshots.ts';
-import { addEncoderOptions, defined, type EncoderCliOptions, wholeNumber } from '../options.ts';
-
-interface ServeCliOptions extends EncoderCliOptions {
-  readonly index: string;
-  readonly port: number;
-  readonly host: string;
-  readonly log: LogLevel;
-  readonly snapshots?: string;
-  readonly maxSnapshots?: number;
-  readonly bodyIdleMs: number;
-  readonly allowHost?: readonly string[];
-  readonly allowOrigin?: readonly string[];
-}
+import { evaluateCollection } from '../../evaluation/collection.ts';
+import { IndexStore } from '../../indexer/index-store.ts';
+import type { SearchBackend } from '../../query/backend.ts';
+import { keyFileOf } from '../../server/keys/key-file.ts';
+import { createServer } from '../../server/server.ts';
+import { reloadTls } from '../../server/tls.ts';
+import { openEngine } from '../engine.ts';
+import { requireKeysFor, type ServeSettings, serveSettings } from '../serve/serve-settings.ts';
+import { addSettings } from '../serve/settings.ts';
 
 export function registerServe(program: Command): void {
-  const command = program
-    .command('serve')
-    .description('answer searches over HTTP on this machine')
-    .requiredOption('--index <dir>', 'index folder; created empty when missing')
-    .option('--port <n>', 'port (0 = any free one)', wholeNumber(0, 65_535), 7700)
-    .addOption(
-      new Option('--host <address>', 'loopback address')
-        .choices(['127.0.0.1', '::1', 'localhost'])
-        .default('127.0.0.1'),
-    )
-    .option('--snapshots <dir>', 'folder that POST /snapshots writes copies of the index into')
-    .option(
-      '--max-snapshots <n>',
-      'snapshots that are kept; a new one removes the oldest',
-      wholeNumber(1, 10_000),
-      MAX_SNAPSHOTS,
-    )
-    .option(
-      '--body-idle-ms <n>',
-      'time in which a request body must bring 1 KB more, or end',
-      wholeNumber(1, 3_600_000),
-      LIMITS.bodyIdleMs as number,
-    )
-    .option('--allow-host <name...>', 'host names that requests may name besides those of loopback')
-    .option('--allow-origin <origin...>', 'origins (https://app.example) whose pages may use the API')
-    .addOption(
-      new Option('--log [level]', 'least level of log lines on standard error; info has one per request')
-        .choices(LOG_LEVELS)
-        .preset('info')
-        .default('error'),
-    );
-  addEncoderOptions(command).action(run);
+  addSettings(
+    program
+      .command('serve')
+      .description('serve collections over HTTP')
+      .argument(
+        '[dir]',
+        'data folder of collections, made of an empty or missing folder; or an index folder',
+      ),
+  ).action((folder: string | undefined, _options: unknown, command: Command) =>
+    run(serveSettings(command, folder)),
+  );
 }
 
-async function run(options: ServeCliOptions): Promise<void> {
-  const { index, port, host, log, snapshots, maxSnapshots, bodyIdleMs, model, backend, threads } = options;
-  const { allowHost: allowHosts, allowOrigin: allowOrigins } = options;
-  const engine = openIndex(index, { create: true, ...defined({ model, backend, threads }) });
-  const app = await createServer(engine, {
-    log,
-    bodyIdleMs,
-    ...defined({ snapshots, maxSnapshots, allowHosts, allowOrigins }),
-  });
+async function run(settings: ServeSettings): Promise<void> {
+  const { folder, port, host, tls } = settings;
+  requireKeysFor(host, keyFileOf(folder));
+  const { service, backend } = await open(settings);
+  const app = await start(service, settings);
   let address: string;
   try {
     address = await app.listen({ port, host });
   } catch (cause) {
     await app.close();
-    await engine.close();
+    await service.close();
+    await backend?.close();
     throw new WinnowError('WINNOW_SERVER', `cannot listen: ${(cause as Error).message}`, {
       place: `${host}:${port}`,
       hint: 'choose another --port',
       cause,
     });
   }
-  // Only now: it ends a process that has nothing left to do with 0.
-  closeWithGrace({ delay: 5000 }, async () => {
+  // A signal of its own: without TLS it means that the terminal is gone.
+  if (tls)
+    process.on('SIGHUP', () => {
+      try {
+        reloadTls(app, tls);
+        app.log.info('the TLS files were read again');
+      } catch (error) {
+        app.log.error(error);
+      }
+    });
+  // Registered after listening has succeeded: it makes a process that ends by itself exit with 0.
+  closeWithGrace({ delay: 5000, ...(tls ? { skip: ['SIGHUP'] } : {}) }, async () => {
     await app.close();
-    // Ends an encoding under way; what it was for has not been acknowledged.
-    await engine.close();
+    // Aborts a running encoding; its documents have not been acknowledged.
+    await service.close();
+    await backend?.close();
   });
-  console.log(
-    `winnow answers on ${address} (${engine.stats().documents.toLocaleString('en')} documents); Ctrl-C stops it`,
-  );
+  console.log(`winnow is listening on ${address} (${await contentsOf(service)}); press Ctrl-C to stop`);
+}
+
+/** @returns the service, and the connection to a cluster, which is closed after it */
+async function open(
+  settings: ServeSettings,
+): Promise<{ readonly service: SearchService; readonly backend?: SearchBackend }> {
+  const { remote, folder, isIndex, readOnly, imports, snapshots, maxSnapshots, model, backend, threads } =
+    settings;
+  const opening = {
+    evaluate: evaluateCollection,
+    ...defined({ readOnly, imports, snapshots, maxSnapshots, model, backend }),
+    // The calling thread answers requests, so it encodes nothing.
+    ...defined({ threads: threads === undefined ? undefined : Math.max(1, threads) }),
+  };
+  if (remote) {
+    const { model, backend: encoder, threads, readOnly } = settings;
+    const { backend } = await openEngine(remote, {
+      ...defined({ model, backend: encoder, threads, readOnly }),
+    });
+    return { service: SearchService.ofBackend(backend, { evaluate: evaluateCollection }), backend };
+  }
+  if (isIndex || IndexStore.exists(folder)) return { service: SearchService.openIndex(folder, opening) };
+  return { service: SearchService.openFolder(folder, opening) };
+}
+
+async function start(service: SearchService, settings: ServeSettings): Promise<FastifyInstance> {
+  const {
+    folder,
+    port: _port,
+    host: _host,
+    model: _model,
+    backend: _backend,
+    remote: _,
+    ...served
+  } = settings;
+  const { allowHost: allowHosts, allowOrigin: allowOrigins, ...others } = served;
+  try {
+    return await createServer(service, {
+      ...others,
+      ...defined({ allowHosts, allowOrigins }),
+      keys: keyFileOf(folder),
+    });
+  } catch (error) {
+    await service.close();
+    throw error;
+  }
+}
+
+async function contentsOf(service: SearchService): Promise<string> {
+  const count = (number: number) => number.toLocaleString('en');
+  if (service.single) return `${count((await service.single.stats()).documents)} documents`;
+  return `${count(service.collections.names.length)} collections`;
 }

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { takeSnapshot } from '../../indexer/snapshot.ts';
 import { printable } from '../printable.ts';
 import { duration } from '../progress.ts';
 
@@ -18,7 +17,7 @@ async function run(folder: string, { index, json }: { index: string; json?: bool
   const started = performance.now();
   const store = IndexStore.open(index, { readOnly: true });
   try {
-    const info = await takeSnapshot(store, folder);
+    const info = await store.takeSnapshot(folder);
     if (json) {
       console.log(JSON.stringify(info));
       return;

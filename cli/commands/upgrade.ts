@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { upgradeIndex } from '../../indexer/upgrade.ts';
+import { upgradeIndex } from '../../indexer/admin/upgrade.ts';
 import { printRepair } from '../repair-report.ts';
 
 export function registerUpgrade(program: Command): void {

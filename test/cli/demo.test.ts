@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openIndex } from '../../app/search-index.ts';
 import { packageRoot } from '../../package-root.ts';
-import { openIndex } from '../../query/search-engine.ts';
 import { cli } from '../helpers/cli.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { exportVectors, INTERCHANGE_FORMATS, importVectors, SIDES } from '../../cli/interchange.ts';
+import { exportVectors } from '../../app/exchange/export-vectors.ts';
+import { INTERCHANGE_FORMATS, SIDES } from '../../app/exchange/formats.ts';
+import { importVectors } from '../../app/exchange/import-vectors.ts';
+import { openIndex, type SearchIndex } from '../../app/search-index.ts';
 import { encodeCiff, readCiff } from '../../corpus/ciff.ts';
-import { openIndex, type SearchEngine } from '../../query/search-engine.ts';
 import { cli } from '../helpers/cli.ts';
 import { check } from '../helpers/property.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
@@ -21,11 +23,11 @@ const ROWS = [
 async function imported(
   rows: readonly unknown[],
   side: 'impacts' | 'words' = 'impacts',
-): Promise<SearchEngine> {
+): Promise<SearchIndex> {
   const file = join(tempFolder(), 'vectors.jsonl');
   writeFileSync(file, rows.map((row) => JSON.stringify(row)).join('\n'));
   const engine = openIndex(tempFolder(), { create: true });
-  await importVectors(engine, file, {
+  await importVectors(engine.backend.raw, file, {
     format: 'json-vectors',
     side,
     onBadRow: (error) => {
@@ -36,9 +38,9 @@ async function imported(
 }
 
 /** What an index holds, as its JSON export says. */
-async function contentsOf(engine: SearchEngine, side: 'impacts' | 'words'): Promise<Map<string, unknown>> {
+async function contentsOf(engine: SearchIndex, side: 'impacts' | 'words'): Promise<Map<string, unknown>> {
   const file = join(tempFolder(), 'out.jsonl');
-  await exportVectors(engine, file, 'json-vectors', side);
+  await exportVectors(engine.backend.raw, file, 'json-vectors', side);
   const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
   return new Map(
     lines.map((line) => {
@@ -51,21 +53,21 @@ async function contentsOf(engine: SearchEngine, side: 'impacts' | 'words'): Prom
 test('what is exported comes back the same, in both formats and on both sides, without deleted documents', async () => {
   for (const side of SIDES) {
     const engine = await imported([...ROWS, { id: 'gone', vector: { auto: 9, bike: 2 } }], side);
-    engine.delete(['gone']);
+    await engine.delete(['gone']);
     const expected = await contentsOf(engine, side);
     assert.equal([...expected.keys()].sort(), ['a', 'b', 'c']);
     for (const format of INTERCHANGE_FORMATS) {
       const file = join(tempFolder(), `index.${format}`);
-      assert.is(await exportVectors(engine, file, format, side), 3);
+      assert.is(await exportVectors(engine.backend.raw, file, format, side), 3);
       const again = openIndex(tempFolder(), { create: true });
-      const report = await importVectors(again, file, {
+      const report = await importVectors(again.backend.raw, file, {
         format,
         side,
         onBadRow: (e) => assert.unreachable(String(e)),
       });
       assert.is(report.documents, 3);
       assert.equal(await contentsOf(again, side), expected, `${format}, ${side}`);
-      engine.store.optimize(); // BM25 counts deleted documents until they are merged away
+      engine.backend.forceMerge(); // BM25 counts deleted documents until they are merged away
       // Titles, and with CIFF all texts, are not exported: the index's own idf is lost.
       assert.equal(
         again

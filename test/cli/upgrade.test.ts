@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { INDEX_FILE, openStorage } from '../../indexer/storage.ts';
+import { INDEX_FILE } from '../../indexer/store/files.ts';
+import { openStorage } from '../../indexer/store/storage.ts';
 import { packageRoot } from '../../package-root.ts';
 import { cli } from '../helpers/cli.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
@@ -19,7 +20,7 @@ test('an index of format 3 is upgraded and repaired from the command line', asyn
   assert.match(old.stderr, `winnow upgrade --index ${index}`);
   const upgraded = await cli('upgrade', '--index', index);
   assert.is(upgraded.code, 0, upgraded.stderr);
-  assert.match(upgraded.stdout, /from format 3 to 4/);
+  assert.match(upgraded.stdout, /from format 3 to 5/);
   assert.match(upgraded.stdout, /"half": its stored fields cannot be read/);
   assert.match(upgraded.stdout, /"a" \(2 passages left\)/);
   assert.match(upgraded.stdout, /holds 9 documents/);
