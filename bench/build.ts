@@ -1,12 +1,16 @@
-// From vectors to a durable index, one thread, step by step: what a rate includes is named in its row.
+// From vectors to a durable index on one thread, step by step. Each row names what its rate includes.
+
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { contentOf } from '../indexer/batch-content.ts';
+import { HEADER_KIND, segmentKey } from '../indexer/format/parts.ts';
 import { IndexStore } from '../indexer/index-store.ts';
-import { logGapCost, reorderDocuments } from '../indexer/reorder.ts';
-import { buildSegment } from '../indexer/segment-builder.ts';
-import { INDEX_FILE, openStorage, segmentKey } from '../indexer/storage.ts';
+import { forcedMergesOnly } from '../indexer/merge/merge-policy.ts';
+import { logGapCost, reorderDocuments } from '../indexer/merge/reorder.ts';
+import { buildSegmentContent } from '../indexer/segment/segment-content.ts';
+import { buildSegment } from '../indexer/segment/segment-writer.ts';
+import { INDEX_FILE } from '../indexer/store/files.ts';
+import { openStorage } from '../indexer/store/storage.ts';
 import type { IndexableSource } from '../indexer/types.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { type BenchVectors, grow, readBenchVectors } from './vectors.ts';
@@ -21,12 +25,12 @@ export interface BuildBenchOptions {
 export interface BuildBenchRow {
   readonly step: string;
   readonly seconds: number;
-  /** Of this process in user and kernel mode: what the step costs on a core that others use too. */
+  /** Of this process in user and kernel mode: comparable also where other processes share the core. */
   readonly cpuSeconds: number;
   readonly documentsPerSecond: number;
   /** Size of the index file after the step; 0 for steps in memory. */
   readonly fileBytes: number;
-  /** log2(gap + 1) a posting, for the steps that change the order of documents. */
+  /** log2(gap + 1) per posting, for the steps that change the order of documents. */
   readonly gapBits: number;
   readonly peakRssMB: number;
 }
@@ -49,9 +53,8 @@ export async function run(options: BuildBenchOptions): Promise<BuildBenchReport>
   const real = readBenchVectors(options.vectors);
   const vectors = options.documents === undefined ? real : grow(real, options.documents, 1);
   const documents = vectors.offsets.length - 1;
-  const postings = vectors.offsets[documents]!;
   const rows: BuildBenchRow[] = [];
-  const row = (step: string, { seconds, cpuSeconds }: Spent, fileBytes = 0, gapBits = 0): void => {
+  const row: AddRow = (step, { seconds, cpuSeconds }, { fileBytes = 0, gapBits = 0 } = {}) => {
     rows.push({
       step,
       seconds,
@@ -62,7 +65,16 @@ export async function run(options: BuildBenchOptions): Promise<BuildBenchReport>
       peakRssMB: process.resourceUsage().maxRSS / 1024,
     });
   };
+  await measureSegments(vectors, row);
+  await measureStore(vectors, row);
+  measureOrder(vectors, row);
+  const postings = vectors.offsets[documents]!;
+  return { machine: describeMachine(), commit: currentCommit(), documents, postings, rows };
+}
 
+type AddRow = (step: string, spent: Spent, figures?: { fileBytes?: number; gapBits?: number }) => void;
+
+async function measureSegments(vectors: BenchVectors, row: AddRow): Promise<void> {
   const rounds: (Spent & { fileBytes: number })[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await inFolder(async (folder) => {
@@ -70,9 +82,16 @@ export async function run(options: BuildBenchOptions): Promise<BuildBenchReport>
     });
   }
   const best = rounds.reduce((best, one) => (one.seconds < best.seconds ? one : best));
-  row(`segments: f32 weights to parts, synced, best of ${ROUNDS}`, best, best.fileBytes);
+  row(`segments: f32 weights to parts, synced, best of ${ROUNDS}`, best, best);
+}
+
+async function measureStore(vectors: BenchVectors, row: AddRow): Promise<void> {
   await inFolder(async (folder) => {
-    const store = IndexStore.openOrCreate(folder, SETTINGS, { reorderFrom: Number.POSITIVE_INFINITY });
+    const figures = () => ({ fileBytes: fileSize(folder) });
+    const store = IndexStore.openOrCreate(folder, SETTINGS, {
+      mergePolicy: forcedMergesOnly,
+      reorderFrom: Number.POSITIVE_INFINITY,
+    });
     const spent = { ...NOTHING };
     eachBatch(vectors, (sources) =>
       add(
@@ -80,37 +99,40 @@ export async function run(options: BuildBenchOptions): Promise<BuildBenchReport>
         timed(() => store.upsert(sources)),
       ),
     );
-    row('upsert: the same with ids, sources and stored fields', spent, fileSize(folder));
-    row(
-      'merge into as few segments as allowed',
-      timed(() => store.optimize()),
-      fileSize(folder),
-    );
+    row('upsert: the same with ids, sources and stored fields', spent, figures());
+    const merging = timed(() => store.forceMerge());
+    row('merge into as few segments as allowed', merging, figures());
     await store.close();
-    const opened: Spent[] = [];
-    for (let i = 0; i < OPENINGS; i++) {
-      let again: IndexStore | undefined;
-      opened.push(
-        timed(() => {
-          again = IndexStore.open(folder, { readOnly: true });
-        }),
-      );
-      await again?.close();
-    }
-    opened.sort((a, b) => a.seconds - b.seconds);
-    row(`open, median of ${OPENINGS}`, opened[OPENINGS >> 1]!, fileSize(folder));
+    row(`open, median of ${OPENINGS}`, await medianOpening(folder), figures());
   });
-  const forward = { offsets: vectors.offsets, lists: vectors.termIds, values: vectors.impacts };
-  let order = new Uint32Array(0);
-  const reorderSpent = timed(() => {
-    order = reorderDocuments(forward) as typeof order;
-  });
-  row('order as given', NOTHING, 0, logGapCost(forward));
-  row('reorder: recursive graph bisection', reorderSpent, 0, logGapCost(forward, order));
-  return { machine: describeMachine(), commit: currentCommit(), documents, postings, rows };
 }
 
-/** Only what a segment is made of: quantised, inverted, checksummed, written in one transaction a segment. */
+async function medianOpening(folder: string): Promise<Spent> {
+  const opened: Spent[] = [];
+  for (let i = 0; i < OPENINGS; i++) {
+    let store: IndexStore | undefined;
+    opened.push(
+      timed(() => {
+        store = IndexStore.open(folder, { readOnly: true });
+      }),
+    );
+    await store?.close();
+  }
+  opened.sort((a, b) => a.seconds - b.seconds);
+  return opened[OPENINGS >> 1]!;
+}
+
+function measureOrder({ offsets, termIds, impacts }: BenchVectors, row: AddRow): void {
+  const forward = { rowOffsets: offsets, columnIds: termIds, values: impacts };
+  let order: Uint32Array | undefined;
+  const reordering = timed(() => {
+    order = reorderDocuments(forward);
+  });
+  row('order as given', NOTHING, { gapBits: logGapCost(forward) });
+  row('reorder: recursive graph bisection', reordering, { gapBits: logGapCost(forward, order) });
+}
+
+/** Segments alone: quantised, inverted, checksummed, written in one transaction per segment. */
 async function writeSegments(folder: string, vectors: BenchVectors): Promise<Spent> {
   const storage = openStorage(folder, { create: true, readOnly: false });
   const spent = { ...NOTHING };
@@ -125,7 +147,7 @@ async function writeSegments(folder: string, vectors: BenchVectors): Promise<Spe
             Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
           );
         };
-        put(0, buildSegment(contentOf(items, SETTINGS), put)(number));
+        put(HEADER_KIND, buildSegment(buildSegmentContent(items, SETTINGS), put)(number));
       });
     });
     add(spent, once);
@@ -135,7 +157,7 @@ async function writeSegments(folder: string, vectors: BenchVectors): Promise<Spe
   return spent;
 }
 
-/** Makes the sources of a batch, outside of what is timed, and hands them over. */
+/** Makes the sources of each batch, which is not part of what is timed, and passes them on. */
 function eachBatch(vectors: BenchVectors, use: (sources: readonly IndexableSource[]) => void): void {
   const documents = vectors.offsets.length - 1;
   for (let from = 0; from < documents; from += BATCH) {
@@ -149,7 +171,7 @@ function eachBatch(vectors: BenchVectors, use: (sources: readonly IndexableSourc
         const vector = { termIds: vectors.termIds.subarray(start, end), weights };
         return {
           id,
-          contentHash: '',
+          contentHash: 'bench',
           documents: [{ document: { id, title: '', text: '', metadata: {} }, vector, words: [] }],
         };
       }),

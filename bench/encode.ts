@@ -1,30 +1,29 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createForward } from '../encoder/backends/index.ts';
-import { createOnnxEncoder } from '../encoder/backends/onnx.ts';
-import { type Model, openModel } from '../encoder/model-file.ts';
+import { type Model, openModel } from '../encoder/model.ts';
+import { createOnnxEncoder } from '../encoder/onnx-encoder.ts';
+import { sparseHead } from '../encoder/sparse-head.ts';
+import { InferencePool } from '../encoder/transformer/inference-pool.ts';
 import type { SparseVector } from '../encoder/types.ts';
 import { WinnowError } from '../errors.ts';
-import { currentCommit, describeMachine } from './machine.ts';
+import { childTask, isChild, runChild, yieldAsEncodingThreads } from './child.ts';
 import { exportOnnx } from './onnx-export.ts';
+import { withScratch, writePeerFolder } from './peer-folder.ts';
+import { type BenchReport, report, round } from './report.ts';
 
 // Document encoding end to end: text in, sparse vector out, the same documents, the same weights. Each system runs in a
-// process of its own (its peak memory counts) and encodes warm-up documents first; systems take turns for `rounds` rounds
-// and the best round counts, since other load on the machine only ever slows one down.
-// The peer is @huggingface/transformers on an ONNX export of the same model, f32 and dynamic int8, one text a run. Exports
-// give logits of every token; `pooled` is a stronger peer with the maximum over tokens inside the graph.
+// process of its own (its peak memory counts) and encodes warm-up documents first. Systems take turns for `rounds` rounds
+// and the best round counts, since other load on the machine can only slow a round down.
+// The peer is @huggingface/transformers on an ONNX export of the same model, f32 and dynamic int8, one text per run.
+// Exports output the logits of every token; `pooled` is a stronger peer with the maximum over tokens inside the graph.
 
 export interface EncodeBenchOptions {
-  /** Has no effect: the caller prints the report. */
-  readonly json?: boolean;
   /** JSONL of documents with `title` and `text`; every `step`-th is used. */
   readonly corpus: string;
   /** Bundled model name or folder; default the default model. */
   readonly model?: string | undefined;
-  /** Documents a round; default 48. */
+  /** Documents per round; default 48. */
   readonly documents?: number | undefined;
   readonly rounds?: number | undefined;
   /** Default [1, 2]. */
@@ -36,17 +35,11 @@ export interface EncodeBenchRow {
   readonly threads: number;
   readonly docsPerSecond: number;
   readonly tokensPerSecond: number;
-  /** Documents per second over those of the int8 peer at as many threads. */
+  /** Documents per second divided by those of the int8 peer on the same number of threads. */
   readonly ratio: number;
   readonly peakMemoryMB: number;
-  /** Mean cosine of the vectors with those of the f32 peer. */
+  /** Mean cosine between the vectors and those of the f32 peer. */
   readonly cosine: number;
-}
-
-export interface EncodeBenchReport {
-  readonly machine: string;
-  readonly commit: string;
-  readonly rows: readonly EncodeBenchRow[];
 }
 
 const SYSTEMS = [
@@ -57,6 +50,7 @@ const SYSTEMS = [
   'transformers int8 pooled',
 ] as const;
 type System = (typeof SYSTEMS)[number];
+const SELF = fileURLToPath(import.meta.url);
 
 interface Task {
   readonly system: System;
@@ -73,10 +67,9 @@ interface Outcome {
   readonly vectors: readonly { ids: number[]; weights: number[] }[];
 }
 
-export async function run(options: EncodeBenchOptions): Promise<EncodeBenchReport> {
+export async function run(options: EncodeBenchOptions): Promise<BenchReport<EncodeBenchRow>> {
   const { documents = 48, rounds = 2, threads = [1, 2], model } = options;
-  const scratch = mkdtempSync(join(tmpdir(), 'winnow-bench-'));
-  try {
+  return withScratch(async (scratch) => {
     const texts = readTexts(options.corpus, documents);
     writeFileSync(join(scratch, 'documents.json'), JSON.stringify(texts));
     writePeers(scratch, model);
@@ -84,7 +77,7 @@ export async function run(options: EncodeBenchOptions): Promise<EncodeBenchRepor
     for (let round = 0; round < rounds; round++) {
       for (const count of threads) {
         for (const system of SYSTEMS) {
-          const outcome = await runChild({ system, threads: count, model, scratch });
+          const outcome = await runChild<Outcome>(SELF, { system, threads: count, model, scratch }, system);
           const known = best.get(`${system} ${count}`);
           if (known === undefined || outcome.seconds < known.seconds) {
             best.set(`${system} ${count}`, { ...outcome, system, threads: count });
@@ -105,10 +98,8 @@ export async function run(options: EncodeBenchOptions): Promise<EncodeBenchRepor
         cosine: round(meanCosine(own.vectors, exact.vectors), 4),
       };
     });
-    return { machine: describeMachine(), commit: currentCommit(), rows };
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+    return report(rows);
+  });
 }
 
 function readTexts(corpus: string, count: number): string[] {
@@ -137,47 +128,17 @@ function writePeers(scratch: string, name: string | undefined): void {
 
 function writePeer(folder: string, model: Model, pooled: boolean): void {
   const weights = model.readWeights();
-  mkdirSync(join(folder, 'onnx'), { recursive: true });
-  const files = { f32: 'model.onnx', int8: 'model_quantized.onnx' } as const;
-  for (const precision of ['f32', 'int8'] as const) {
-    writeFileSync(join(folder, 'onnx', files[precision]), exportOnnx(weights, { precision, pooled }));
-  }
   const { winnow: _, ...config } = model.config;
-  const json = (file: string, value: object) => writeFileSync(join(folder, file), JSON.stringify(value));
-  json('config.json', { ...config, model_type: 'bert', architectures: ['BertForMaskedLM'] });
-  json('tokenizer_config.json', {
-    tokenizer_class: 'BertTokenizer',
-    model_max_length: 512,
-    do_lower_case: true,
-  });
-  writeFileSync(join(folder, 'tokenizer.json'), readFileSync(join(model.folder, 'tokenizer.json')));
-}
-
-function runChild(task: Task): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      [...process.execArgv, fileURLToPath(import.meta.url), JSON.stringify(task)],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { ...process.env, WINNOW_BENCH_CHILD: '1' },
-      },
-    );
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(JSON.parse(output) as Outcome);
-      else reject(new Error(`${task.system} ended with ${code}`));
-    });
+  writePeerFolder(folder, { ...model, config }, 'BertForMaskedLM', {
+    f32: exportOnnx(weights, { precision: 'f32', pooled }),
+    int8: exportOnnx(weights, { precision: 'int8', pooled }),
   });
 }
 
-/** What a child process does: load, warm up on a quarter of the documents, encode all, report. */
+/** Runs in a child process: load, warm up on a quarter of the documents, encode all, report. */
 async function measure({ system, threads, model, scratch }: Task): Promise<Outcome> {
   const texts = JSON.parse(readFileSync(join(scratch, 'documents.json'), 'utf8')) as string[];
+  if (!system.startsWith('winnow')) yieldAsEncodingThreads();
   const encoder = await (system.startsWith('winnow')
     ? openWinnow(system === 'winnow wasm' ? 'wasm' : 'native', threads, model)
     : createOnnxEncoder(join(scratch, system.endsWith('pooled') ? 'pooled' : 'logits'), {
@@ -200,15 +161,15 @@ async function measure({ system, threads, model, scratch }: Task): Promise<Outco
 
 async function openWinnow(backend: 'native' | 'wasm', threads: number, name: string | undefined) {
   const model = openModel(name);
-  const forward = createForward(model.readWeights(), { backend, threads });
+  const pool = InferencePool.create(sparseHead, model.readWeights(), { backend, threads });
   const window = model.config.max_position_embeddings;
   return {
     async encode(texts: readonly string[]): Promise<{ vectors: SparseVector[]; tokens: number }> {
-      const sequences = texts.map((text) => ({ ids: model.query.tokenizer.encodeWindow(text, window) }));
+      const sequences = texts.map((text) => ({ ids: model.tokenizer.encodeWindow(text, window) }));
       const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
-      return { vectors: await forward.encode(sequences), tokens };
+      return { vectors: await pool.run(sequences), tokens };
     },
-    close: () => forward.close(),
+    close: () => pool.close(),
   };
 }
 
@@ -222,8 +183,4 @@ function meanCosine(own: Outcome['vectors'], exact: Outcome['vectors']): number 
   return total / own.length;
 }
 
-const round = (value: number, digits: number): number => Number(value.toFixed(digits));
-
-if (process.env.WINNOW_BENCH_CHILD === '1' && process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.stdout.write(JSON.stringify(await measure(JSON.parse(process.argv[2]!) as Task)));
-}
+if (isChild(SELF)) process.stdout.write(JSON.stringify(await measure(childTask<Task>())));

@@ -1,20 +1,20 @@
 // Exact and pruned search over real learned-sparse vectors, one thread, from token ids to (id, score) lists.
 // Order of magnitude on 57,600 documents: tens of microseconds. Small, cache-warm collection: not comparable with
 // figures on millions of documents.
+
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Model, openModel } from '../encoder/model-file.ts';
-import { SPECIAL_IDS } from '../encoder/wordpiece.ts';
+import { type Model, openModel } from '../encoder/model.ts';
+import { SPECIAL_IDS } from '../encoder/transformer/tokenizer/wordpiece.ts';
 import { IndexStore } from '../indexer/index-store.ts';
-import { INDEX_FILE } from '../indexer/storage.ts';
+import { INDEX_FILE } from '../indexer/store/files.ts';
 import type { IndexableSource } from '../indexer/types.ts';
 import { describeKernels } from '../kernels/index.ts';
-import type { Filter } from '../query/filter.ts';
-import { type ImpactQuery, impactQuery } from '../query/impact-query.ts';
-import type { ScanOptions } from '../query/search-types.ts';
-import { Searcher } from '../query/searcher.ts';
-import { TopK } from '../query/top-k.ts';
+import type { Filter, ScanOptions } from '../query/request.ts';
+import { TopK } from '../query/retrieve/top-k.ts';
+import { Searcher } from '../query/search/searcher.ts';
+import { type QuantizedQuery, quantizeQuery } from '../query/weights/quantized-query.ts';
 import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { plainJavaScript, zvecHnsw } from './peers.ts';
@@ -73,6 +73,21 @@ const ALPHAS = [1, 0.9, 0.8];
 const SHARES = 1000;
 const FILTERED_SHARES = [0.5, 0.05, 0.001];
 
+/** The searches of a run, each compared with brute force. */
+const MEASURED: readonly Measured[] = [
+  { mode: 'exact', share: 1, options: { scan: 'exact' } },
+  ...ALPHAS.map(
+    (alpha): Measured => ({ mode: `pruned, alpha ${alpha}`, share: 1, options: { scan: 'pruned', alpha } }),
+  ),
+  ...FILTERED_SHARES.map(
+    (share): Measured => ({
+      mode: `filter ${share * 100} %`,
+      share,
+      options: { filter: { share: { lt: share * SHARES } } },
+    }),
+  ),
+];
+
 export async function run(options: EngineBenchOptions): Promise<EngineBenchReport> {
   const { k = 10, passes = 3 } = options;
   const real = readBenchVectors(options.vectors);
@@ -87,38 +102,20 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
     filterFields: [{ name: 'share', type: 'number' }],
   });
   try {
-    const started = performance.now();
-    for (let from = 0; from < documents; from += BUILD_BATCH) {
-      store.upsert(sources(vectors, from, Math.min(from + BUILD_BATCH, documents)));
-    }
-    store.optimize();
-    const buildSeconds = (performance.now() - started) / 1000;
-    const searcher = new Searcher(store, model.query);
+    const buildSeconds = build(store, vectors);
     const queries = impactQueries(vectors, model);
+    const truth = bestByBruteForce(vectors, queries, k, [1, ...FILTERED_SHARES]);
     const { bytes, postings } = store.stats();
     const searchBytes = (bytes.impacts ?? 0) + (bytes.maxima ?? 0) + (bytes.terms ?? 0);
-    const indexBytes = statSync(join(folder, INDEX_FILE)).size;
-    const truth = bestByBruteForce(vectors, queries, k, [1, ...FILTERED_SHARES]);
+    const size = {
+      indexBytes: statSync(join(folder, INDEX_FILE)).size,
+      bytesPerPosting: searchBytes / postings,
+      buildSeconds,
+    };
+    const searcher = new Searcher(store, model.query);
     const { impactScale } = store.settings;
-    const measured: readonly Measured[] = [
-      { mode: 'exact', share: 1, options: { scan: 'exact' } },
-      ...ALPHAS.map(
-        (alpha): Measured => ({
-          mode: `pruned, alpha ${alpha}`,
-          share: 1,
-          options: { scan: 'pruned', alpha },
-        }),
-      ),
-      ...FILTERED_SHARES.map(
-        (share): Measured => ({
-          mode: `filter ${share * 100} %`,
-          share,
-          options: { filter: { share: { lt: share * SHARES } } },
-        }),
-      ),
-    ];
-    const rows = measured.map(({ mode, share, options }): EngineBenchRow => {
-      const search = (query: ImpactQuery): number[] =>
+    const rows = MEASURED.map(({ mode, share, options }): EngineBenchRow => {
+      const search = (query: QuantizedQuery): number[] =>
         searcher.rankVector(query, k, options).map(({ score }) => (score * query.scale) / impactScale);
       return {
         mode,
@@ -126,26 +123,11 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
         k,
         ...latencies(time(queries.length, (i) => searcher.rankVector(queries[i]!, k, options), passes)),
         recall10: recall(search, truth.get(share)!, queries),
-        indexBytes,
-        bytesPerPosting: searchBytes / postings,
         rssMB: process.memoryUsage().rss / 1e6,
-        buildSeconds,
+        ...size,
       };
     });
-    if (options.peers) {
-      for (const open of [plainJavaScript, zvecHnsw]) {
-        const peer = open(vectors);
-        rows.push({
-          mode: peer.name,
-          backend: 'peer',
-          k,
-          ...latencies(time(queries.length, (i) => peer.search(queries[i]!, k), passes)),
-          recall10: recall((query) => peer.search(query, k), truth.get(1)!, queries),
-          buildSeconds: peer.buildSeconds,
-        });
-        peer.close();
-      }
-    }
+    if (options.peers) rows.push(...measurePeers(vectors, queries, truth.get(1)!, k, passes));
     return { machine: describeMachine(), commit: currentCommit(), documents, postings, rows };
   } finally {
     await store.close();
@@ -153,11 +135,43 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
   }
 }
 
+/** @returns seconds */
+function build(store: IndexStore, vectors: BenchVectors): number {
+  const documents = vectors.offsets.length - 1;
+  const started = performance.now();
+  for (let from = 0; from < documents; from += BUILD_BATCH)
+    store.upsert(sources(vectors, from, Math.min(from + BUILD_BATCH, documents)));
+  store.forceMerge();
+  return (performance.now() - started) / 1000;
+}
+
+function measurePeers(
+  vectors: BenchVectors,
+  queries: readonly QuantizedQuery[],
+  truth: Parameters<typeof recall>[1],
+  k: number,
+  passes: number,
+): EngineBenchRow[] {
+  return [plainJavaScript, zvecHnsw].map((open) => {
+    const peer = open(vectors);
+    const row: EngineBenchRow = {
+      mode: peer.name,
+      backend: 'peer',
+      k,
+      ...latencies(time(queries.length, (i) => peer.search(queries[i]!, k), passes)),
+      recall10: recall((query) => peer.search(query, k), truth, queries),
+      buildSeconds: peer.buildSeconds,
+    };
+    peer.close();
+    return row;
+  });
+}
+
 /** The queries of a collection, each the set of its tokens weighted by the model's idf. */
-export function impactQueries({ queries }: BenchVectors, model: Model): ImpactQuery[] {
+export function impactQueries({ queries }: BenchVectors, model: Model): QuantizedQuery[] {
   return queries.map(({ tokens }) => {
     const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
-    return impactQuery(
+    return quantizeQuery(
       terms,
       terms.map((id) => model.query.idf[id]!),
     );
@@ -177,7 +191,7 @@ export function sources(
     const [start, end] = [offsets[from + i]!, offsets[from + i + 1]!];
     return {
       id,
-      contentHash: '',
+      contentHash: 'bench',
       documents: [
         {
           document: { id, title: '', text: '', metadata: { share: shareOf(from + i) } },
@@ -206,7 +220,7 @@ interface Truth {
  */
 function bestByBruteForce(
   { offsets, termIds, impacts }: BenchVectors,
-  queries: readonly ImpactQuery[],
+  queries: readonly QuantizedQuery[],
   k: number,
   shares: readonly number[],
 ): Map<number, Truth[]> {
@@ -238,9 +252,9 @@ function bestByBruteForce(
 
 /** Share of the true best k that a search returns; any document with the k-th best score counts as one of them. */
 function recall(
-  search: (query: ImpactQuery) => number[],
+  search: (query: QuantizedQuery) => number[],
   truth: readonly Truth[],
-  queries: readonly ImpactQuery[],
+  queries: readonly QuantizedQuery[],
 ): number {
   let found = 0;
   let total = 0;

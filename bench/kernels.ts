@@ -1,12 +1,11 @@
 import { Bench } from 'tinybench';
-import { quantizeWeightRows } from '../encoder/backends/index.ts';
+import { quantizeWeightRows } from '../encoder/transformer/tensor-source.ts';
+import { randomSource } from '../evaluation/random.ts';
 import {
   ArenaLayout,
   availableKernels,
   block4ScratchBytes,
   countBlocks4,
-  countBlocks4F32,
-  fillBlock4F32Matrix,
   fillBlock4Matrix,
   fillF32Matrix,
   fillInt8Matrix,
@@ -14,7 +13,6 @@ import {
   type KernelBackend,
   loadKernels,
   padTo,
-  reserveBlock4F32Matrix,
   reserveBlock4Matrix,
   reserveF32Matrix,
   reserveInt8Matrix,
@@ -22,19 +20,18 @@ import {
   reserveQuantizedRows,
 } from '../kernels/index.ts';
 import { currentCommit, describeMachine } from './machine.ts';
-import { OnnxGraph } from './onnx-export.ts';
+import { OnnxGraph } from './onnx-graph.ts';
 import { loadOnnxRuntime } from './onnxruntime.ts';
 
-// Products of a MiniLM-sized layer and the vocabulary head against onnxruntime-node on the same f32 inputs, one thread.
-// Times are the best of many runs on both sides: other load on the machine only ever adds. An int8 row includes the
-// quantisation of its activations on both sides. GOP/s count the dense operations (2 T K N) whatever the sparsity.
-// Fixed seeds; on a 3 GHz core expect 1,200 to 2,300 GOP/s for dense int8 with AMX, 550 to 650 with AVX-512 VNNI (WINNOW_CPU=vnni), and
-// 150 to 185 for f32. WINNOW_CPU limits this side only: onnxruntime always takes the best instructions that it knows.
+// Products of a MiniLM-sized layer and the vocabulary head against onnxruntime-node on the same f32 inputs, one
+// thread. Times are the best of many runs on both sides, because other load on the machine can only add time. An int8
+// row includes the quantisation of its activations on both sides. GOP/s count the dense operations (2 T K N) whatever
+// the sparsity. Fixed seeds; on a 3 GHz core expect 1,200 to 2,300 GOP/s for dense int8 with AMX, 550 to 650 with
+// AVX-512 VNNI (WINNOW_CPU=vnni), and 150 to 185 for f32. WINNOW_CPU limits this side only: onnxruntime always takes
+// the best instructions that it knows.
 
 export interface KernelBenchOptions {
-  /** Has no effect: the caller prints the report. */
-  readonly json?: boolean;
-  /** Time a kernel is repeated for; default 200 ms. */
+  /** How long a kernel is repeated; default 200 ms. */
   readonly timeMs?: number;
   /** Default: native and wasm where they load. */
   readonly backends?: readonly KernelBackend[];
@@ -92,7 +89,8 @@ export async function run(options: KernelBenchOptions = {}): Promise<KernelBench
     const x = randomFloats(shape.T * shape.K, 1);
     const peers = new Map<string, Measured>();
     for (const product of cases(shape)) {
-      // The peer multiplies zeros like any number: one measurement a precision serves every pattern's speed.
+      // The peer multiplies zeros like any number: one measurement per precision is enough for the speed of every
+      // pattern.
       const known = peers.get(product.peer);
       const peer = await measurePeer(shape, x, product, timeMs, known);
       peers.set(product.peer, known ?? peer);
@@ -111,11 +109,10 @@ function cases({ K, N }: Shape): Case[] {
   const dense = randomFloats(N * K, 2);
   return [
     { kernel: 'f32', pattern: 'dense', weights: dense, peer: 'f32' },
-    { kernel: 'f32', pattern: '1x4 75%', weights: keepBlocks(dense, N, K, 4, 1), peer: 'f32' },
     { kernel: 'int8', pattern: 'dense', weights: dense, peer: 'int8' },
     { kernel: 'int8', pattern: '8:16', weights: keepOfSixteen(dense, 8), peer: 'int8' },
     { kernel: 'int8', pattern: '4:16', weights: keepOfSixteen(dense, 4), peer: 'int8' },
-    { kernel: 'int8', pattern: '4x1 75%', weights: keepBlocks(dense, N, K, 1, 4), peer: 'int8' },
+    { kernel: 'int8', pattern: '4x1 75%', weights: keepBlocks(dense, K, 4), peer: 'int8' },
   ];
 }
 
@@ -138,29 +135,23 @@ async function measureOwn(
     int8: reserveInt8Matrix(layout, N, K),
     n16: reserveN16Matrix(layout, N, K, pattern === '4:16' ? 1 : 2),
     block4: reserveBlock4Matrix(layout, N, K, countBlocks4(data.data, N, K)),
-    block4F32: reserveBlock4F32Matrix(layout, N, K, countBlocks4F32(weights, N, K)),
   };
   const kernels = library.bind(library.newMemory(layout.sizeBytes));
   const { arena } = kernels;
   const { out, scratch, input } = plan;
   arena.floats(plan.x, T * K).set(x);
   const quantized = (product: () => void) => () => {
-    kernels.quantizeRows({ x: plan.x, rows: T, out: input });
+    kernels.rows.quantizeRows({ x: plan.x, rows: T, out: input });
     product();
   };
   const products: Record<string, () => () => void> = {
     'f32 dense': () => {
       fillF32Matrix(arena, plan.f32, weights);
-      return () => kernels.gemmF32({ x: plan.x, rows: T, weights: plan.f32, out });
-    },
-    'f32 1x4 75%': () => {
-      fillBlock4F32Matrix(arena, plan.block4F32, weights);
-      return () =>
-        kernels.sparse.gemmBlock4F32({ x: plan.x, rows: T, weights: plan.block4F32, out, scratch });
+      return () => kernels.dense.gemmF32({ x: plan.x, rows: T, weights: plan.f32, out });
     },
     'int8 dense': () => {
       fillInt8Matrix(arena, plan.int8, [data]);
-      return quantized(() => kernels.gemmInt8({ input, rows: T, weights: plan.int8, out }));
+      return quantized(() => kernels.dense.gemmInt8({ input, rows: T, weights: plan.int8, out }));
     },
     'int8 4x1 75%': () => {
       fillBlock4Matrix(arena, plan.block4, data);
@@ -239,8 +230,8 @@ async function headRows(backend: KernelBackend, timeMs: number): Promise<KernelB
   kernels.arena.ints(plan.starts, 2).set([0, T]);
   fillInt8Matrix(kernels.arena, plan.weights, [quantizeWeightRows(weights, N, K)]);
   const bestMs = await best(() => {
-    kernels.quantizeRows({ x: plan.x, rows: T, out: plan.input });
-    kernels.head.maxInt8({ ...plan, documents: 1, outStride: padTo(N, 32) });
+    kernels.rows.quantizeRows({ x: plan.x, rows: T, out: plan.input });
+    kernels.head.argmaxInt8({ ...plan, documents: 1, outStride: padTo(N, 32) });
   }, timeMs);
   const own = { bestMs, result: kernels.arena.floats(plan.out, N).slice() };
   return [makeRow({ kernel: 'int8 fused head', pattern: 'dense', peer: 'f32' }, HEAD, backend, own, peer)];
@@ -293,13 +284,10 @@ function relativeDifference(expected: Float32Array, actual: Float32Array): numbe
 
 const round = (value: number, digits = 1): number => Number(value.toFixed(digits));
 
-/** -1..1 from a linear congruential generator: the same inputs on every machine. */
+/** Numbers in [-1, 1): the same inputs on every machine. */
 function randomFloats(count: number, seed: number): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
+  const random = randomSource(seed);
+  return Float32Array.from({ length: count }, () => 2 * random() - 1);
 }
 
 /** The `keep` largest of every 16 consecutive weights. */
@@ -314,14 +302,12 @@ function keepOfSixteen(dense: Float32Array, keep: number): Float32Array {
   return out;
 }
 
-/** A quarter of the blocks of `high` outputs x `wide` inputs, chosen by a hash of their place. */
-function keepBlocks(dense: Float32Array, N: number, K: number, high: number, wide: number): Float32Array {
+/** A quarter of the blocks of `wide` inputs of an output, chosen by a hash of their position. */
+function keepBlocks(dense: Float32Array, K: number, wide: number): Float32Array {
   const out = new Float32Array(dense.length);
-  for (let n = 0; n < N; n++) {
-    for (let k = 0; k < K; k++) {
-      const place = Math.floor(n / high) * 7919 + Math.floor(k / wide);
-      if (Math.imul(place, 2654435761) >>> 30 === 0) out[n * K + k] = dense[n * K + k]!;
-    }
+  for (let i = 0; i < dense.length; i++) {
+    const block = Math.floor(i / K) * 7919 + Math.floor((i % K) / wide);
+    if (Math.imul(block, 2654435761) >>> 30 === 0) out[i] = dense[i]!;
   }
   return out;
 }

@@ -1,4 +1,6 @@
-/** Microseconds of calls, and calls a second of one caller. */
+import { percentile } from '../evaluation/latency.ts';
+
+/** Durations of calls in microseconds, and calls per second of one caller. */
 export interface Latencies {
   readonly meanUs: number;
   readonly p50Us: number;
@@ -7,7 +9,7 @@ export interface Latencies {
   readonly qps: number;
 }
 
-/** One warm-up pass over n calls, then timed ones. @returns microseconds of every timed call, rising */
+/** One warm-up pass over n calls, then `passes` timed passes. @returns microseconds of every timed call, ascending */
 export function time(n: number, call: (i: number) => unknown, passes: number): Float64Array {
   for (let i = 0; i < n; i++) call(i);
   const micros = new Float64Array(n * passes);
@@ -21,10 +23,14 @@ export function time(n: number, call: (i: number) => unknown, passes: number): F
   return micros.sort();
 }
 
-/** @param micros rising */
+/** @param micros ascending; percentiles are nearest-rank, see {@link percentile} */
 export function latencies(micros: Float64Array): Latencies {
   const mean = micros.reduce((sum, us) => sum + us, 0) / micros.length;
-  const at = (share: number): number =>
-    micros[Math.min(micros.length - 1, Math.floor(share * micros.length))]!;
-  return { meanUs: mean, p50Us: at(0.5), p95Us: at(0.95), p99Us: at(0.99), qps: 1e6 / mean };
+  return {
+    meanUs: mean,
+    p50Us: percentile(micros, 50),
+    p95Us: percentile(micros, 95),
+    p99Us: percentile(micros, 99),
+    qps: 1e6 / mean,
+  };
 }

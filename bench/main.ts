@@ -1,87 +1,124 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { wholeNumber } from '../cli/options.ts';
+import type { BenchReport } from './report.ts';
 
 // `npm run bench -- NAME --json`. The benchmarks load peers and large data: each is imported only when it runs.
-const bench = new Command('bench').description('measure kernels, the document encoder and the search engine');
-bench
-  .command('engine')
-  .description('exact, pruned and filtered search over sparse vectors, from token ids to ids and scores')
+const bench = new Command('bench').description(
+  'measure kernels, the document encoder, reranking and the search engine',
+);
+benchmark(
+  'engine',
+  'exact, pruned and filtered search over sparse vectors, from token ids to ids and scores',
+  () => import('./engine.ts'),
+)
   .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
   .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
   .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
   .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
-  .option('--peers', 'also measure a plain JavaScript index and zvec (npm install --no-save @zvec/zvec)')
-  .option('--json', 'print one JSON object')
-  .action(async ({ json, ...options }) => {
-    const { run } = await import('./engine.ts');
-    print(await run(options), json);
-  });
-bench
-  .command('build')
-  .description('from sparse vectors to a durable index: segments, upserts, merges, reordering')
+  .option('--peers', 'also measure a plain JavaScript index and zvec (npm install --no-save @zvec/zvec)');
+benchmark(
+  'build',
+  'from sparse vectors to a durable index: segments, upserts, merges, reordering',
+  () => import('./build.ts'),
+)
   .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
-  .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
-  .option('--json', 'print one JSON object')
-  .action(async ({ json, ...options }) => {
-    const { run } = await import('./build.ts');
-    print(await run(options), json);
-  });
-bench
-  .command('search')
-  .description('from query text to hits over an index, and over HTTP under load beside its own BM25')
+  .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000));
+benchmark(
+  'search',
+  'from query text to hits over an index, and over HTTP under load beside its own BM25',
+  () => import('./search.ts'),
+)
   .requiredOption('--index <dir>', 'index folder')
-  .requiredOption('--queries <file>', 'queries.jsonl with a "text" a line')
+  .requiredOption('--queries <file>', 'queries.jsonl with one "text" per line')
   .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
   .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
-  .option('--clients <n,n,…>', 'ask a server over HTTP with so many clients at once', clientCounts)
-  .option('--seconds <n>', 'how long each system is asked at each number of clients', wholeNumber(1, 600), 6)
-  .option('--peers', 'also measure MiniSearch (npm install --no-save minisearch)')
-  .option('--json', 'print one JSON object')
-  .action(async ({ json, ...options }) => {
-    const { run } = await import('./search.ts');
-    print(await run(options), json);
-  });
-bench
-  .command('merge')
-  .description('searches with and without a merge in the background')
+  .option('--clients <n,n,…>', 'also measure over HTTP with so many clients at once', wholeNumbers(1, 1000))
+  .option(
+    '--seconds <n>',
+    'how long each system is measured at each number of clients',
+    wholeNumber(1, 600),
+    6,
+  )
+  .option('--peers', 'also measure MiniSearch');
+benchmark(
+  'serve',
+  'the built server over HTTP by mode and connections, beside MiniSearch, and beside a bulk load',
+  () => import('./serve.ts'),
+)
+  .option('--corpus <path>', "what winnow index takes, such as a folder in BEIR's form (default: the demo)")
+  .option('--queries <file>', 'queries.jsonl with one "text" per line (default: those of the corpus)')
+  .option('--documents <n>', 'documents of the corpus that are used', wholeNumber(1, 10_000_000), 5000)
+  .option('--connections <n,n,…>', 'requests at once', wholeNumbers(1, 1000), [1, 10, 50])
+  .option('--seconds <n>', 'length of each measurement', wholeNumber(1, 600), 5)
+  .option('--systems <a,b,…>', 'only these of sparse, bm25, hybrid, vector, cross, minisearch', (text) =>
+    text.split(','),
+  )
+  .option('--bulk <n>', 'short documents of the bulk load; 0: none', wholeNumber(0, 10_000_000), 50_000)
+  .option('--bulk-seconds <n>', 'end of the bulk load, however far it is', wholeNumber(1, 3600), 600);
+benchmark('merge', 'searches with and without a merge in the background', () => import('./merge.ts'))
   .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
-  .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
-  .option('--json', 'print one JSON object')
-  .action(async ({ json, ...options }) => {
-    const { run } = await import('./merge.ts');
-    print(await run(options), json);
-  });
-bench
-  .command('kernels')
-  .description('matrix products against onnxruntime-node')
-  .option('--json', 'print one JSON object')
-  .action(async ({ json }) => {
-    const { run } = await import('./kernels.ts');
-    print(await run({ json: false }), json);
-  });
-bench
-  .command('encode')
-  .description('document encoding against transformers.js, text in and vectors out')
+  .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000));
+benchmark('kernels', 'matrix products against onnxruntime-node', () => import('./kernels.ts'));
+benchmark(
+  'encode',
+  'document encoding against transformers.js, text in and vectors out',
+  () => import('./encode.ts'),
+)
   .requiredOption('--corpus <file>', 'corpus.jsonl to take documents from')
-  .option('--documents <n>', 'documents to encode', wholeNumber(1, 100_000), 48)
-  .option('--json', 'print one JSON object')
-  .action(async ({ json, ...options }) => {
-    const { run } = await import('./encode.ts');
-    print(await run(options), json);
-  });
+  .option('--documents <n>', 'documents to encode', wholeNumber(1, 100_000), 48);
+
+benchmark(
+  'rerank',
+  'the vector stage, and a cross-encoder, dense and pruned, against onnxruntime-node and transformers.js',
+  () => import('./rerank.ts'),
+)
+  .requiredOption(
+    '--corpus <dir>',
+    "evaluation set in BEIR's form: its queries and judged documents are the pairs",
+  )
+  .option('--model <name or dir>', 'cross-encoder (default: the bundled one)')
+  .option('--pairs <n>', 'pairs per request', wholeNumber(1, 10_000), 100)
+  .option('--tokens <n>', 'tokens of a pair, at most', wholeNumber(16, 512), 128)
+  .option('--encoder <name or dir>', 'document encoder of the vector stage (default: the bundled one)')
+  .option('--threads <n,n,…>', 'threads of each cross-encoder', wholeNumbers(1, 64), [2])
+  .option('--rounds <n>', 'turns of each system', wholeNumber(1, 100), 7)
+  .option('--systems <a,b,…>', 'only systems whose names contain one of these', (text) => text.split(','));
+benchmark(
+  'rerank-load',
+  'plain searches beside a running rerank, and memory over many reranked searches',
+  () => import('./rerank-load.ts'),
+)
+  .requiredOption('--index <dir>', 'index folder')
+  .requiredOption('--queries <file>', 'queries.jsonl with one "text" per line')
+  .option('--model <folder>', 'model of the index, unless it is bundled')
+  .option('--reranker <folder>', 'cross-encoder, unless it is bundled')
+  .addOption(new Option('--rerank <stage>', 'stage').choices(['vector', 'cross']))
+  .option('--depth <n>', 'documents that are reranked', wholeNumber(1, 1000), 50)
+  .option('--seconds <n>', 'length of each phase', wholeNumber(1, 600), 5)
+  .option('--soak <n>', 'reranked searches whose memory is watched', wholeNumber(10, 10_000_000), 10_000);
+
+/** A command with `--json` that runs the module and prints its report. @returns the command, to which options are added */
+function benchmark<Options>(
+  name: string,
+  description: string,
+  load: () => Promise<{ run(options: Options): BenchReport<object> | Promise<BenchReport<object>> }>,
+): Command {
+  return bench
+    .command(name)
+    .description(description)
+    .option('--json', 'print one JSON object')
+    .action(async ({ json, ...options }) => {
+      const { run } = await load();
+      print(await run(options), json);
+    });
+}
 
 /** Parser of `10,20,40`. */
-function clientCounts(text: string): number[] {
-  return text.split(',').map(wholeNumber(1, 1000));
+function wholeNumbers(low: number, high: number): (text: string) => number[] {
+  return (text) => text.split(',').map(wholeNumber(low, high));
 }
 
-interface Report {
-  readonly machine: string;
-  readonly commit: string;
-  readonly rows: readonly object[];
-}
-
-function print(report: Report, json: boolean | undefined): void {
+function print(report: BenchReport<object>, json: boolean | undefined): void {
   if (json) {
     console.log(JSON.stringify(report));
     return;

@@ -1,14 +1,16 @@
-// What a merge costs the searches beside it: one thread searches without pause, with and without a merge in the
-// background. On a machine with as many busy cores as threads the two share a core, which the figures then show.
+// What a merge costs the searches that run at the same time: one thread searches without pause, with and without a merge in the
+// background. On a machine with fewer free cores than threads the two share a core, which the figures then show.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openModel } from '../encoder/model-file.ts';
+import { type Model, openModel } from '../encoder/model.ts';
+import { percentile } from '../evaluation/latency.ts';
 import { IndexStore } from '../indexer/index-store.ts';
-import { Searcher } from '../query/searcher.ts';
+import { forcedMergesOnly } from '../indexer/merge/merge-policy.ts';
+import { Searcher } from '../query/search/searcher.ts';
 import { impactQueries, sources } from './engine.ts';
 import { currentCommit, describeMachine } from './machine.ts';
-import { grow, readBenchVectors } from './vectors.ts';
+import { type BenchVectors, grow, readBenchVectors } from './vectors.ts';
 
 export interface MergeBenchOptions {
   /** Folder that readBenchVectors reads. */
@@ -36,8 +38,18 @@ export interface MergeBenchReport {
 
 const SEGMENTS = 8;
 const QUIET_SECONDS = 3;
-/** Searches between two turns of the event loop, which the merge's answer and the next view of the index need. */
+/** Searches between two turns of the event loop, in which the result of the merge arrives. */
 const TURN = 50;
+
+async function buildSegments(folder: string, vectors: BenchVectors, model: Model): Promise<void> {
+  const settings = { modelName: model.name, modelHash: model.hash, impactScale: 3 / 255, filterFields: [] };
+  const store = IndexStore.openOrCreate(folder, settings, { mergePolicy: forcedMergesOnly });
+  const documents = vectors.offsets.length - 1;
+  const batch = Math.ceil(documents / SEGMENTS);
+  for (let from = 0; from < documents; from += batch)
+    store.upsert(sources(vectors, from, Math.min(from + batch, documents)));
+  await store.close();
+}
 
 export async function run(options: MergeBenchOptions): Promise<MergeBenchReport> {
   const real = readBenchVectors(options.vectors);
@@ -45,16 +57,9 @@ export async function run(options: MergeBenchOptions): Promise<MergeBenchReport>
   const documents = vectors.offsets.length - 1;
   const folder = mkdtempSync(join(tmpdir(), 'winnow-bench-'));
   const model = openModel();
-  const store = IndexStore.openOrCreate(folder, {
-    modelName: model.name,
-    modelHash: model.hash,
-    impactScale: 3 / 255,
-    filterFields: [],
-  });
+  await buildSegments(folder, vectors, model);
+  const store = IndexStore.open(folder);
   try {
-    const batch = Math.ceil(documents / SEGMENTS);
-    for (let from = 0; from < documents; from += batch)
-      store.upsert(sources(vectors, from, Math.min(from + batch, documents)));
     const searcher = new Searcher(store, model.query);
     const queries = impactQueries(vectors, model);
     let next = 0;
@@ -72,14 +77,13 @@ export async function run(options: MergeBenchOptions): Promise<MergeBenchReport>
       }
       const seconds = (performance.now() - started) / 1000;
       micros.sort((a, b) => a - b);
-      const at = (share: number) => micros[Math.min(micros.length - 1, Math.floor(share * micros.length))]!;
       return {
         state,
         seconds,
         searches: micros.length,
-        p50Us: at(0.5),
-        p99Us: at(0.99),
-        p999Us: at(0.999),
+        p50Us: percentile(micros, 50),
+        p99Us: percentile(micros, 99),
+        p999Us: percentile(micros, 99.9),
         maxUs: micros.at(-1)!,
       };
     };
@@ -90,7 +94,7 @@ export async function run(options: MergeBenchOptions): Promise<MergeBenchReport>
     await measure('warm-up', forSeconds(1));
     const rows = [await measure(`${SEGMENTS} segments, no merge`, forSeconds(QUIET_SECONDS))];
     let merging = true;
-    store.mergeIfNeeded();
+    store.delete([]); // every write starts the merges that are due
     const merged = store.merged().finally(() => {
       merging = false;
     });

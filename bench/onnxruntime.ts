@@ -14,7 +14,7 @@ interface OnnxRuntime {
   Tensor: new (type: string, data: Float32Array | BigInt64Array, dims: readonly number[]) => object;
 }
 
-/** onnxruntime-node as @huggingface/transformers brings it. */
+/** The onnxruntime-node that @huggingface/transformers depends on. */
 export function loadOnnxRuntime(): OnnxRuntime {
   const require = createRequire(import.meta.url);
   const own = createRequire(require.resolve('@huggingface/transformers'));

@@ -4,14 +4,14 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
-import type { ImpactQuery } from '../query/impact-query.ts';
+import type { QuantizedQuery } from '../query/weights/quantized-query.ts';
 import type { BenchVectors } from './vectors.ts';
 
 export interface Peer {
   readonly name: string;
   readonly buildSeconds: number;
-  /** Scores of the k best documents in the units of {@link ImpactQuery}, best first. */
-  search(query: ImpactQuery, k: number): number[];
+  /** Scores of the k best documents in the units of {@link QuantizedQuery}, best first. */
+  search(query: QuantizedQuery, k: number): number[];
   close(): void;
 }
 

@@ -4,27 +4,27 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import MiniSearch from 'minisearch';
 import { WinnowError } from '../errors.ts';
-import { openIndex, type SearchEngine } from '../query/search-engine.ts';
-import type { SearchMode } from '../query/search-types.ts';
-import { Searcher } from '../query/searcher.ts';
+import type { EmbeddedBackend } from '../query/embedded/embedded-backend.ts';
+import { openEmbedded } from '../query/embedded/open-embedded.ts';
+import { MODES, type SearchMode } from '../query/request.ts';
 import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 
 export interface SearchBenchOptions {
   /** Index folder. */
   readonly index: string;
-  /** File of queries, one JSON object a line with `text`, as in a BEIR folder. */
+  /** File of queries, one JSON object per line with `text`, as in a BEIR folder. */
   readonly queries: string;
   /** Hits wanted; default 10. */
   readonly k?: number;
   /** Timed passes over all queries after the warm-up; default 3. */
   readonly passes?: number;
-  /** Numbers of clients that ask over HTTP at once; default none. */
+  /** Numbers of HTTP clients that search at once; default none. */
   readonly clients?: readonly number[];
-  /** How long each system is asked at each number of clients, in turns; default 6. */
+  /** Seconds that each system is measured at each number of clients, in turns; default 6. */
   readonly seconds?: number;
   /** Also measure MiniSearch over the same texts. Default false. */
   readonly peers?: boolean;
@@ -48,7 +48,6 @@ export interface SearchBenchReport {
   readonly rows: readonly SearchBenchRow[];
 }
 
-const MODES: readonly SearchMode[] = ['sparse', 'bm25', 'hybrid'];
 const COMPARED = ['sparse', 'bm25'] as const;
 /** Turns that each system gets at each number of clients, so that both see the same disturbances. */
 const TURNS = 3;
@@ -56,26 +55,25 @@ const TURNS = 3;
 export async function run(options: SearchBenchOptions): Promise<SearchBenchReport> {
   const { k = 10, passes = 3, clients = [], seconds = 6 } = options;
   const queries = await readQueries(options.queries);
-  const engine = openIndex(options.index, { readOnly: true });
+  const backend = openEmbedded(options.index, { readOnly: true });
   const rows: SearchBenchRow[] = [];
   try {
-    const searcher = new Searcher(engine.store, engine.model.query);
     for (const mode of MODES) {
-      const ranking = time(queries.length, (i) => searcher.rank(queries[i]!, mode, k), passes);
+      const ranking = time(queries.length, (i) => backend.rank(queries[i]!, mode, k), passes);
       rows.push({ system: mode, step: 'ranking', clients: 1, k, ...latencies(ranking) });
-      const hits = time(queries.length, (i) => engine.search(queries[i]!, { mode, k }), passes);
+      const hits = time(queries.length, (i) => backend.search({ query: queries[i]!, mode, k }), passes);
       rows.push({ system: mode, step: 'hits', clients: 1, k, ...latencies(hits) });
     }
     if (options.peers) {
-      const search = miniSearch(engine);
+      const search = await miniSearch(backend);
       const ranking = time(queries.length, (i) => search(queries[i]!).slice(0, k), passes);
       rows.push({ system: 'MiniSearch', step: 'ranking', clients: 1, k, ...latencies(ranking) });
     }
     if (clients.length > 0) rows.push(...(await load(options.index, queries, k, clients, seconds)));
-    const { documents } = engine.stats();
+    const { documents } = backend.stats();
     return { machine: describeMachine(), commit: currentCommit(), documents, queries: queries.length, rows };
   } finally {
-    await engine.close();
+    await backend.close();
   }
 }
 
@@ -184,27 +182,13 @@ function post(url: string, body: string, agent: Agent): Promise<void> {
   });
 }
 
-/** @throws WinnowError WINNOW_NOT_FOUND when the package is not there */
-function miniSearch(engine: SearchEngine): (query: string) => { id: string }[] {
-  let MiniSearch: new (
-    options: object,
-  ) => { addAll(rows: object[]): void; search(query: string): { id: string }[] };
-  try {
-    MiniSearch = createRequire(import.meta.url)('minisearch');
-  } catch (cause) {
-    throw new WinnowError('WINNOW_NOT_FOUND', 'the package minisearch is not installed', {
-      place: '--peers',
-      hint: 'npm install --no-save minisearch',
-      cause,
-    });
-  }
-  const generation = engine.generation();
+async function miniSearch(backend: EmbeddedBackend): Promise<(query: string) => { id: string }[]> {
   const peer = new MiniSearch({ fields: ['title', 'text'] });
-  for (const { segment } of generation.segments)
-    peer.addAll(
-      Array.from(segment.docKeys, (docKey) => generation.document(docKey)).flatMap((record) =>
-        record ? [{ id: record.id, title: record.title, text: record.text }] : [],
-      ),
-    );
+  await backend.raw.reading((contents) => {
+    for (const { record } of contents.vectors()) {
+      const { id, title, text } = record()!;
+      peer.addAll([{ id, title, text }]);
+    }
+  });
   return (query) => peer.search(query);
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
+import { randomSource } from '../evaluation/random.ts';
 
 /** Document vectors with u8 impacts, row by row, and token-id queries. */
 export interface BenchVectors {
@@ -13,7 +14,7 @@ export interface BenchVectors {
 }
 
 /**
- * Reads a folder of `counts.u16` (terms a document), `terms.u16`, `weights.u8` (little-endian) and `queries.jsonl`
+ * Reads a folder of `counts.u16` (terms per document), `terms.u16`, `weights.u8` (little-endian) and `queries.jsonl`
  * (`{"kind", "tokens"}`).
  */
 export function readBenchVectors(folder: string): BenchVectors {
@@ -64,15 +65,4 @@ export function grow(vectors: BenchVectors, documents: number, seed: number): Be
     }
   });
   return { offsets, termIds, impacts, queries: vectors.queries };
-}
-
-/** Mulberry32: small, fast, good enough to shuffle. */
-export function randomSource(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -1,11 +1,11 @@
-// Regenerates indexer/generated from indexer/schema.fbs. Needs flatc (Debian: flatbuffers-compiler).
+// Regenerates indexer/format/generated from indexer/format/schema.fbs. Needs flatc (Debian: flatbuffers-compiler).
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const scratch = mkdtempSync(join(tmpdir(), 'winnow-schema-'));
-execFileSync('flatc', ['--ts', '-o', scratch, 'indexer/schema.fbs']);
+execFileSync('flatc', ['--ts', '-o', scratch, 'indexer/format/schema.fbs']);
 const source = join(scratch, 'winnow');
 for (const name of readdirSync(source)) {
   // flatc 2 leaves import paths without an extension, which Node's module resolution refuses.
@@ -13,6 +13,6 @@ for (const name of readdirSync(source)) {
     /from '\.\.\/winnow\/([\w-]+)'/g,
     "from './$1.ts'",
   );
-  writeFileSync(join('indexer/generated', name), text);
+  writeFileSync(join('indexer/format/generated', name), text);
 }
 rmSync(scratch, { recursive: true });

@@ -1,5 +1,5 @@
 // Runs the kernel and encoder suites once for each instruction set of this machine: npm run test:variants
-// WINNOW_CPU can only lower the choice, so an instruction set that the processor or the compiler lacks is skipped, and said so.
+// WINNOW_CPU can only lower the choice, so an instruction set that the processor or the compiler lacks is skipped, with a line that says why.
 import { spawnSync } from 'node:child_process';
 
 const pattern = process.argv[2] ?? '(kernels|encoder)/.*\\.test\\.ts$';
