@@ -1,16 +1,19 @@
 // The arrows of ARCHITECTURE.md: each folder may import only what its row lists.
-// errors.ts, package-root.ts and worker-thread.ts at the root are open to all; index.ts is the library entry.
+// defined.ts, errors.ts, package-root.ts, version.ts and worker-thread.ts at the root are open to all; index.ts is the library entry.
 const arrows = {
   corpus: [],
   kernels: [],
   encoder: ['kernels'],
+  'encoder/transformer': ['kernels'],
   indexer: ['kernels', 'corpus/types'],
-  query: ['indexer', 'encoder', 'kernels'],
-  app: ['query', 'indexer', 'corpus'],
+  query: ['indexer', 'encoder', 'kernels', 'corpus/types'],
+  backends: ['query', 'indexer', 'encoder', 'corpus/types'],
+  app: ['query', 'backends', 'indexer', 'corpus'],
   server: ['app', 'query', 'indexer', 'corpus'],
-  evaluation: ['query', 'corpus'],
+  page: ['app', 'query'],
+  evaluation: ['app', 'backends', 'query', 'encoder', 'indexer', 'corpus'],
 };
-const shared = '^(errors|package-root|worker-thread)\\.ts$';
+const shared = '^(defined|errors|package-root|version|worker-thread)\\.ts$';
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
@@ -20,7 +23,7 @@ module.exports = {
       severity: 'error',
       from: { path: `^${folder}/` },
       to: {
-        path: '^(corpus|kernels|encoder|indexer|query|app|server|evaluation|cli|bench|test|index\\.ts)',
+        path: '^(corpus|kernels|encoder|indexer|query|backends|app|server|evaluation|cli|client|bench|test|index\\.ts)',
         pathNot: [
           shared,
           `^${folder}/`,
@@ -29,13 +32,28 @@ module.exports = {
       },
     })),
     {
+      name: 'client-arrows',
+      comment:
+        'client/ runs in browsers: it loads nothing but itself, and shares the types of requests and answers',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { pathNot: '^client/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'client-types',
+      comment: 'client/ may share only types of app/service/types.ts, query, indexer and corpus/types.ts',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { pathNot: '^(client/|query/|indexer/|corpus/types|app/service/types)' },
+    },
+    {
       name: 'heavy-packages-are-lazy',
       comment:
-        'transformers and onnxruntime cost hundreds of ms and MB: only a dynamic import() may load them',
+        'transformers, onnxruntime and the client of OpenSearch cost hundreds of ms and MB: only a dynamic import() may load them',
       severity: 'error',
-      from: { path: '^(corpus|kernels|encoder|indexer|query|app|server|evaluation|cli)/' },
+      from: { path: '^(corpus|kernels|encoder|indexer|query|backends|app|server|evaluation|cli)/' },
       to: {
-        path: '@huggingface/transformers|onnxruntime',
+        path: '@huggingface/transformers|onnxruntime|@opensearch-project/opensearch',
         dynamic: false,
         dependencyTypesNot: ['type-only'],
       },

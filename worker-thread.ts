@@ -6,7 +6,7 @@ import { packageRoot } from './package-root.ts';
 /**
  * Starts a thread of this package.
  *
- * @param entry path inside the project without its ending, such as `indexer/merge-worker`
+ * @param entry path inside the project without its ending, such as `indexer/merge/merge-worker`
  * @param workerData cloned into the thread; SharedArrayBuffers are shared
  */
 export function startThread(entry: string, workerData: unknown): Worker {

@@ -27,7 +27,18 @@ test('docs/errors.md lists exactly the codes that exist, with their status', () 
 });
 
 test('every code is raised somewhere', () => {
-  const sources = ['corpus', 'kernels', 'encoder', 'indexer', 'query', 'app', 'server', 'evaluation', 'cli']
+  const sources = [
+    'corpus',
+    'kernels',
+    'encoder',
+    'indexer',
+    'query',
+    'backends',
+    'app',
+    'server',
+    'evaluation',
+    'cli',
+  ]
     .flatMap((folder) =>
       readdirSync(join(packageRoot, folder), { recursive: true }).map((name) =>
         join(packageRoot, folder, String(name)),

@@ -1,7 +1,7 @@
 import type { Metadata } from '../../corpus/types.ts';
 import type { FilterField, IndexableSource, IndexSettings } from '../../indexer/types.ts';
 
-export const FILTER_FIELDS: readonly FilterField[] = [
+const FILTER_FIELDS: readonly FilterField[] = [
   { name: 'year', type: 'number' },
   { name: 'lang', type: 'string' },
   { name: 'open', type: 'boolean' },
@@ -23,8 +23,8 @@ export function source(
     words = [],
     metadata = {},
     text = words.join(' '),
-    pieces,
-  }: { words?: readonly string[]; metadata?: Metadata; text?: string; pieces?: readonly number[] } = {},
+    subwordIds,
+  }: { words?: readonly string[]; metadata?: Metadata; text?: string; subwordIds?: readonly number[] } = {},
 ): IndexableSource {
   const terms = [...impacts].sort(([a], [b]) => a - b);
   return {
@@ -38,7 +38,7 @@ export function source(
           weights: Float32Array.from(terms, ([, impact]) => (impact * 3) / 255),
         },
         words,
-        ...(pieces ? { pieces } : {}),
+        ...(subwordIds ? { subwordIds } : {}),
       },
     ],
   };

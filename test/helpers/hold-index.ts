@@ -3,4 +3,4 @@ import { IndexStore } from '../../indexer/index-store.ts';
 
 const store = IndexStore.open(process.argv[2]!, { readOnly: true });
 process.stdout.write(`${store.stats().documents}\n`);
-setInterval(() => store.generation(), 50);
+setInterval(() => store.view(), 50);

@@ -30,7 +30,7 @@ export async function serve(index: string, ...parameters: string[]): Promise<Ser
   await new Promise<void>((resolve, reject) => {
     child.stdout!.on('data', (chunk) => {
       said += chunk;
-      if (said.includes('winnow answers on')) resolve();
+      if (said.includes('winnow is listening on')) resolve();
     });
     child.once('exit', (code, signal) => reject(new Error(`serve ended: ${code ?? signal} ${complaints}`)));
   });

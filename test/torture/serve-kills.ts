@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../bench/vectors.ts';
-import { openIndex } from '../../query/search-engine.ts';
-import { ask, type Served, serve, stop } from './served.ts';
+import { openIndex } from '../../app/search-index.ts';
+import { randomSource } from '../../evaluation/random.ts';
+import { ask, type Served, serve, stop } from '../helpers/served.ts';
 
 export interface ServeKillsReport {
   readonly kills: number;
@@ -85,7 +85,7 @@ export async function killServers(
   await readBack(last.port, new Set(expected.keys()), expected, report, `seed ${seed}, at the end`);
   await stop(last, 'SIGKILL');
   const engine = openIndex(index);
-  engine.store.verify();
+  engine.backend.verify();
   await engine.close();
   return {
     kills: kills - terminations,

@@ -1,11 +1,10 @@
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../bench/vectors.ts';
-import { isBitSet } from '../../indexer/format.ts';
-import type { Generation } from '../../indexer/generation.ts';
+import { randomSource } from '../../evaluation/random.ts';
+import { isBitSet, isLive } from '../../indexer/format/bitmap.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
-import { isLive } from '../../indexer/merge.ts';
-import { forEachInList } from '../../indexer/posting-lists.ts';
-import { source } from './documents.ts';
+import { forEachInList } from '../../indexer/postings/posting-list-reader.ts';
+import type { IndexView } from '../../indexer/store/index-view.ts';
+import { source } from '../helpers/documents.ts';
 
 /*
  * A history of writes that a seed determines: any process can play step i, and any other can say what the index must hold
@@ -13,7 +12,7 @@ import { source } from './documents.ts';
  */
 
 export interface Step {
-  readonly kind: 'upsert' | 'delete' | 'merge' | 'optimize';
+  readonly kind: 'upsert' | 'delete' | 'forceMerge';
   readonly ids: readonly string[];
 }
 
@@ -25,7 +24,7 @@ export const CLOCK = 'clock';
 export function stepOf(seed: number, i: number): Step {
   const random = randomSource(seed * 1_000_003 + i);
   const draw = random();
-  const kind = draw < 0.7 ? 'upsert' : draw < 0.85 ? 'delete' : draw < 0.95 ? 'merge' : 'optimize';
+  const kind = draw < 0.75 ? 'upsert' : draw < 0.95 ? 'delete' : 'forceMerge';
   const count = kind === 'upsert' ? 1 + Math.floor(random() * 30) : 1 + Math.floor(random() * 12);
   const ids = Array.from({ length: count }, () => `d${Math.floor(random() * IDS)}`);
   return { kind, ids: kind === 'upsert' ? [...new Set(ids), CLOCK] : [...new Set(ids)] };
@@ -43,7 +42,7 @@ function vectorOf(seed: number, i: number, id: string): Map<number, number> {
 }
 
 /** The half of a vector's terms that stand in the text, and one that has no weight. */
-const piecesOf = (vector: ReadonlyMap<number, number>): number[] => [
+const subwordsOf = (vector: ReadonlyMap<number, number>): number[] => [
   ...[...vector.keys()].filter((term) => term % 2 === 0),
   TERMS,
 ];
@@ -59,7 +58,7 @@ export function play(store: IndexStore, seed: number, i: number): void {
         ids.map((id) => {
           const vector = vectorOf(seed, i, id);
           return source(id, vector, {
-            pieces: piecesOf(vector),
+            subwordIds: subwordsOf(vector),
             text: textOf(i, id),
             words: [`w${i % 40}`, id],
             metadata: { year: 2000 + (i % 9), lang: [`l${i % 5}`] },
@@ -70,11 +69,8 @@ export function play(store: IndexStore, seed: number, i: number): void {
     case 'delete':
       store.delete(ids);
       break;
-    case 'merge':
-      store.mergeIfNeeded();
-      break;
-    case 'optimize':
-      store.optimize();
+    case 'forceMerge':
+      store.forceMerge();
   }
 }
 
@@ -93,11 +89,11 @@ export function modelAfter(seed: number, count: number, from: Model = new Map(),
 }
 
 /** Which step a view of the index shows each document of, after comparing stored fields, vectors and postings of each. */
-export function contentsOf(generation: Generation, seed: number): Model {
+export function contentsOf(generation: IndexView, seed: number): Model {
   const found = new Map<string, number>();
   for (const { segment, live } of generation.segments) {
     const postings = new Map<number, Map<number, number>>();
-    segment.terms.forEach((term, list) => {
+    segment.termIds.forEach((term, list) => {
       forEachInList(segment.impacts, list, (docId, impact) => {
         const vector = postings.get(docId) ?? new Map<number, number>();
         postings.set(docId, vector.set(term, impact));
@@ -105,11 +101,11 @@ export function contentsOf(generation: Generation, seed: number): Model {
     });
     // Deleted documents of the segment count, too.
     const marked = new Map<number, number>();
-    const { offsets, lists } = segment.forward;
-    for (let p = 0; p < offsets[segment.numDocs]!; p++)
-      if (isBitSet(segment.inText, p)) marked.set(lists[p]!, (marked.get(lists[p]!) ?? 0) + 1);
+    const { rowOffsets, columnIds } = segment.forwardMatrix;
+    for (let p = 0; p < rowOffsets[segment.numDocs]!; p++)
+      if (isBitSet(segment.inText, p)) marked.set(columnIds[p]!, (marked.get(columnIds[p]!) ?? 0) + 1);
     assert.equal(
-      Array.from(segment.terms, (term) => marked.get(term) ?? 0),
+      Array.from(segment.termIds, (term) => marked.get(term) ?? 0),
       [...segment.textFrequencies],
       'text frequencies',
     );
@@ -133,9 +129,13 @@ export function contentsOf(generation: Generation, seed: number): Model {
         expected,
         `postings of ${id}`,
       );
-      const pieces = piecesOf(vectorOf(seed, step, id));
+      const subwords = subwordsOf(vectorOf(seed, step, id));
       expected.forEach(([term], i) => {
-        assert.is(isBitSet(segment.inText, offsets[docId]! + i), pieces.includes(term), `marks of ${id}`);
+        assert.is(
+          isBitSet(segment.inText, rowOffsets[docId]! + i),
+          subwords.includes(term),
+          `marks of ${id}`,
+        );
       });
       found.set(id, step);
     }

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../bench/vectors.ts';
 import { WinnowError } from '../../errors.ts';
+import { randomSource } from '../../evaluation/random.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { INDEX_FILE } from '../../indexer/storage.ts';
+import { INDEX_FILE } from '../../indexer/store/files.ts';
 import { packageRoot } from '../../package-root.ts';
-import { startScriptWith } from './cli.ts';
+import { startScriptWith } from '../helpers/cli.ts';
 import { contentsOf, modelAfter, sameModel } from './history.ts';
 
 /** Why storage faults cannot be made here; undefined when they can. */
@@ -19,7 +19,7 @@ export function faultsUnavailable(): string | undefined {
 
 function buildShim(folder: string): string {
   const shim = join(folder, 'storage-faults.so');
-  const source = join(packageRoot, 'test/helpers/storage-faults.c');
+  const source = join(packageRoot, 'test/torture/storage-faults.c');
   const { status, stderr } = spawnSync('cc', [
     '-O1',
     '-shared',
@@ -81,7 +81,7 @@ export async function cutPower(
   const log = join(folder, 'log');
   const child = startScriptWith(
     { LD_PRELOAD: buildShim(folder), FAULT_LOG: log },
-    'test/helpers/history-writer.ts',
+    'test/torture/history-writer.ts',
     join(folder, 'index'),
     String(seed),
     '0',
@@ -129,7 +129,7 @@ export async function cutPower(
       continue;
     }
     store.verify();
-    const found = contentsOf(store.generation(), seed);
+    const found = contentsOf(store.view(), seed);
     const further = modelAfter(seed, acknowledged + 2, model, acknowledged + 1);
     assert.ok(
       sameModel(found, model) || sameModel(found, further),
@@ -227,7 +227,7 @@ export async function fillDisk(
   const start = (): ChildProcess => {
     const child = startScriptWith(
       { LD_PRELOAD: shim, FAULT_FULL: flag, ...(said ? { FAULT_FULL_SAID: '1' } : {}) },
-      'test/helpers/history-writer.ts',
+      'test/torture/history-writer.ts',
       index,
       String(seed),
       String(acknowledged + 1),
@@ -275,7 +275,7 @@ export async function fillDisk(
       await until('refused write', () => refusedWrites > before);
       // The step that is refused is not acknowledged, so nothing changes while the disk is full.
       const store = IndexStore.open(index, { readOnly: true });
-      const found = contentsOf(store.generation(), seed);
+      const found = contentsOf(store.view(), seed);
       store.verify();
       await store.close();
       assert.ok(

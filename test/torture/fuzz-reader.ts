@@ -4,12 +4,12 @@
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
-import { WordPieceTokenizer } from '../../encoder/wordpiece.ts';
+import { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { WinnowError } from '../../errors.ts';
+import { repairIndex } from '../../indexer/admin/repair.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { repairIndex } from '../../indexer/repair.ts';
-import { Searcher } from '../../query/searcher.ts';
-import { source } from './documents.ts';
+import { Searcher } from '../../query/search/searcher.ts';
+import { source } from '../helpers/documents.ts';
 
 const TERMS = 50;
 const encoder = new IdfQueryEncoder(
@@ -34,7 +34,7 @@ async function askEverything(folder: string): Promise<string> {
     for (let i = 0; i < 200; i++) digest.update(JSON.stringify(store.get(`d${i}`) ?? null));
     store.upsert([source('fuzz', new Map([[1, 5]]))]);
     store.delete(['fuzz']);
-    store.optimize();
+    store.forceMerge();
     const { hits } = searcher.search('t1 t2 t3', { k: 50 });
     digest.update(JSON.stringify(hits));
     return digest.digest('hex');
@@ -63,7 +63,7 @@ async function repair(folder: string): Promise<boolean> {
   try {
     for (const id of store.sourceIds()) store.get(id);
     store.upsert([source('repaired', new Map([[1, 5]]))]);
-    store.optimize();
+    store.forceMerge();
     store.verify();
   } finally {
     await store.close();

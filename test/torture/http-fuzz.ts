@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { randomSource } from '../../bench/vectors.ts';
-import { type Answered, type Asked, ask, type Served } from './served.ts';
+import { randomSource } from '../../evaluation/random.ts';
+import { type Answered, type Asked, ask, type Served } from '../helpers/served.ts';
 
 export interface HttpFuzzReport {
   readonly requests: number;
@@ -104,6 +104,8 @@ class Client {
     try {
       body = JSON.parse(text);
     } catch {}
+    // The search page answers GET / with HTML.
+    if (body === undefined && /^<!doctype html>/.test(text)) return answered;
     if (status >= 500 && status !== 503) this.fault(asked, `${status} ${text.slice(0, 300)}`);
     else if (body === undefined) this.fault(asked, `${status} is no JSON: ${text.slice(0, 100)}`);
     else if (status >= 400 && !(/^WINNOW_/.test(String(body.code)) && typeof body.message === 'string'))
@@ -425,7 +427,7 @@ const OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
   idf: ['blended', 'table'],
   sort: [{ field: 'year' }, { field: 'year', order: 'desc' }, { field: 'none' }],
   facets: [['year'], [], ['none']],
-  among: [1, 1000, 0],
+  rankDepth: [1, 1000, 0],
   scan: ['auto', 'exact', 'pruned'],
   alpha: [1, 0.5, 0],
   budgetMs: [1, 1000, 0],

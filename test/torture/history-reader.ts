@@ -2,8 +2,8 @@
 // says. Arguments: folder, seed. Says how many views it has compared; ends with code 1 at the first that is wrong.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IndexStore } from '../../indexer/index-store.ts';
+import { say } from '../helpers/say.ts';
 import { CLOCK, contentsOf, type Model, modelAfter, sameModel, stepOf } from './history.ts';
-import { say } from './say.ts';
 
 const [folder, seedText] = process.argv.slice(2) as [string, string];
 const seed = Number(seedText);
@@ -11,7 +11,7 @@ const store = IndexStore.open(folder, { readOnly: true });
 let model: Model = new Map();
 let modelSteps = 0;
 for (let views = 1; ; views++) {
-  const generation = store.generation().use();
+  const generation = store.view().acquire();
   const found = contentsOf(generation, seed);
   const { generation: number } = generation.manifest;
   generation.release();

@@ -3,9 +3,9 @@
 // transaction a part) or "background" (the same in a thread).
 import { WinnowError } from '../../errors.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { SETTINGS } from './documents.ts';
+import { SETTINGS } from '../helpers/documents.ts';
+import { say } from '../helpers/say.ts';
 import { play } from './history.ts';
-import { say } from './say.ts';
 
 const [folder, seed, first, last, merges] = process.argv.slice(2) as [string, string, string, string, string];
 const store = IndexStore.openOrCreate(folder, SETTINGS, {

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../bench/vectors.ts';
+import { randomSource } from '../../evaluation/random.ts';
+import { segmentOfKey } from '../../indexer/format/parts.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { mergeRecords } from '../../indexer/merge-records.ts';
-import { openStorage } from '../../indexer/storage.ts';
-import { startScript } from './cli.ts';
+import { mergeRecords } from '../../indexer/merge/merge-records.ts';
+import { openStorage } from '../../indexer/store/storage.ts';
+import { startScript } from '../helpers/cli.ts';
 import { contentsOf, type Model, modelAfter, sameModel } from './history.ts';
 
 export interface KillReport {
@@ -56,13 +57,13 @@ export async function killWriters(
   }
   // The index goes on from there as if nothing had happened, and the remains of merges go.
   const store = IndexStore.open(folder, { merges: 'inline', inlineMergeBytes: 0 });
-  store.optimize();
+  store.forceMerge();
   store.verify();
-  assert.ok(sameModel(contentsOf(store.generation(), seed), model));
-  const numbers = store.generation().segments.map(({ segment }) => segment.number);
+  assert.ok(sameModel(contentsOf(store.view(), seed), model));
+  const numbers = store.view().segments.map(({ segment }) => segment.number);
   await store.close();
   const storage = openStorage(folder, { create: false, readOnly: false });
-  const stored = new Set(Array.from(storage.segments.getKeys(), (key) => Math.floor(key / 16)));
+  const stored = new Set(Array.from(storage.segments.getKeys(), (key) => segmentOfKey(key)));
   assert.equal([...stored], numbers, 'parts of segments that no generation names');
   await storage.root.close();
   return { kills, steps: step, committedUnacknowledged, brokenMerges };
@@ -77,7 +78,7 @@ async function writeUntilKilled(
   delayMs: number,
 ): Promise<number> {
   const child = startScript(
-    'test/helpers/history-writer.ts',
+    'test/torture/history-writer.ts',
     folder,
     String(seed),
     String(first),
@@ -108,7 +109,7 @@ async function inspect(folder: string, seed: number): Promise<{ found: Model; br
   const store = IndexStore.open(folder, { readOnly: true });
   try {
     store.verify();
-    return { found: contentsOf(store.generation(), seed), broken };
+    return { found: contentsOf(store.view(), seed), broken };
   } finally {
     await store.close();
   }

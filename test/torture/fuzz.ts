@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { randomSource } from '../../bench/vectors.ts';
+import { randomSource } from '../../evaluation/random.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
-import { INDEX_FILE } from '../../indexer/storage.ts';
+import { INDEX_FILE } from '../../indexer/store/files.ts';
 import { packageRoot } from '../../package-root.ts';
-import { SETTINGS } from './documents.ts';
+import { SETTINGS } from '../helpers/documents.ts';
 import { play } from './history.ts';
 
 export interface FuzzReport {
@@ -122,7 +122,7 @@ class Reader {
   ask(folder: string): Promise<Answer> {
     this.child ??= spawn(
       process.execPath,
-      ['--import', 'tsx', join(packageRoot, 'test/helpers/fuzz-reader.ts')],
+      ['--import', 'tsx', join(packageRoot, 'test/torture/fuzz-reader.ts')],
       { cwd: packageRoot, stdio: ['pipe', 'pipe', 'ignore'] },
     );
     const { child } = this;
