@@ -6,6 +6,7 @@ then fits two 16 MB files. Rounding costs nothing measurable (docs/training.md).
 
 import json
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,18 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}
 
 
+def expanded(stored: np.ndarray, shape: tuple[int, int], unit: int) -> np.ndarray:
+    """A matrix that is stored as a bit map of kept units (single inputs, or blocks of 4) and their weights
+    (encoder/transformer/sparse-storage.ts) -> int8 [R, C] with its zeros."""
+    rows, columns = shape
+    width = -(-columns // (8 * unit))
+    bits = np.unpackbits(stored[: rows * width].view(np.uint8).reshape(rows, width), axis=1, bitorder="little")
+    kept = bits[:, : columns // unit].astype(bool)
+    out = np.zeros((rows, columns // unit, unit), np.int8)
+    out[kept] = stored[rows * width :].reshape(-1, unit)
+    return out.reshape(rows, columns)
+
+
 def read_winnow(path: Path) -> dict[str, torch.Tensor]:
     """The packed tensors of a model's `weights.winnow` (encoder/transformer/weights-file.ts), so that training can continue from a release."""
     raw = path.read_bytes()
@@ -90,10 +103,14 @@ def read_winnow(path: Path) -> dict[str, torch.Tensor]:
     out: dict[str, torch.Tensor] = {}
     for name, entry in entries.items():
         shape = entry["shape"]
-        kind, width = (np.int8, 1) if entry["dtype"] == "i8" else (np.float32, 4)
-        count = math.prod(shape)
-        out[name] = torch.from_numpy(np.frombuffer(raw, kind, count, start + entry["offset"]).reshape(shape).copy())
-        if width == 1:
+        kind = np.int8 if entry["dtype"] == "i8" else np.float32
+        length = entry.get("bytes", math.prod(shape) * np.dtype(kind).itemsize)
+        stored = raw[start + entry["offset"] :][: entry.get("deflated", length)]
+        values = np.frombuffer(zlib.decompress(stored, -zlib.MAX_WBITS) if "deflated" in entry else stored, kind)
+        if "pattern" in entry:
+            values = expanded(values, shape, 4 if entry["pattern"] == "4x1" else 1)
+        out[name] = torch.from_numpy(values.reshape(shape).copy())
+        if kind is np.int8:
             out[f"{name}.scale"] = torch.from_numpy(np.frombuffer(raw, np.float32, shape[0], start + entry["scales"]).copy())
     return out
 

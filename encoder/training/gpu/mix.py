@@ -2,7 +2,7 @@
 
     python mix.py --config CONFIG --data DATA --models RELEASE RUN-A/latest RUN-B/final --step 0.25 --terms 274 --keep 2 --out WORK/mix
 
-Every point of the grid of weights is one mean. A mean of separately trained models has more terms on than either, so its
+Every point of the grid of weights, or every one of --weights, is one mean. A mean of separately trained models has more terms on than either, so its
 decoder bias is lowered until the size set is within the budget: candidates are compared at equal cost. They are chosen on
 the development sets; figures of the others are only reported. The best are written as OUT-1, OUT-2, ...
 """
@@ -19,7 +19,7 @@ import losses
 from evaluate import load_set
 from query_weights import QueryWeights
 from runtime import Log, pick_device
-from train import Judge
+from train import Judge, means
 
 State = dict[str, torch.Tensor]
 BIAS = "cls.predictions.bias"
@@ -57,22 +57,26 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="checkpoints or model folders")
     parser.add_argument("--step", type=float, default=0.25)
+    parser.add_argument("--weights", nargs="+", help="these means only, such as .25,.75,0: one weight per model")
+    parser.add_argument("--by", nargs="+", default=["ndcg10"], help="figures whose mean over the development sets decides (evaluate.py)")
     parser.add_argument("--terms", type=float, required=True, help="most terms per document of the size set")
     parser.add_argument("--keep", type=int, default=2)
     args = parser.parse_args()
     config = json.loads(args.config.read_text())
-    watched, size_set = config["data"]["dev_sets"], config["train"]["size_set"]
+    size_set = config["train"]["size_set"]
     device, dtype = pick_device()
     names = config["data"]["eval_sets"] + config["data"]["dev_sets"]
     judge = Judge(config, {name: load_set(args.data, name, device) for name in names}, QueryWeights.load(args.data, device), dtype, config["train"])
     log = Log(Path(f"{args.out}.jsonl"))
     states = [{name: value.to(device) for name, value in checkpoint.load(path).items()} for path in args.models]
     found = []
-    for weights in losses.grid(len(states), args.step):
+    tried = [tuple(map(float, text.split(","))) for text in args.weights] if args.weights else losses.grid(len(states), args.step)
+    for weights in tried:
         state, lower = cut(mean(states, weights), lambda s: judge(s, [size_set])[size_set]["terms"], args.terms)
         figures = judge(state)
-        score = sum(figures[name]["ndcg10"] for name in watched) / len(watched)
-        log(weights=weights, lower=round(lower, 3), mean=round(score, 4), **figures)
+        by_kind = {kind: means({name: figures[name] for name in config["data"][kind]}) for kind in ("dev_sets", "eval_sets")}
+        score = sum(by_kind["dev_sets"][key] for key in args.by) / len(args.by)
+        log(weights=weights, lower=round(lower, 3), mean=round(score, 4), **by_kind, **figures)
         found = sorted([*found, (score, weights, lower, figures, state)], key=lambda row: -row[0])[: args.keep]
     for rank, (score, weights, lower, figures, state) in enumerate(found, 1):
         meta = {"model": config["model"], "weights": weights, "lower": lower, "mean": score, "figures": figures}

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import checkpoint
@@ -21,6 +22,7 @@ from query_weights import QueryWeights, text_frequency
 from reranker import evenly_spaced, shares_by_source, with_neighbours
 from spans import draw_spans
 from teachers import SparseScores, bm25_weights, mine_sparse, relevance_of_candidates, sparse_vectors
+from token_table import fit_table
 from tokens import CLS, PAD, SEP, TokenTable, from_lists, pairs, query_matrix
 
 TINY = {
@@ -380,6 +382,23 @@ class Checkpoints(unittest.TestCase):
         self.assertTrue(torch.equal(rounded, packed[words]))
         torch.testing.assert_close(scale, packed[f"{words}.scale"])
 
+    def test_reads_a_released_model_with_patterns(self):
+        state = checkpoint.load(Path(__file__).resolve().parents[3] / "models" / "winnow-rerank")
+        matrix = state["bert.encoder.layer.0.intermediate.dense.weight"]
+        self.assertEqual(matrix.shape, (1536, 384))
+        used = (matrix != 0).view(-1, 16).sum(1)
+        self.assertEqual(int(used.max()), 4)
+        self.assertGreater(used.float().mean(), 3.9)
+        self.assertEqual(state["bert.embeddings.LayerNorm.weight"].shape, (384,))
+
+    def test_a_bit_map_and_kept_weights_give_the_matrix_with_its_zeros(self):
+        rng = np.random.default_rng(4)
+        for unit, columns in ((1, 32), (1, 20), (4, 48)):
+            kept = rng.random((5, columns // unit)) < 0.4
+            matrix = np.repeat(kept, unit, axis=1) * rng.integers(1, 127, (5, columns), dtype=np.int8)
+            stored = np.concatenate([np.packbits(kept, axis=1, bitorder="little").flatten().view(np.int8), matrix[np.repeat(kept, unit, axis=1)]])
+            np.testing.assert_array_equal(checkpoint.expanded(stored, (5, columns), unit), matrix)
+
 
 def small_world(student: torch.Tensor | None = None) -> tuple[dict, TokenTable]:
     """Six documents, eight real queries (one of weight 0, one of a source to leave out) and no spans."""
@@ -499,6 +518,19 @@ class Data(unittest.TestCase):
         model.start_table()
         own = torch.nn.functional.normalize(model.query_vectors(torch.tensor([[7]]))[:, :8], dim=1)
         self.assertTrue(torch.allclose(model.token_vectors(torch.tensor([[7, 0]]), torch.tensor([[2.0, 0.0]])), 2 * own, atol=1e-5))
+
+    def test_a_fitted_token_table_is_nearer_to_the_models_query_vectors(self):
+        torch.manual_seed(4)
+        model = TwoOutputEncoder({**TINY, "token_table": 8})
+        model.start_table()
+        queries = from_lists([torch.randint(104, 160, (int(n),)).tolist() for n in torch.randint(1, 5, (400,))])
+        idf = torch.ones(TINY["vocab_size"])
+        weights = QueryWeights(idf, torch.zeros(len(idf), dtype=torch.bool))
+        figures = fit_table(model, queries, weights, idf, width=6, steps=60, batch=128, held=64)
+        self.assertEqual(figures["queries"], 400)
+        self.assertGreater(figures["after"], figures["before"] + 0.01)
+        again = fit_table(model, queries, weights, idf, width=6, steps=0, batch=128, held=64)
+        self.assertAlmostEqual(again["before"], figures["after"], places=3)
 
     def test_ndcg_matches_a_hand_count(self):
         scores = torch.tensor([[3.0, 2.0, 1.0]])

@@ -23,6 +23,7 @@ from optimizer import MasterAdamW, cosine
 from query_weights import QueryWeights, text_frequency
 from runtime import Log, pick_device
 from teachers import DenseScores, SparseScores, bm25_weights, cross_scores, load_cross_encoder
+from token_table import fit_table
 from tokens import TokenTable, query_matrix
 
 
@@ -234,6 +235,9 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
     model.to(device, dtype)
     if config["model"].get("token_table") and "token.table.weight" not in first:
         model.start_table()
+        if settings["token_fit_steps"]:
+            base = world.weights.base(text_frequency(docs, len(world.weights.idf)), docs.rows)
+            log(fitted=fit_table(model, prepared["queries"], world.weights, base, settings["query_width"], settings["token_fit_steps"]))
     factors = {"cls.": settings["head_lr_factor"], "dense.": settings["vector_lr_factor"], "token.": settings["token_lr_factor"]}
     optimizer = MasterAdamW(model, factors, settings["weight_decay"], settings["ema"])
     distiller = Distiller(model, docs, prepared, world.weights, settings, world.cross_encoder(config))
