@@ -10,8 +10,8 @@ set -u
 work=$(realpath "$1")
 cd "$(dirname "$0")"
 export PYTHONUNBUFFERED=1 PYTORCH_ALLOC_CONF=expandable_segments:True
-config=$PWD/config/winnow-mini.json
-bundled=$PWD/../../../models
+config=${CONFIG:-$PWD/config/winnow-mini.json}
+bundled=${BUNDLED:-$PWD/../../../models}
 data=(--config "$config" --data "$work/world")
 
 # Seconds that are kept at the end: for the means of weights, for the comparison of rerankers.
