@@ -68,7 +68,7 @@ def searched(task: Task, row: dict) -> tuple[dict[str, torch.Tensor], dict]:
     found["evopress"] = evo_press(space, distance, s["generations"], s["offspring"], [tuple(stage) for stage in s["stages"]])
     found["random"] = random_search(space, distance, found["evopress"][2], last)
     told = {
-        name: {"kl": round(kl, 5), "batches": seen, "ms": round(costs(a), 3), "levels": a.levels, "dropped": [i for i, gone in enumerate(a.dropped) if gone]}
+        name: {"kl": round(kl, 5), "batches": seen, "ms": round(costs(a), 3), "levels": a.levels, "patterns": a.patterns(), "dropped": [i for i, gone in enumerate(a.dropped) if gone]}
         for name, (a, kl, seen) in found.items()
     }
     chosen: Allocation = found[row["search"]][0]
@@ -101,11 +101,15 @@ class Comparison:
         return {key: value.to(self.task.world.device) for key, value in state.items()}
 
     def resolved(self, row: dict) -> dict:
-        """`like_best_of` takes what the row does not say from the best of other rows; `seconds` is cut to the time that is left."""
+        """`like_best_of` takes what the row does not say from the best of other rows, `patterns_of` ("evopress", "random", "uniform") the
+        patterns that a search before it found; `seconds` is cut to the time that is left."""
         if "like_best_of" in row:
             best = best_of(self.results, row["like_best_of"])
             row = {**best, **row, "set": {**best.get("set", {}), **row.get("set", {})}, "took": best["name"]}
             del row["like_best_of"]
+        if "patterns_of" in row:
+            found = next(result["found"] for result in self.results.values() if "found" in result)
+            row = {**row, "patterns": found[row["patterns_of"]]["patterns"]}
         if "seconds" in row:
             left = self.until - time.time() - row.get("reserve", 25)
             row = {**row, "seconds": round(min(row["seconds"], left), 1)}

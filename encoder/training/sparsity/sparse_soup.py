@@ -7,11 +7,13 @@ from patterns import place
 
 
 def zeros_in_common(states: list[dict[str, torch.Tensor]]) -> None:
-    """Raises ValueError unless all states have their zeros at the same places, so that a mean is as sparse as each."""
+    """Raises ValueError unless all states have their zeros at the same places, so that a mean is as sparse as each.
+
+    A few kept weights round to 0 in int8 and differ from model to model."""
     for name, first in states[0].items():
         if place(name):
             for state in states[1:]:
-                if ((first == 0) != (state[name] == 0)).float().mean() > 1e-4:
+                if ((first == 0) != (state[name] == 0)).float().mean() > 0.01:
                     raise ValueError(f"{name}: the zeros of the averaged models differ")
 
 
