@@ -11,6 +11,8 @@ const KEPT_CHARACTERS = 8_000_000;
 export interface ReadDocument {
   readonly record: StoredRecord;
   readonly words: TextWords;
+  /** WordPiece ids of the title. */
+  readonly titleIds: readonly number[];
 }
 
 /**
@@ -35,7 +37,11 @@ export class DocumentCache {
     if (known) return known;
     const record = generation.document(docKey);
     if (!record) return undefined;
-    const read = { record, words: readWords(record.text, this.tokenizer) };
+    const read = {
+      record,
+      words: readWords(record.text, this.tokenizer),
+      titleIds: this.tokenizer.encode(record.title),
+    };
     this.kept.set(docKey, read);
     return read;
   }

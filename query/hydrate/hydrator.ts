@@ -1,5 +1,6 @@
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { WinnowError } from '../../errors.ts';
+import { positionOf } from '../../indexer/format/lower-bound.ts';
 import { displayId, parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
 import type { ImpactVector } from '../../indexer/types.ts';
@@ -105,10 +106,10 @@ export class Hydrator {
 
   private words(
     { view, docId }: FoundDoc,
-    { record, words: read }: ReadDocument,
+    { record, words: read, titleIds }: ReadDocument,
     query: QueryWords,
   ): HitWords {
-    const { title, text } = record;
+    const { text } = record;
     const { queryWeights } = this;
     const { finder } = query;
     const { termIds, weights, scale } = query.quantized;
@@ -126,8 +127,10 @@ export class Hydrator {
     }
     const places = found.length > 0 ? matches(found, queryWeights) : topics(text, vector, this.tokenizer);
     const snippet = makeSnippet(text, places);
-    if (added.length > 0) added = without(added, found);
-    if (added.length > 0) added = without(added, this.tokenizer.words(title));
+    if (added.length > 0)
+      added = added.filter(
+        (termId) => !titleIds.includes(termId) && !found.some(({ ids }) => ids.includes(termId)),
+      );
     added.sort((a, b) => queryWeights[b]! - queryWeights[a]!);
     for (let i = 0; i < termIds.length; i++) queryWeights[termIds[i]!] = 0;
     return { snippet, addedWords: query.wordsOf(added) };
@@ -140,23 +143,6 @@ export class Hydrator {
       { place: this.path, hint: `drop what is damaged with: winnow doctor --repair --index ${this.path}` },
     );
   }
-}
-
-/** First position from `from` on whose value is not below `wanted`, in ascending values. */
-function positionOf(values: Uint16Array, wanted: number, from: number): number {
-  let low = from;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle]! < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Those of some tokens that no word has. */
-function without(termIds: readonly number[], words: readonly WordPieces[]): number[] {
-  return termIds.filter((termId) => !words.some(({ ids }) => ids.includes(termId)));
 }
 
 /** Words of the query in a text. A token that comes again is worth less each time, so that a snippet shows different ones. */

@@ -1,7 +1,7 @@
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 
-/** Keys below this are two ASCII letters or digits. */
-const LETTER_PAIRS = 36 * 36;
+/** Number of pairs of ASCII letters or digits; greater keys are those of other words. */
+export const LETTER_PAIRS = 36 * 36;
 
 /** 0..35 of an ASCII letter or digit, whatever its case; -1 of other characters. */
 const ALPHANUMERIC = new Int8Array(128).fill(-1);
@@ -14,17 +14,17 @@ export interface TextWords {
   /** UTF-16 range of each word, in the order of the text. */
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
-  /** {@link pairKey} of words of ASCII letters and digits; 1296 + a position in {@link tokenized} of the others. */
-  readonly keys: Uint32Array;
-  /** Words with other characters, which may be letters in another form (é) or join what surrounds them, and words beside them. */
-  readonly tokenized: readonly WordPieces[];
+  /** {@link pairKey} of words of ASCII letters and digits, {@link LETTER_PAIRS} of the others. */
+  readonly keys: Uint16Array;
+  /**
+   * Words that were tokenised, by position: from the beginning those with other characters, which may be letters in another form (é) or
+   * join what surrounds them, and words beside them; later those that a query looked at.
+   */
+  readonly tokenized: (WordPieces | undefined)[];
 }
 
 /** The key of words that begin with two letters; the second letter of a word of one letter is its first. */
 export const pairKey = (first: number, second: number): number => 36 * first + second;
-
-export const isTokenized = (key: number): boolean => key >= LETTER_PAIRS;
-export const tokenizedAt = (key: number): number => key - LETTER_PAIRS;
 
 /** 0..35 of the ASCII letter or digit at a place, whatever its case; -1 of other characters and past the end. */
 export function letterAt(text: string, at: number): number {
@@ -35,12 +35,12 @@ export function letterAt(text: string, at: number): number {
 /** Scratch that grows: one text is read at a time. */
 let starts = new Uint32Array(1024);
 let ends = new Uint32Array(1024);
-let keys = new Uint32Array(1024);
+let keys = new Uint16Array(1024);
 
 /** Reads a text once, some 4 ns per character where it is ASCII. Not reentrant. */
 export function readWords(text: string, tokenizer: WordPieceTokenizer): TextWords {
   const { length } = text;
-  const tokenized: WordPieces[] = [];
+  const others: { readonly at: number; readonly word: WordPieces }[] = [];
   let count = 0;
   const add = (start: number, end: number, key: number): void => {
     if (count === starts.length) grow();
@@ -56,11 +56,14 @@ export function readWords(text: string, tokenizer: WordPieceTokenizer): TextWord
       end = chunkEnd(text, end);
       for (const word of tokenizer.words(text.slice(at, end))) {
         const place = { start: at + word.start, end: at + word.end, ids: word.ids };
-        add(place.start, place.end, LETTER_PAIRS + tokenized.push(place) - 1);
+        others.push({ at: count, word: place });
+        add(place.start, place.end, LETTER_PAIRS);
       }
     } else if (first >= 0) add(at, end, pairKey(first, end - at > 1 ? letterAt(text, at + 1) : first));
     at = end;
   }
+  const tokenized = new Array<WordPieces | undefined>(count).fill(undefined);
+  for (const { at, word } of others) tokenized[at] = word;
   return {
     text,
     starts: starts.slice(0, count),
@@ -71,14 +74,14 @@ export function readWords(text: string, tokenizer: WordPieceTokenizer): TextWord
 }
 
 function grow(): void {
-  const larger = (array: Uint32Array): Uint32Array<ArrayBuffer> => {
-    const copy = new Uint32Array(2 * array.length);
-    copy.set(array);
+  const larger = <Scratch extends { set(from: Scratch): void }>(copy: Scratch, from: Scratch): Scratch => {
+    copy.set(from);
     return copy;
   };
-  starts = larger(starts);
-  ends = larger(ends);
-  keys = larger(keys);
+  const length = 2 * starts.length;
+  starts = larger(new Uint32Array(length), starts);
+  ends = larger(new Uint32Array(length), ends);
+  keys = larger(new Uint16Array(length), keys);
 }
 
 /** The next space: up to it, characters may belong together. */

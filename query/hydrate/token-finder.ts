@@ -1,5 +1,5 @@
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
-import { isTokenized, letterAt, pairKey, type TextWords, tokenizedAt } from './text-words.ts';
+import { LETTER_PAIRS, letterAt, pairKey, type TextWords } from './text-words.ts';
 
 /** A shorter piece is found as a whole word only: "in" begins too many others. */
 const PREFIX_LETTERS = 4;
@@ -10,8 +10,6 @@ const ANY_LETTER = Array.from({ length: 36 }, (_, letter) => letter);
 interface Beginning {
   /** Its letters, each 0..35. */
   readonly letters: Int8Array;
-  /** Ids of the word that is this token and nothing else. */
-  readonly whole: readonly [number];
   /** Whether longer words count: those of short tokens only where the query has continuation pieces. */
   readonly isPrefix: boolean;
 }
@@ -27,8 +25,9 @@ export class TokenFinder {
   private readonly tokenizer: WordPieceTokenizer;
   private readonly wanted = new Set<number>();
   private readonly continuations = new Set<number>();
-  /** By the first two letters; a token of one letter is there with each second letter. */
-  private readonly beginnings: (Beginning[] | undefined)[] = [];
+  private readonly beginnings: Beginning[][] = [];
+  /** By key of a word: 1 + the place in {@link beginnings} of the tokens that begin like it; 0 where none does. */
+  private readonly places = new Uint16Array(LETTER_PAIRS + 1);
 
   constructor(tokenizer: WordPieceTokenizer, termIds: Iterable<number>) {
     this.tokenizer = tokenizer;
@@ -47,16 +46,19 @@ export class TokenFinder {
   }
 
   /** In the order of the text. */
-  find({ text, starts, ends, keys, tokenized }: TextWords): WordPieces[] {
+  find(words: TextWords): WordPieces[] {
     const found: WordPieces[] = [];
     if (this.wanted.size === 0) return found;
+    const { keys } = words;
+    const { places } = this;
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
-      if (isTokenized(key)) this.keep(found, tokenized[tokenizedAt(key)]!);
-      else {
-        const beginnings = this.beginnings[key];
-        if (beginnings !== undefined) this.findWord(text, starts[i]!, ends[i]!, beginnings, found);
-      }
+      if (places[key] === 0 && key < LETTER_PAIRS) continue;
+      const word =
+        key < LETTER_PAIRS
+          ? this.findWord(words, i, this.beginnings[places[key]! - 1]!)
+          : words.tokenized[i]!;
+      if (word && this.isWanted(word)) found.push(word);
     }
     return found;
   }
@@ -67,46 +69,38 @@ export class TokenFinder {
     const letters = Int8Array.from({ length: token.length }, (_, i) => letterAt(token, i));
     if (letters.some((letter) => letter < 0)) return;
     const isPrefix = token.length >= PREFIX_LETTERS || this.continuations.size > 0;
-    const beginning = { letters, whole: [termId], isPrefix } as const;
+    const beginning = { letters, isPrefix };
     const [first, second] = letters as unknown as [number, number | undefined];
     // A word of one letter has it as its second, too; one that begins with a token of one letter has any.
     const seconds = second === undefined ? (isPrefix ? ANY_LETTER : [first]) : [second];
     for (const letter of seconds) {
-      const at = pairKey(first, letter);
-      const others = this.beginnings[at];
-      if (others) others.push(beginning);
-      else this.beginnings[at] = [beginning];
+      const key = pairKey(first, letter);
+      if (this.places[key] === 0) this.places[key] = this.beginnings.push([]);
+      this.beginnings[this.places[key]! - 1]!.push(beginning);
     }
   }
 
-  /** @param end of a word of ASCII letters and digits */
-  private findWord(
-    text: string,
-    at: number,
-    end: number,
-    beginnings: readonly Beginning[],
-    found: WordPieces[],
-  ): void {
-    for (const { letters, whole, isPrefix } of beginnings) {
+  /** A word that begins with one of some tokens. */
+  private findWord(words: TextWords, at: number, beginnings: readonly Beginning[]): WordPieces | undefined {
+    const { text, tokenized } = words;
+    const start = words.starts[at]!;
+    const end = words.ends[at]!;
+    for (const { letters, isPrefix } of beginnings) {
       const { length } = letters;
-      if (length > end - at || (length < end - at && !isPrefix)) continue;
+      if (length > end - start || (length < end - start && !isPrefix)) continue;
       let same = 0;
-      while (same < length && letterAt(text, at + same) === letters[same]) same++;
+      while (same < length && letterAt(text, start + same) === letters[same]) same++;
       if (same < length) continue;
-      if (length === end - at) found.push({ start: at, end, ids: whole });
-      else {
-        const ids = this.tokenizer.piecesOf(text.slice(at, end).toLowerCase());
-        this.keep(found, { start: at, end, ids });
-      }
-      return;
+      tokenized[at] ??= { start, end, ids: this.tokenizer.piecesOf(text.slice(start, end).toLowerCase()) };
+      return tokenized[at];
     }
+    return undefined;
   }
 
-  private keep(found: WordPieces[], word: WordPieces): void {
-    const { ids } = word;
+  private isWanted({ ids }: WordPieces): boolean {
     const first = ids[0];
-    if (first === undefined || !this.wanted.has(first)) return;
+    if (first === undefined || !this.wanted.has(first)) return false;
     const isLong = this.tokenizer.tokens[first]!.length >= PREFIX_LETTERS;
-    if (isLong || ids.every((id, i) => i === 0 || this.continuations.has(id))) found.push(word);
+    return isLong || ids.every((id, i) => i === 0 || this.continuations.has(id));
   }
 }
