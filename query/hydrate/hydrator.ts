@@ -1,3 +1,4 @@
+import type { IdfQueryEncoder } from '../../encoder/idf-query.ts';
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { WinnowError } from '../../errors.ts';
 import { positionOf } from '../../indexer/format/lower-bound.ts';
@@ -31,6 +32,7 @@ type HitOptions = Pick<SearchOptions, 'explain' | 'highlight' | 'fields'>;
 
 /** Turns ranked documents into hits: reads their stored fields, cuts snippets, explains scores. Not reentrant. */
 export class Hydrator {
+  private readonly encoder: IdfQueryEncoder;
   private readonly tokenizer: WordPieceTokenizer;
   private readonly impactScale: number;
   private readonly path: string;
@@ -42,7 +44,9 @@ export class Hydrator {
    * @param impactScale weight = impact * impactScale
    * @param path of the index, for messages
    */
-  constructor(tokenizer: WordPieceTokenizer, impactScale: number, path: string) {
+  constructor(encoder: IdfQueryEncoder, impactScale: number, path: string) {
+    const { tokenizer } = encoder;
+    this.encoder = encoder;
     this.tokenizer = tokenizer;
     this.impactScale = impactScale;
     this.path = path;
@@ -60,7 +64,7 @@ export class Hydrator {
     { explain = false, highlight = true, fields }: HitOptions,
     deadline: Deadline,
   ): { readonly hits: readonly Hit[]; readonly complete: boolean } {
-    const words = new QueryWords(text, quantized, this.tokenizer);
+    const words = new QueryWords(text, quantized, this.encoder);
     const explainer = explain ? this.explainerOf(quantized, words) : undefined;
     let complete = true;
     const hits = docs.map((doc): Hit => {
@@ -91,7 +95,7 @@ export class Hydrator {
     docId: number,
     record: StoredRecord,
   ): ScoreExplanation {
-    const words = new QueryWords(text, quantized, this.tokenizer);
+    const words = new QueryWords(text, quantized, this.encoder);
     return this.explainerOf(quantized, words).explain(segment, docId, this.textIds(record));
   }
 

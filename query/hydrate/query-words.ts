@@ -1,4 +1,4 @@
-import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
+import type { IdfQueryEncoder } from '../../encoder/idf-query.ts';
 import type { QuantizedQuery } from '../weights/quantized-query.ts';
 import { wordsByToken } from './token-explanation.ts';
 import { TokenFinder } from './token-finder.ts';
@@ -9,25 +9,26 @@ export class QueryWords {
   /** Finds the query's tokens in texts. */
   readonly finder: TokenFinder;
   private readonly text: string;
-  private readonly tokenizer: WordPieceTokenizer;
+  private readonly encoder: IdfQueryEncoder;
   private words: ReadonlyMap<number, string> | undefined;
 
-  constructor(text: string, quantized: QuantizedQuery, tokenizer: WordPieceTokenizer) {
+  constructor(text: string, quantized: QuantizedQuery, encoder: IdfQueryEncoder) {
     this.text = text;
     this.quantized = quantized;
-    this.tokenizer = tokenizer;
-    this.finder = new TokenFinder(tokenizer, quantized.termIds);
+    this.encoder = encoder;
+    this.finder = new TokenFinder(encoder.tokenizer, quantized.termIds);
   }
 
   /** The word of the query that each of its tokens is part of, as typed. */
   get byToken(): ReadonlyMap<number, string> {
-    this.words ??= wordsByToken(this.text, this.tokenizer);
+    this.words ??= wordsByToken(this.text, this.encoder);
     return this.words;
   }
 
   /** The words of some tokens, in their order, each once. A token of a query that is a vector stands for itself. */
   wordsOf(termIds: readonly number[]): string[] {
     if (termIds.length === 0) return [];
-    return [...new Set(termIds.map((termId) => this.byToken.get(termId) ?? this.tokenizer.tokens[termId]!))];
+    const { tokens } = this.encoder.tokenizer;
+    return [...new Set(termIds.map((termId) => this.byToken.get(termId) ?? tokens[termId]!))];
   }
 }

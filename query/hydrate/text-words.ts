@@ -1,4 +1,4 @@
-import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
+import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 
 /** Number of pairs of ASCII letters or digits; greater keys are those of other words. */
 export const LETTER_PAIRS = 36 * 36;
@@ -17,10 +17,12 @@ export interface TextWords {
   /** {@link pairKey} of words of ASCII letters and digits, {@link LETTER_PAIRS} of the others. */
   readonly keys: Uint16Array;
   /**
-   * Words that were tokenised, by position: from the beginning those with other characters, which may be letters in another form (é) or
-   * join what surrounds them, and words beside them; later those that a query looked at.
+   * First WordPiece of words that were tokenised, by position, and 0 of the others. Tokenised are words with other characters, which may be
+   * letters in another form (é) or join what surrounds them, words beside them, and those that a query looked at.
    */
-  readonly tokenized: (WordPieces | undefined)[];
+  readonly firstIds: Uint16Array;
+  /** Words that were tokenised and have several pieces, by position. */
+  readonly pieces: Map<number, readonly number[]>;
 }
 
 /** The key of words that begin with two letters; the second letter of a word of one letter is its first. */
@@ -40,7 +42,7 @@ let keys = new Uint16Array(1024);
 /** Reads a text once, some 4 ns per character where it is ASCII. Not reentrant. */
 export function readWords(text: string, tokenizer: WordPieceTokenizer): TextWords {
   const { length } = text;
-  const others: { readonly at: number; readonly word: WordPieces }[] = [];
+  const others: { readonly at: number; readonly ids: readonly number[] }[] = [];
   let count = 0;
   const add = (start: number, end: number, key: number): void => {
     if (count === starts.length) grow();
@@ -55,22 +57,28 @@ export function readWords(text: string, tokenizer: WordPieceTokenizer): TextWord
     if (isUnusual(text, first < 0 ? at : end)) {
       end = chunkEnd(text, end);
       for (const word of tokenizer.words(text.slice(at, end))) {
-        const place = { start: at + word.start, end: at + word.end, ids: word.ids };
-        others.push({ at: count, word: place });
-        add(place.start, place.end, LETTER_PAIRS);
+        others.push({ at: count, ids: word.ids });
+        add(at + word.start, at + word.end, LETTER_PAIRS);
       }
     } else if (first >= 0) add(at, end, pairKey(first, end - at > 1 ? letterAt(text, at + 1) : first));
     at = end;
   }
-  const tokenized = new Array<WordPieces | undefined>(count).fill(undefined);
-  for (const { at, word } of others) tokenized[at] = word;
-  return {
+  const words: TextWords = {
     text,
     starts: starts.slice(0, count),
     ends: ends.slice(0, count),
     keys: keys.slice(0, count),
-    tokenized,
+    firstIds: new Uint16Array(count),
+    pieces: new Map(),
   };
+  for (const { at, ids } of others) keepPieces(words, at, ids);
+  return words;
+}
+
+/** Notes the pieces of a word. */
+export function keepPieces({ firstIds, pieces }: TextWords, at: number, ids: readonly number[]): void {
+  firstIds[at] = ids[0] ?? 0;
+  if (ids.length > 1) pieces.set(at, ids);
 }
 
 function grow(): void {

@@ -1,5 +1,5 @@
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
-import { LETTER_PAIRS, letterAt, pairKey, type TextWords } from './text-words.ts';
+import { keepPieces, LETTER_PAIRS, letterAt, pairKey, type TextWords } from './text-words.ts';
 
 /** A shorter piece is found as a whole word only: "in" begins too many others. */
 const PREFIX_LETTERS = 4;
@@ -54,11 +54,11 @@ export class TokenFinder {
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
       if (places[key] === 0 && key < LETTER_PAIRS) continue;
-      const word =
-        key < LETTER_PAIRS
-          ? this.findWord(words, i, this.beginnings[places[key]! - 1]!)
-          : words.tokenized[i]!;
-      if (word && this.isWanted(word)) found.push(word);
+      if (words.firstIds[i] === 0 && !this.tokenize(words, i)) continue;
+      const first = words.firstIds[i]!;
+      if (!this.wanted.has(first)) continue;
+      const ids = words.pieces.get(i) ?? [first];
+      if (this.isFound(ids)) found.push({ start: words.starts[i]!, end: words.ends[i]!, ids });
     }
     return found;
   }
@@ -80,27 +80,26 @@ export class TokenFinder {
     }
   }
 
-  /** A word that begins with one of some tokens. */
-  private findWord(words: TextWords, at: number, beginnings: readonly Beginning[]): WordPieces | undefined {
-    const { text, tokenized } = words;
+  /** Tokenises a word if it begins with a token of the query. @returns whether it does */
+  private tokenize(words: TextWords, at: number): boolean {
+    const { text } = words;
     const start = words.starts[at]!;
     const end = words.ends[at]!;
-    for (const { letters, isPrefix } of beginnings) {
+    const place = this.places[words.keys[at]!]!;
+    if (place === 0) return false; // a word without pieces
+    const begins = this.beginnings[place - 1]!.some(({ letters, isPrefix }) => {
       const { length } = letters;
-      if (length > end - start || (length < end - start && !isPrefix)) continue;
+      if (length > end - start || (length < end - start && !isPrefix)) return false;
       let same = 0;
       while (same < length && letterAt(text, start + same) === letters[same]) same++;
-      if (same < length) continue;
-      tokenized[at] ??= { start, end, ids: this.tokenizer.piecesOf(text.slice(start, end).toLowerCase()) };
-      return tokenized[at];
-    }
-    return undefined;
+      return same === length;
+    });
+    if (begins) keepPieces(words, at, this.tokenizer.piecesOf(text.slice(start, end).toLowerCase()));
+    return begins;
   }
 
-  private isWanted({ ids }: WordPieces): boolean {
-    const first = ids[0];
-    if (first === undefined || !this.wanted.has(first)) return false;
-    const isLong = this.tokenizer.tokens[first]!.length >= PREFIX_LETTERS;
+  private isFound(ids: readonly number[]): boolean {
+    const isLong = this.tokenizer.tokens[ids[0]!]!.length >= PREFIX_LETTERS;
     return isLong || ids.every((id, i) => i === 0 || this.continuations.has(id));
   }
 }
