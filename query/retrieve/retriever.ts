@@ -84,19 +84,16 @@ export function mergeTopDocs(
   toScore: (score: number) => number,
   search: (view: SegmentView, segment: number) => SegmentTopDocs,
 ): TopDocs {
-  const docs: ScoredDoc[] = [];
+  const found: Omit<ScoredDoc, 'id'>[] = [];
   let complete = true;
   generation.segments.forEach((view, segment) => {
-    const found = search(view, segment);
-    const { count, docIds, scores } = found;
-    complete &&= found.complete;
-    const { ids } = view.segment;
-    for (let i = 0; i < count; i++) {
-      const docId = docIds[i]!;
-      docs.push({ id: ids.get(docId), score: toScore(scores[i]!), view, docId });
-    }
+    const { count, docIds, scores, complete: isWhole } = search(view, segment);
+    complete &&= isWhole;
+    for (let i = 0; i < count; i++) found.push({ score: toScore(scores[i]!), view, docId: docIds[i]! });
   });
-  if (generation.segments.length === 1) return { docs, complete };
-  docs.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
-  return { docs: docs.slice(0, depth), complete };
+  // Ids are decoded for ties and for what is returned. Those of one segment are in order.
+  if (generation.segments.length > 1) found.sort((a, b) => b.score - a.score || (idOf(a) < idOf(b) ? -1 : 1));
+  return { docs: found.slice(0, depth).map((doc) => ({ id: idOf(doc), ...doc })), complete };
 }
+
+const idOf = ({ view, docId }: Omit<ScoredDoc, 'id'>): string => view.segment.id(docId);
