@@ -3,8 +3,9 @@ import { WinnowError } from '../../errors.ts';
 import type { IndexSettings } from '../../indexer/types.ts';
 import { type Cluster, pauseMs } from './cluster.ts';
 import type { ClusterDocument, ClusterSource } from './cluster-document.ts';
-import { readSettings, requireVersion } from './index-settings.ts';
+import { readSettings } from './index-settings.ts';
 import { indexBody, type ShardOptions } from './mapping.ts';
+import { requireVersion } from './server-features.ts';
 
 export interface ClusterHit {
   readonly _id: string;
@@ -74,7 +75,7 @@ export class ClusterIndex {
         place: 'index',
         hint: 'use small letters, digits, dots, dashes and underscores',
       });
-    const majorVersion = await requireVersion(cluster);
+    const { major } = await requireVersion(cluster);
     let settings = await readSettings(cluster, name);
     if (!settings && create) {
       const body = indexBody(create.settings, create.shards);
@@ -87,7 +88,7 @@ export class ClusterIndex {
         place: cluster.name,
         hint: 'index documents first: winnow index <path> --engine opensearch --url URL --index NAME',
       });
-    return new ClusterIndex(cluster, name, settings, majorVersion);
+    return new ClusterIndex(cluster, name, settings, major);
   }
 
   /** @throws WinnowError WINNOW_CLUSTER, also when shards that hold documents are missing and `partial` is false */

@@ -189,6 +189,11 @@ export class OpenSearchBackend implements SearchBackend {
     return this.index.settings;
   }
 
+  /** Name or alias in the cluster. */
+  get indexName(): string {
+    return this.index.name;
+  }
+
   /** Everything that is stored of each source, as of the call, so that another index can store it without encoding. */
   encodedSources(): AsyncIterable<IndexableSource> {
     this.requireOpen();

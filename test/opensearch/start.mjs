@@ -107,7 +107,7 @@ function run(program, parameters) {
 }
 
 function fail(message) {
-  console.error(message);
+  process.stderr.write(`${message}\n`);
   process.exit(1);
 }
 
