@@ -117,14 +117,14 @@ function readAnswers(child: ChildProcess): { next(prefix: string, ms: number): P
     wake();
   });
   child.stderr!.on('data', (chunk) => {
-    errors = `${errors}${chunk}`.slice(-2000);
+    errors = `${errors}${chunk}`.slice(0, 20_000);
   });
   child.on('error', (error) => {
     failure = new NoCluster(error.message);
     wake();
   });
   child.on('exit', () => {
-    failure ??= new NoCluster(errors.trim().split('\n').slice(0, 6).join('\n') || 'the server ended');
+    failure ??= new NoCluster(reasonIn(errors) || 'the server ended');
     wake();
   });
   return {
@@ -148,6 +148,14 @@ function readAnswers(child: ChildProcess): { next(prefix: string, ms: number): P
     },
   };
 }
+
+/** The first lines that are neither warnings nor places in the code. */
+const reasonIn = (errors: string): string =>
+  errors
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^\s+at |WARN|SLF4J/.test(line))
+    .slice(0, 6)
+    .join('\n');
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;

@@ -1,3 +1,5 @@
+import java.net.HttpURLConnection;
+import java.net.URL;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -58,15 +60,7 @@ public class TestServer {
               .disableESLogger();
       if (options.containsKey("plugins")) configs.pluginTypes(options.get("plugins"));
       runner.build(configs);
-      runner
-          .client()
-          .admin()
-          .cluster()
-          .prepareHealth()
-          .setWaitForNodes(String.valueOf(nodes))
-          .setWaitForGreenStatus()
-          .setTimeout("60s")
-          .get();
+      waitFor("http://127.0.0.1:" + (http + before) + "/_cluster/health?timeout=60s&wait_for_status=green&wait_for_nodes=" + nodes);
     } catch (Throwable error) {
       error.printStackTrace();
       System.exit(1);
@@ -76,6 +70,14 @@ public class TestServer {
     Scanner input = new Scanner(System.in);
     while (input.hasNextLine()) answer(runner, input.nextLine().trim().split(" "));
     System.exit(0);
+  }
+
+  /** Over HTTP: the client's classes have other names from one version to the next. */
+  private static void waitFor(String url) throws Exception {
+    HttpURLConnection health = (HttpURLConnection) new URL(url).openConnection();
+    // 408: not all shards have all their copies yet.
+    health.getResponseCode();
+    health.disconnect();
   }
 
   private static void answer(OpenSearchRunner runner, String[] command) {
