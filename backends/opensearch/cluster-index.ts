@@ -18,10 +18,19 @@ export interface ClusterHit {
   readonly fields?: Readonly<Record<string, readonly (string | number)[]>>;
 }
 
+/** `failed` lacks shards of which no copy is there: what counts is how many did not succeed. */
+interface ShardCounts {
+  readonly total: number;
+  readonly successful: number;
+}
+
+/** Shards whose documents an answer lacks. */
+export const missingShards = ({ total, successful }: ShardCounts): number => total - successful;
+
 /** Answer to one search. */
 export interface ClusterResponse {
   readonly timed_out: boolean;
-  readonly _shards: { readonly total: number; readonly failed: number };
+  readonly _shards: ShardCounts;
   readonly hits: { readonly total?: { readonly value: number }; readonly hits: readonly ClusterHit[] };
   readonly aggregations?: Readonly<Record<string, unknown>>;
 }
@@ -148,13 +157,13 @@ export class ClusterIndex {
   async count(query: object): Promise<number> {
     const { body } = await this.cluster.request<{
       count: number;
-      _shards: { failed: number; total: number };
+      _shards: ShardCounts;
     }>({
       method: 'POST',
       path: `/${this.name}/_count`,
       body: { query },
     });
-    if (body._shards.failed > 0) throw this.partial(body._shards);
+    if (missingShards(body._shards) > 0) throw this.partial(body._shards);
     return body.count;
   }
 
@@ -192,11 +201,13 @@ export class ClusterIndex {
 
   /** Makes all writes visible to searches. */
   async refresh(): Promise<void> {
-    const { body } = await this.cluster.request<{ _shards: { failed: number; total: number } }>({
+    const { body } = await this.cluster.request<{ _shards: ShardCounts & { failed: number } }>({
       method: 'POST',
       path: `/${this.name}/_refresh`,
     });
-    if (body._shards.failed > 0) throw this.partial(body._shards);
+    // Copies that are nowhere have nothing to show.
+    const { total, failed } = body._shards;
+    if (failed > 0) throw this.partial({ total, successful: total - failed });
   }
 
   /**
@@ -215,7 +226,7 @@ export class ClusterIndex {
   }
 
   requireAll(answer: ClusterResponse): void {
-    if (answer._shards.failed > 0) throw this.partial(answer._shards);
+    if (missingShards(answer._shards) > 0) throw this.partial(answer._shards);
     if (answer.timed_out) throw this.failed('the search timed out');
   }
 
@@ -278,8 +289,8 @@ export class ClusterIndex {
     return body.pit_id;
   }
 
-  private partial({ failed, total }: { readonly failed: number; readonly total: number }): WinnowError {
-    return this.failed(`${failed} of ${total} shards did not answer`);
+  private partial(shards: ShardCounts): WinnowError {
+    return this.failed(`${missingShards(shards)} of ${shards.total} shards did not answer`);
   }
 
   private failed(message: string): WinnowError {

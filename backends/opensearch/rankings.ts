@@ -7,7 +7,7 @@ import { BM25_K1 } from '../../query/retrieve/bm25.ts';
 import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';
 import { type ClusterSource, HIT_FIELDS } from './cluster-document.ts';
-import type { ClusterHit, ClusterIndex, ClusterResponse } from './cluster-index.ts';
+import { type ClusterHit, type ClusterIndex, type ClusterResponse, missingShards } from './cluster-index.ts';
 import { FIELDS, filterFieldName, MAX_CLAUSES, MAX_RESCORE_WINDOW, MAX_RESULT_WINDOW } from './mapping.ts';
 import type { PreparedQuery } from './prepared-query.ts';
 import { approximateBody, type RankingBody, rankingBody, sparseClauses, wordClauses } from './queries.ts';
@@ -161,12 +161,12 @@ export class ClusterRankings {
       this.hit(hit, this.toScore(hit._score ?? 0, mode, query), fields),
     );
     if (made.rescore) hits.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
-    const { failed, total } = answer._shards;
+    const missing = missingShards(answer._shards);
     return {
       hits,
-      complete: failed === 0 && !answer.timed_out,
+      complete: missing === 0 && !answer.timed_out,
       notices: [
-        ...(failed > 0 ? [shardsFailed(failed, total)] : []),
+        ...(missing > 0 ? [shardsFailed(missing, answer._shards.total)] : []),
         ...(made.rescoring > 0 && this.lightest === 0 ? [heaviestFirst(made.rescoring)] : []),
       ],
     };
