@@ -9,8 +9,9 @@ import type { IndexableSource, SourceDocument } from '../../indexer/types.ts';
 import type { WriteBatch, WriteReport } from '../../query/backend.ts';
 import { type SourceEncoder, searchableText } from '../../query/embedded/source-encoder.ts';
 import { KnownScripts } from '../../query/text/known-scripts.ts';
+import type { BulkOperation } from './bulk.ts';
 import { clusterDocuments, metadataFields, recordOf } from './cluster-document.ts';
-import type { BulkOperation, ClusterIndex } from './cluster-index.ts';
+import type { ClusterIndex } from './cluster-index.ts';
 import { FIELDS } from './mapping.ts';
 import { type StoredPart, storedParts } from './stored-parts.ts';
 
@@ -69,7 +70,8 @@ export class ClusterWriter {
       this.index,
       sources.map(({ id }) => id),
     );
-    const documents = sources.flatMap((source) => clusterDocuments(source, this.index.settings));
+    const { settings, forms } = this.index;
+    const documents = sources.flatMap((source) => clusterDocuments(source, settings, forms));
     const kept = new Set(documents.map(({ key }) => key));
     const left = [...before.values()].flat().filter(({ key }) => !kept.has(key));
     // Old passages go last: until then they show that the source is not whole, should this process end here.

@@ -33,6 +33,9 @@ export interface RankingBody {
 /** Clauses kept free for what the cluster adds itself. */
 const SPARE_CLAUSES = 16;
 
+/** Heaviest tokens of a query whose lists are followed in an approximate search; the plugin's own default is 10. */
+const TOKENS_FOLLOWED = 16;
+
 /** Clauses of one rescoring query. */
 const RESCORE_CLAUSES = MAX_CLAUSES - SPARE_CLAUSES;
 
@@ -98,6 +101,47 @@ export function rankingBody(
       },
     });
   return { query, rescore, rescoring: light.length };
+}
+
+/**
+ * The best documents of a `sparse_vector` field, by the exact scores of those of each shard that were found.
+ *
+ * @param k documents to find, 1..{@link MAX_RESCORE_WINDOW}
+ */
+export function approximateBody(
+  { termIds, weights, scale }: QuantizedQuery,
+  { filter, mustNot }: Restriction,
+  k: number,
+): RankingBody {
+  const isFiltered = filter.length + mustNot.length > 0;
+  return {
+    query: {
+      neural_sparse: {
+        [FIELDS.approximate]: {
+          query_tokens: Object.fromEntries(Array.from(termIds, (id, i) => [id, weights[i]! / scale])),
+          method_parameters: {
+            k,
+            top_n: TOKENS_FOLLOWED,
+            heap_factor: 1,
+            ...(isFiltered ? { filter: { bool: { filter, must_not: mustNot } } } : {}),
+          },
+        },
+      },
+    },
+    rescore: [
+      {
+        window_size: k,
+        query: {
+          rescore_query: {
+            bool: { should: sparseClauses({ termIds, weights, scale }).map(({ query }) => query) },
+          },
+          query_weight: 0,
+          rescore_query_weight: 1,
+        },
+      },
+    ],
+    rescoring: 0,
+  };
 }
 
 /** @param conditions number of conditions on fields that the filter has */

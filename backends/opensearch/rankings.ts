@@ -7,10 +7,10 @@ import { BM25_K1 } from '../../query/retrieve/bm25.ts';
 import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';
 import { type ClusterSource, HIT_FIELDS } from './cluster-document.ts';
-import type { ClusterHit, ClusterIndex, ClusterResponse } from './cluster-index.ts';
-import { FIELDS, filterFieldName, MAX_RESULT_WINDOW } from './mapping.ts';
+import { type ClusterHit, type ClusterIndex, type ClusterResponse, missingShards } from './cluster-index.ts';
+import { FIELDS, filterFieldName, MAX_CLAUSES, MAX_RESCORE_WINDOW, MAX_RESULT_WINDOW } from './mapping.ts';
 import type { PreparedQuery } from './prepared-query.ts';
-import { type RankingBody, rankingBody, sparseClauses, wordClauses } from './queries.ts';
+import { approximateBody, type RankingBody, rankingBody, sparseClauses, wordClauses } from './queries.ts';
 
 /** A document of a ranking, before its stored fields are read. */
 export interface RankedHit {
@@ -35,12 +35,15 @@ export interface Ranking {
 /** What is read of each document of a ranking. */
 export interface RankingOptions {
   readonly depth: number;
+  /** Whether stored fields may come with the ranking. Reading them costs the cluster more than finding the documents. Default true. */
+  readonly withSource?: boolean;
   /** Numbers of declared fields. */
   readonly fields: readonly number[];
   readonly deadline: Deadline;
   readonly signal?: AbortSignal | undefined;
   readonly fusion?: SearchOptions['fusion'];
   readonly sparseWeight?: number | undefined;
+  readonly scan?: SearchOptions['scan'];
 }
 
 /** Up to this depth stored fields come with the ranking, which saves a trip; deeper, most would be read for nothing. */
@@ -63,15 +66,30 @@ export class ClusterRankings {
   /** @throws WinnowError WINNOW_CLUSTER, the signal's reason */
   async rank(query: PreparedQuery, options: RankingOptions): Promise<Ranking> {
     if (query.mode === 'hybrid') return this.hybrid(query, options);
-    const made = this.body(query, query.mode);
+    const made = this.found(query, query.mode, options);
     if (!made) return { hits: [], complete: true, notices: [] };
-    const answer = await this.index.search(this.request(made, options, options.depth <= FIELDS_UP_TO), {
+    const withSource = options.withSource !== false && options.depth <= FIELDS_UP_TO;
+    const answer = await this.index.search(this.request(made, options, withSource), {
       signal: options.signal,
       partial: true,
       // Frequencies of words are those of the whole index, not those of each shard.
       query: query.mode === 'bm25' ? { search_type: 'dfs_query_then_fetch' } : {},
     });
     return this.ranking(query, query.mode, made, answer, options);
+  }
+
+  /** As {@link body}, or approximately where the index can do that and the search allows it. */
+  private found(
+    query: PreparedQuery,
+    mode: 'sparse' | 'bm25',
+    { depth, scan }: Pick<RankingOptions, 'depth' | 'scan'>,
+  ): RankingBody | undefined {
+    const { termIds } = query.quantized;
+    const isApproximate =
+      mode === 'sparse' && this.index.forms.approximate && scan !== 'exact' && depth <= MAX_RESCORE_WINDOW;
+    if (!isApproximate || termIds.length === 0 || termIds.length > MAX_CLAUSES / 2)
+      return this.body(query, mode);
+    return approximateBody(query.quantized, query.restriction, depth);
   }
 
   /** The query of one ranking; undefined where nothing can be a hit. */
@@ -89,7 +107,7 @@ export class ClusterRankings {
   private async hybrid(query: PreparedQuery, options: RankingOptions): Promise<Ranking> {
     const depth = Math.max(options.depth, FUSED_DEPTH);
     const modes = (['sparse', 'bm25'] as const).flatMap((mode) => {
-      const made = this.body(query, mode);
+      const made = this.found(query, mode, { ...options, depth });
       return made ? [{ mode, made }] : [];
     });
     const bodies = modes.map(({ made }) => this.request(made, { ...options, depth }, false));
@@ -143,12 +161,12 @@ export class ClusterRankings {
       this.hit(hit, this.toScore(hit._score ?? 0, mode, query), fields),
     );
     if (made.rescore) hits.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
-    const { failed, total } = answer._shards;
+    const missing = missingShards(answer._shards);
     return {
       hits,
-      complete: failed === 0 && !answer.timed_out,
+      complete: missing === 0 && !answer.timed_out,
       notices: [
-        ...(failed > 0 ? [shardsFailed(failed, total)] : []),
+        ...(missing > 0 ? [shardsFailed(missing, answer._shards.total)] : []),
         ...(made.rescoring > 0 && this.lightest === 0 ? [heaviestFirst(made.rescoring)] : []),
       ],
     };

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import type { ClusterOptions } from '../../backends/opensearch/cluster.ts';
 import { defined } from '../../defined.ts';
 import type { EncoderBackend } from '../../encoder/types.ts';
 import { WinnowError } from '../../errors.ts';
 import { KeyRing } from '../../server/keys/key-ring.ts';
 import type { LogLevel } from '../../server/server.ts';
 import type { TlsFiles } from '../../server/tls.ts';
-import type { EngineCliOptions } from '../engine.ts';
+import { clusterOptions, type EngineCliOptions } from '../engine.ts';
 import { settingsOf } from './settings.ts';
 
 /** The settings of `settings-table.ts` with their types. */
@@ -36,13 +37,12 @@ interface NamedSettings {
   readonly threads?: number;
 }
 
-/** An index of a cluster. */
-export type RemoteIndex = Pick<EngineCliOptions, 'index' | 'engine' | 'url' | 'caFile'>;
-
 export interface ServeSettings
   extends Omit<NamedSettings, 'tlsCert' | 'tlsKey' | 'index' | 'data' | 'engine' | 'url' | 'caFile'> {
-  /** Absent: the folder holds the index or the collections. */
-  readonly remote?: RemoteIndex;
+  /** How a cluster is reached: that of {@link remoteIndex}, or one that collections may be in. */
+  readonly cluster?: ClusterOptions;
+  /** Name of the index of the cluster that is served. Absent: the folder holds the index or the collections. */
+  readonly remoteIndex?: string;
   readonly folder: string;
   /** It is an index folder, also where it is empty. */
   readonly isIndex: boolean;
@@ -66,8 +66,13 @@ export function serveSettings(command: Command, given?: string): ServeSettings {
       folder === undefined ? 'the folder is missing' : 'one folder is served',
       'name it: winnow serve DIR, with a data folder, an index folder or a new one',
     );
-  const remote = isRemote && { index: index!, engine, ...defined({ url, caFile }) };
-  const settings = { ...named, folder, isIndex: index !== undefined, ...(remote ? { remote } : {}) };
+  const settings = {
+    ...named,
+    folder,
+    isIndex: index !== undefined,
+    ...(url || isRemote ? { cluster: clusterOptions(defined({ url, caFile })) } : {}),
+    ...(isRemote ? { remoteIndex: index! } : {}),
+  };
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw badSetting(
       tlsCert ? 'tlsKey' : 'tlsCert',

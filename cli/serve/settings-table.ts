@@ -39,7 +39,12 @@ export const SETTINGS: readonly Setting[] = [
     choices: ENGINES,
     default: 'embedded',
   },
-  { name: 'url', value: 'url', isList: true, description: 'nodes of the cluster' },
+  {
+    name: 'url',
+    value: 'url',
+    isList: true,
+    description: 'nodes of a cluster: of --engine, or one that collections of a data folder may be in',
+  },
   { name: 'caFile', value: 'pem', description: "authority that signed the cluster's certificate" },
   {
     name: 'imports',

@@ -4,7 +4,7 @@ import { say } from '../helpers/say.ts';
 import { openTestCluster, type TestCluster } from './cluster.ts';
 
 /** Why no cluster can be had here; undefined where one can. */
-function whyNone(): string | undefined {
+export function clusterUnavailable(): string | undefined {
   if (process.env.WINNOW_OPENSEARCH_URL || process.env.WINNOW_OPENSEARCH_START) return undefined;
   const missing = ['java', 'mvn'].filter((name) => spawnSync(name, ['-version']).status !== 0);
   return missing.length > 0 ? `${missing.join(' and ')} not found` : undefined;
@@ -35,7 +35,7 @@ export function runWithCluster<Context>(
   make: (cluster: LazyCluster) => Test<Context>,
   nodes = 1,
 ): void {
-  const why = whyNone();
+  const why = clusterUnavailable();
   if (why) {
     const skipped = suite(name);
     skipped.skip(`needs a cluster: ${why}`);
