@@ -36,6 +36,10 @@ const SPARE_CLAUSES = 16;
 /** Heaviest tokens of a query whose lists are followed in an approximate search; the plugin's own default is 10. */
 const TOKENS_FOLLOWED = 16;
 
+/** Documents of a shard that the second phase scores per document that is wanted, where it was asked for, and the least. */
+const RESCORED_PER_HIT = 20;
+const LEAST_RESCORED = 200;
+
 /** Clauses of one rescoring query. */
 const RESCORE_CLAUSES = MAX_CLAUSES - SPARE_CLAUSES;
 
@@ -67,12 +71,14 @@ export function wordClauses(words: readonly string[]): ScoringClause[] {
  * clauses, and the best of each shard are scored by all.
  *
  * @param lightest clauses below this share of the heaviest only rescore; 0: none
+ * @param depth documents that are wanted
  * @returns undefined without clauses: nothing is a hit
  */
 export function rankingBody(
   clauses: readonly ScoringClause[],
   { filter, mustNot, clauses: used }: Restriction,
   lightest: number,
+  depth: number,
 ): RankingBody | undefined {
   if (clauses.length === 0) return undefined;
   const sorted = [...clauses].sort((a, b) => b.weight - a.weight);
@@ -89,10 +95,14 @@ export function rankingBody(
     },
   };
   if (light.length === 0) return { query, rescoring: 0 };
+  const window =
+    light.length > sorted.length - room
+      ? Math.min(MAX_RESCORE_WINDOW, Math.max(LEAST_RESCORED, RESCORED_PER_HIT * depth))
+      : MAX_RESCORE_WINDOW;
   const rescore: object[] = [];
   for (let from = 0; from < light.length; from += RESCORE_CLAUSES)
     rescore.push({
-      window_size: MAX_RESCORE_WINDOW,
+      window_size: window,
       query: {
         rescore_query: {
           bool: { should: light.slice(from, from + RESCORE_CLAUSES).map((clause) => clause.query) },

@@ -88,14 +88,18 @@ export class ClusterRankings {
     const isApproximate =
       mode === 'sparse' && this.index.forms.approximate && scan !== 'exact' && depth <= MAX_RESCORE_WINDOW;
     if (!isApproximate || termIds.length === 0 || termIds.length > MAX_CLAUSES / 2)
-      return this.body(query, mode);
+      return this.body(query, mode, depth);
     return approximateBody(query.quantized, query.restriction, depth);
   }
 
   /** The query of one ranking; undefined where nothing can be a hit. */
-  body({ text, quantized, restriction }: PreparedQuery, mode: 'sparse' | 'bm25'): RankingBody | undefined {
+  body(
+    { text, quantized, restriction }: PreparedQuery,
+    mode: 'sparse' | 'bm25',
+    depth = 1,
+  ): RankingBody | undefined {
     const clauses = mode === 'sparse' ? sparseClauses(quantized) : wordClauses(analyze(text));
-    return rankingBody(clauses, restriction, this.lightest);
+    return rankingBody(clauses, restriction, this.lightest, depth);
   }
 
   /** The score that users see. @param score of the cluster */

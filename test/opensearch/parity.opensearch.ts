@@ -168,6 +168,67 @@ runWithCluster('parity of OpenSearch with the embedded backend', (cluster) => {
     await Promise.all([remote.close(), back.close()]);
   });
 
+  test('a source that lost a passage migrates as it is, and is indexed again by the next run', async () => {
+    const { urls: url } = await cluster.open();
+    const lexical = { create: true, lexicalOnly: true } as const;
+    const whole = {
+      id: 'guide',
+      contentHash: 'whole',
+      documents: [{ text: 'volcanoes erupt' }, { text: 'the harbour lies below' }],
+    };
+    const here = openEmbedded(tempFolder(), lexical);
+    const back = openEmbedded(tempFolder(), lexical);
+    const remote = await openOpenSearch(`lost-${randomUUID()}`, { url, replicas: 0, ...lexical });
+    await here.write({
+      upserts: [whole, { id: 'other', contentHash: 'o', documents: [{ text: 'another' }] }],
+    });
+    await here.write({ deletes: [{ id: 'guide', passage: 0 }] });
+    const there = {
+      backend: remote,
+      sources: () => remote.encodedSources(),
+      put: (sources: readonly IndexableSource[]) => remote.putEncoded(sources),
+    };
+    const reports = [
+      await here.raw.reading(({ sources }) => migrate({ backend: here, sources }, there)),
+      await migrate(there, { backend: back, put: (sources) => back.raw.write(sources) }),
+    ];
+    for (const { documents, different } of reports)
+      assert.equal([documents, different], [{ source: 2, target: 2 }, []]);
+    for (const backend of [remote, back]) {
+      assert.is((await backend.get({ id: 'guide', passage: 1 }))?.text, whole.documents[1]!.text);
+      assert.is(await backend.get({ id: 'guide', passage: 0 }), undefined);
+      const hashes = await backend.contentHashes(['guide', 'other']);
+      assert.equal([hashes.get('guide') === 'whole', hashes.get('other')], [false, 'o']);
+      await backend.write({ upserts: [whole] });
+      assert.is((await backend.get({ id: 'guide', passage: 0 }))?.text, whole.documents[0]!.text);
+    }
+    await Promise.all([here.close(), back.close(), remote.close()]);
+  });
+
+  test('a search in two phases finds nearly what the exact one finds, with the same scores', async ({
+    embedded,
+    remote,
+  }) => {
+    const options = { url: (await cluster.open()).urls, threads: 0 };
+    const fast = await openOpenSearch(remote.indexName, { ...options, twoPhase: 0.4 });
+    let found = 0;
+    let wanted = 0;
+    for (const query of QUERIES.slice(0, 5)) {
+      const exact = new Map(embedded.rank(query, 'sparse', 100).map(({ id, score }) => [id, score]));
+      const hits = await fast.rank(query, 'sparse', 10, { rerank: false });
+      const best = [...exact.keys()].slice(0, 10);
+      wanted += best.length;
+      found += hits.filter(({ id }) => best.includes(id)).length;
+      for (const { id, score } of hits) {
+        const other = exact.get(id);
+        if (other !== undefined)
+          assert.ok(Math.abs(other - score) <= TOLERANCE * other, `${id}: ${score}, ${other}`);
+      }
+    }
+    assert.ok(found >= 0.9 * wanted, `${found} of ${wanted}`);
+    await fast.close();
+  });
+
   test('another model is refused, and an index that is not there', async () => {
     const { urls: url } = await cluster.open();
     const lexical = `lexical-${randomUUID()}`;
