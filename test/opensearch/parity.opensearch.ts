@@ -4,8 +4,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ingest } from '../../app/ingest.ts';
 import { migrate } from '../../app/migrate.ts';
+import { Cluster } from '../../backends/opensearch/cluster.ts';
+import { clusterDocuments, vectorOf } from '../../backends/opensearch/cluster-document.ts';
+import { ClusterIndex } from '../../backends/opensearch/cluster-index.ts';
 import { openOpenSearch } from '../../backends/opensearch/open-opensearch.ts';
 import type { OpenSearchBackend } from '../../backends/opensearch/opensearch-backend.ts';
+import { pluginsOf } from '../../backends/opensearch/server-features.ts';
 import { openCorpus } from '../../corpus/open-corpus.ts';
 import type { IndexableSource } from '../../indexer/types.ts';
 import { packageRoot } from '../../package-root.ts';
@@ -14,6 +18,7 @@ import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import { openEmbedded } from '../../query/embedded/open-embedded.ts';
 import { MODES, type SearchRequest } from '../../query/request.ts';
 import type { SearchResponse } from '../../query/response.ts';
+import { SETTINGS, source } from '../helpers/documents.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 import { codeOf } from '../helpers/thrown.ts';
 import { runWithCluster } from './suite.ts';
@@ -227,6 +232,25 @@ runWithCluster('parity of OpenSearch with the embedded backend', (cluster) => {
     }
     assert.ok(found >= 0.9 * wanted, `${found} of ${wanted}`);
     await fast.close();
+  });
+
+  test('a vector reads back equal in the form that the server has for it', async () => {
+    const connection = await Cluster.connect({ url: (await cluster.open()).urls });
+    const settings = { ...SETTINGS, vectorSize: 4 };
+    const index = await ClusterIndex.open(connection, `vector-${randomUUID()}`, {
+      settings,
+      shards: { replicas: 0 },
+    });
+    const hasKnn = (await pluginsOf(connection)).has('k-NN');
+    assert.is(index.forms.vector, hasKnn ? 'knn_vector' : 'binary');
+    const dense = { scale: Math.fround(0.013), values: Int8Array.of(-128, 0, 5, 127) };
+    const one = source('a', new Map([[7, 200]]));
+    const documents = one.documents.map((document) => ({ ...document, dense }));
+    await index.bulk(clusterDocuments({ ...one, documents }, settings, index.forms).map((put) => ({ put })));
+    await index.refresh();
+    const { hits } = await index.search({ query: { match_all: {} } });
+    assert.equal(vectorOf(hits.hits[0]!._source!), dense);
+    await connection.close();
   });
 
   test('another model is refused, and an index that is not there', async () => {

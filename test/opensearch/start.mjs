@@ -1,5 +1,6 @@
 // Starts a real OpenSearch from Maven artifacts, for tests: node test/opensearch/start.mjs --data DIR [--nodes N] [--only I] [--http-port P]
-// [--transport-port T]. Needs Java and Maven. It ends when its standard input ends. Variables: README.md.
+// [--transport-port T]. Needs Java and Maven. It ends when its standard input ends. With --prepare it only fetches what it needs.
+// Variables: README.md.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -31,6 +32,7 @@ mkdirSync(cache, { recursive: true });
 const options = process.argv.slice(2);
 const data = options[options.indexOf('--data') + 1] ?? tmpdir();
 const path = [compiled(), classPath(version), ...(withPlugins ? [join(plugins(version), '*')] : [])];
+if (options.includes('--prepare')) process.exit(0);
 const server = spawn(
   java,
   [
