@@ -30,26 +30,29 @@ const BULK_BYTES = 8_000_000;
  * There is no transaction: when it throws, operations before the failure have been carried out.
  *
  * @param index name or alias
- * @throws WinnowError WINNOW_CLUSTER naming the document that the cluster refused
+ * @returns what the cluster refused for what it is, with its reason by key; all else was carried out
+ * @throws WinnowError WINNOW_CLUSTER
  */
 export async function runBulk(
   cluster: Cluster,
   index: string,
   operations: readonly BulkOperation[],
-): Promise<void> {
+): Promise<ReadonlyMap<string, string>> {
+  const refused = new Map<string, string>();
   let lines: string[] = [];
   let bytes = 0;
   for (const operation of operations) {
     const line = bulkLines(operation);
     if (lines.length > 0 && bytes + line.length > BULK_BYTES) {
-      await sendBulk(cluster, index, lines);
+      await sendBulk(cluster, index, lines, refused);
       lines = [];
       bytes = 0;
     }
     lines.push(line);
     bytes += line.length;
   }
-  if (lines.length > 0) await sendBulk(cluster, index, lines);
+  if (lines.length > 0) await sendBulk(cluster, index, lines, refused);
+  return refused;
 }
 
 export function reasonOf(error: ErrorBody | undefined): string {
@@ -57,12 +60,13 @@ export function reasonOf(error: ErrorBody | undefined): string {
   return error?.caused_by?.reason ? `${reason}: ${error.caused_by.reason}` : reason;
 }
 
-async function sendBulk(cluster: Cluster, index: string, lines: readonly string[]): Promise<void> {
-  const failed = (message: string): WinnowError =>
-    new WinnowError('WINNOW_CLUSTER', message, {
-      place: `${cluster.name}/${index}`,
-      hint: 'look at GET /_cluster/health and the logs of the cluster, and run it again',
-    });
+/** @param refused gets what the cluster will not take, however often it is sent */
+async function sendBulk(
+  cluster: Cluster,
+  index: string,
+  lines: readonly string[],
+  refused: Map<string, string>,
+): Promise<void> {
   let waiting = lines;
   for (let attempt = 0; ; attempt++) {
     const { body } = await cluster.request<{ errors: boolean; items: Record<string, BulkItem>[] }>({
@@ -71,18 +75,24 @@ async function sendBulk(cluster: Cluster, index: string, lines: readonly string[
       lines: waiting.join(''),
     });
     if (!body.errors) return;
-    const refused: string[] = [];
+    const busy: string[] = [];
     body.items.forEach((item, i) => {
       const [{ _id, status, error }] = Object.values(item) as [BulkItem];
       if (status < 300 || (status === 404 && !error)) return;
-      if (status !== 429 && status !== 503)
-        throw failed(`document ${_id} was refused: ${status} ${reasonOf(error)}`);
-      refused.push(waiting[i]!);
+      if (status === 429 || status === 503) busy.push(waiting[i]!);
+      else refused.set(_id, `${status} ${reasonOf(error)}`);
     });
-    if (refused.length === 0) return;
+    if (busy.length === 0) return;
     if (attempt >= cluster.retries)
-      throw failed(`${refused.length} documents were refused, because the cluster is busy`);
-    waiting = refused;
+      throw new WinnowError(
+        'WINNOW_CLUSTER',
+        `${busy.length} documents were refused, because the cluster is busy`,
+        {
+          place: `${cluster.name}/${index}`,
+          hint: 'look at GET /_cluster/health and the logs of the cluster, and run it again',
+        },
+      );
+    waiting = busy;
     await sleep(pauseMs(attempt));
   }
 }

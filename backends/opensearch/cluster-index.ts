@@ -194,9 +194,14 @@ export class ClusterIndex {
   }
 
   /** As {@link runBulk}. */
-  async bulk(operations: readonly BulkOperation[]): Promise<void> {
-    const { cluster, name } = this;
-    await runBulk(cluster, name, operations);
+  async bulk(operations: readonly BulkOperation[]): Promise<ReadonlyMap<string, string>> {
+    return runBulk(this.cluster, this.name, operations);
+  }
+
+  /** As {@link bulk}, where nothing can be refused but by mistake. @throws WinnowError WINNOW_CLUSTER with the first reason */
+  async bulkAll(operations: readonly BulkOperation[]): Promise<void> {
+    const [first] = await this.bulk(operations);
+    if (first) throw this.failed(`document ${first[0]} was refused: ${first[1]}`);
   }
 
   /** Makes all writes visible to searches. */

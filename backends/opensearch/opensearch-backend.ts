@@ -44,7 +44,7 @@ import { ClusterExplainer } from './cluster-explainer.ts';
 import type { ClusterIndex } from './cluster-index.ts';
 import { ClusterSearch, type Reranking, type ScoredId } from './cluster-search.ts';
 import { clusterHealth, clusterStats } from './cluster-state.ts';
-import { ClusterWriter } from './cluster-writer.ts';
+import { ClusterWriter, refusedDocument } from './cluster-writer.ts';
 import { encodedSources } from './encoded-sources.ts';
 import { DocumentFetcher } from './fetched-docs.ts';
 import { FIELDS } from './mapping.ts';
@@ -174,11 +174,12 @@ export class OpenSearchBackend implements SearchBackend {
     }
   }
 
-  /** Stores sources whose weights are known, of another index of the same model. @throws WinnowError WINNOW_CLUSTER */
+  /** Stores sources whose weights are known, of another index of the same model. @throws WinnowError WINNOW_CLUSTER, WINNOW_BAD_ROW for what the cluster refuses */
   async putEncoded(sources: readonly IndexableSource[]): Promise<void> {
     this.requireWritable();
-    await this.writer.put(sources);
+    const [refused] = (await this.writer.put(sources)).refused;
     this.statistics.invalidate();
+    if (refused) throw refusedDocument(...refused);
   }
 
   /** What the index was made with. */

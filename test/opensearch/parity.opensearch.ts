@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,6 +12,7 @@ import { openOpenSearch } from '../../backends/opensearch/open-opensearch.ts';
 import type { OpenSearchBackend } from '../../backends/opensearch/opensearch-backend.ts';
 import { pluginsOf } from '../../backends/opensearch/server-features.ts';
 import { openCorpus } from '../../corpus/open-corpus.ts';
+import type { WinnowError } from '../../errors.ts';
 import type { IndexableSource } from '../../indexer/types.ts';
 import { packageRoot } from '../../package-root.ts';
 import type { SearchBackend } from '../../query/backend.ts';
@@ -232,6 +234,34 @@ runWithCluster('parity of OpenSearch with the embedded backend', (cluster) => {
     }
     assert.ok(found >= 0.9 * wanted, `${found} of ${wanted}`);
     await fast.close();
+  });
+
+  test('a document that the cluster refuses is reported with its line, and the others are stored', async () => {
+    const { urls: url } = await cluster.open();
+    const filterFields = [{ name: 'lang', type: 'string' }] as const;
+    const backend = await openOpenSearch(`refused-${randomUUID()}`, {
+      url,
+      create: true,
+      replicas: 0,
+      lexicalOnly: true,
+      filterFields,
+    });
+    const file = join(tempFolder(), 'rows.jsonl');
+    // Longer than a term of Lucene may be.
+    const langs = ['en', 'x'.repeat(40_000), 'de'];
+    writeFileSync(
+      file,
+      langs.map((lang, i) => JSON.stringify({ id: `r${i}`, text: 'a row', lang })).join('\n'),
+    );
+    const errors: string[] = [];
+    const onBadRow = ({ code, place, message }: WinnowError) => {
+      errors.push(`${code} ${place} ${message}`);
+    };
+    const report = await ingest(await openCorpus(file, {}), backend, { ...INGEST, onBadRow });
+    assert.equal([report.added, report.badRows, errors.length], [2, 1, 1]);
+    assert.match(errors[0]!, /^WINNOW_BAD_ROW .*rows\.jsonl:2.* the cluster refused it: 400/);
+    assert.equal([...(await backend.contentHashes(['r0', 'r1', 'r2'])).keys()].sort(), ['r0', 'r2']);
+    await backend.close();
   });
 
   test('a vector reads back equal in the form that the server has for it', async () => {
