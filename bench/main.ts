@@ -94,6 +94,14 @@ benchmark(
   .option('--rounds <n>', 'turns of each system', wholeNumber(1, 100), 7)
   .option('--systems <a,b,…>', 'only systems whose names contain one of these', (text) => text.split(','));
 benchmark(
+  'query-pass',
+  "the pass over a query's few tokens: sparse weights and sparse activations against dense int8",
+  () => import('./query-pass.ts'),
+)
+  .option('--encoder <name or dir>', 'document encoder (default: the bundled one)')
+  .option('--tokens <n,n,…>', 'tokens of a query', wholeNumbers(1, 64), [1, 4, 8, 12, 16])
+  .option('--rounds <n>', 'turns of each system', wholeNumber(1, 10_000), 300);
+benchmark(
   'rerank-load',
   'plain searches beside a running rerank, and memory over many reranked searches',
   () => import('./rerank-load.ts'),

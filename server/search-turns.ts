@@ -31,7 +31,7 @@ export class SearchTurns {
     { query, ...options }: SearchOptions & { readonly query: string },
     search: (signal: AbortSignal) => Awaitable<T>,
   ): Promise<T> {
-    const size = backend.searchSize(query);
+    const size = await backend.searchSize(query);
     const tokens = Math.max(size.queryTokens, Object.keys(options.vector ?? {}).length);
     const steps = searchSteps(options, { ...size, queryTokens: tokens });
     const gone = goneClient(reply);

@@ -101,7 +101,7 @@ export class OpenSearchBackend implements SearchBackend {
     this.statistics = new ClusterStatistics(index);
     this.writer = new ClusterWriter(index, model, this.encoder);
     const scripts = new KnownScripts(query.tokenizer);
-    const hydrator = new Hydrator(query.tokenizer, index.settings.impactScale, index.path);
+    const hydrator = new Hydrator(query, index.settings.impactScale, index.path);
     const parts = {
       preparer: new QueryPreparer(index, query, scripts, this.statistics, isLexical ? 'bm25' : 'sparse'),
       rankings: new ClusterRankings(index, options.twoPhase ?? 0),
@@ -229,7 +229,7 @@ export class OpenSearchBackend implements SearchBackend {
   }
 
   searchSize(query: string): SearchSize {
-    return { queryTokens: this.window.countTokens(query), documents: 0 };
+    return { queryTokens: this.model.query.count(query), documents: 0 };
   }
 
   /**

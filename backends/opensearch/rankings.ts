@@ -124,13 +124,14 @@ export class ClusterRankings {
     }));
     const { fusion = SEARCH_OPTIONS.fusion.default } = options;
     const { sparseWeight = SEARCH_OPTIONS.sparseWeight.default } = options;
-    const fused = fuse(
+    const fused = fuse<RankedHit>(
       rankings.map(({ hits }) => hits),
       rankings.map(({ mode }) => (mode === 'sparse' ? sparseWeight : 1 - sparseWeight)),
       fusion,
+      { depth: options.depth, keyOf: ({ id }) => id, idOf: ({ id }) => id },
     );
     return {
-      hits: fused.slice(0, options.depth),
+      hits: fused,
       complete: rankings.every(({ complete }) => complete),
       notices: distinct(rankings.flatMap(({ notices }) => notices)),
     };

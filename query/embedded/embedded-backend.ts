@@ -217,7 +217,7 @@ export class EmbeddedBackend implements SearchBackend {
   }
 
   searchSize(query: string): SearchSize {
-    return { queryTokens: this.window.countTokens(query), documents: this.store.view().numLive };
+    return { queryTokens: this.model.query.count(query), documents: this.store.view().numLive };
   }
 
   takeSnapshot(folder: string): Promise<SnapshotInfo> {

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { isAbsolute } from 'node:path';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import plugin from 'fastify-plugin';
+import { withoutPaths } from '../../app/without-paths.ts';
 import { type ErrorCode, WinnowError } from '../../errors.ts';
 import { BadParameter, badParameter } from '../bad-parameter.ts';
-import { withoutPaths } from '../without-paths.ts';
 
 /** Gives every error the same shape, also for paths and methods that do not exist. Register it before any route. */
 export const errors = plugin(async (app) => {

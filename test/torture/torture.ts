@@ -9,11 +9,13 @@ import { serve, stop } from '../helpers/served.ts';
 import { clusterUnavailable } from '../opensearch/suite.ts';
 import { readWhileWriting } from './concurrency.ts';
 import { fuzz } from './fuzz.ts';
+import { fuzzTarget } from './fuzz-target.ts';
 import { fuzzServer } from './http-fuzz.ts';
 import { killWriters } from './kills.ts';
 import { killNodes } from './node-kills.ts';
 import { killServers } from './serve-kills.ts';
 import { cutPower, faultsUnavailable, fillDisk } from './storage-faults.ts';
+import { fuzzV1 } from './v1-fuzz.ts';
 
 const seed = Number(process.env.TORTURE_SEED ?? Date.now() & 0xffffff);
 const rounds = (usual: number): number => Number(process.env.TORTURE_ROUNDS ?? usual);
@@ -48,13 +50,16 @@ const tortures: Record<string, Torture> = {
   },
   fuzz: (folder) => fuzz(folder, seed, rounds(5000)),
   readers: (folder) => readWhileWriting(join(folder, 'index'), seed, 4, rounds(120)),
-  async http(folder) {
+  async *http(folder) {
+    const target = await fuzzTarget(folder);
+    const v1 = await fuzzV1(target, seed, rounds(100_000));
+    yield { v1, end: await stop(target.served, 'SIGTERM') };
     const index = join(folder, 'index');
     const filterFields = [{ name: 'year', type: 'number' }] as const;
     await openIndex(index, { create: true, lexicalOnly: true, filterFields }).close();
     const served = await serve(index);
-    const report = await fuzzServer(served, seed, rounds(100_000));
-    return { ...report, end: await stop(served, 'SIGTERM') };
+    const unversioned = await fuzzServer(served, seed, rounds(100_000) / 5);
+    yield { unversioned, end: await stop(served, 'SIGTERM') };
   },
   async *'serve-kills'(folder) {
     // One in ten with the encoder.
