@@ -32,7 +32,7 @@ export const HIT_FIELDS = [
 ];
 
 /** `_id` of a document: ids of the cluster have at most 512 bytes, so that a stored id might be too long for one. */
-const keyOf = (stored: string): string => createHash('sha256').update(stored).digest('base64url');
+export const keyOf = (stored: string): string => createHash('sha256').update(stored).digest('base64url');
 
 /** The documents of a source as the cluster holds them. */
 export function clusterDocuments(

@@ -170,7 +170,7 @@ export class ClusterIndex {
   /** Stored fields by `_id`, as of the last write, refreshed or not. Those that are not there have no entry. */
   async fetch(
     documents: readonly { readonly key: string; readonly routing: string }[],
-    fields: readonly string[],
+    fields: readonly string[] | 'all',
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, ClusterSource>> {
     const found = new Map<string, ClusterSource>();
@@ -181,7 +181,7 @@ export class ClusterIndex {
       }>({
         method: 'POST',
         path: `/${this.name}/_mget`,
-        query: { _source_includes: fields.join(',') },
+        query: fields === 'all' ? {} : { _source_includes: fields.join(',') },
         body: { docs },
         signal,
       });

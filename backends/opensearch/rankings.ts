@@ -6,7 +6,7 @@ import type { Notice } from '../../query/response.ts';
 import { BM25_K1 } from '../../query/retrieve/bm25.ts';
 import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';
-import { type ClusterSource, HIT_FIELDS } from './cluster-document.ts';
+import { type ClusterSource, keyOf } from './cluster-document.ts';
 import { type ClusterHit, type ClusterIndex, type ClusterResponse, missingShards } from './cluster-index.ts';
 import { FIELDS, filterFieldName, MAX_CLAUSES, MAX_RESCORE_WINDOW, MAX_RESULT_WINDOW } from './mapping.ts';
 import type { PreparedQuery } from './prepared-query.ts';
@@ -147,8 +147,10 @@ export class ClusterRankings {
       query,
       size: Math.min(depth, MAX_RESULT_WINDOW),
       track_total_hits: false,
-      _source: withSource ? [FIELDS.storedId, ...HIT_FIELDS] : false,
-      docvalue_fields: [FIELDS.storedId, ...fields.map(filterFieldName)],
+      // Without `_id`, which follows from the stored id, a ranking reads nothing that is stored: that takes longer than finding it.
+      // And all of `_source` is sooner there than a part of it, for which the cluster has to parse it.
+      ...(withSource ? { _source: true } : { _source: false, stored_fields: '_none_' }),
+      docvalue_fields: [...(rescore ? [FIELDS.storedId] : []), ...fields.map(filterFieldName)],
       // A rescored ranking cannot be sorted by the cluster; equal scores are put in order here.
       ...(rescore ? { rescore } : { sort: [{ _score: 'desc' }, { [FIELDS.storedId]: 'asc' }] }),
       ...(Number.isFinite(leftMs) ? { timeout: `${Math.max(1, Math.ceil(leftMs))}ms` } : {}),
@@ -178,14 +180,15 @@ export class ClusterRankings {
   }
 
   private hit(
-    { _id: key, fields = {}, _source: source }: ClusterHit,
+    { sort, fields = {}, _source: source }: ClusterHit,
     score: number,
     wanted: readonly number[],
   ): RankedHit {
-    const id = String(fields[FIELDS.storedId]![0]);
+    // What a hit was sorted by has its stored id.
+    const id = String(sort?.[1] ?? fields[FIELDS.storedId]![0]);
     const values: FieldValues[] = [];
     for (const index of wanted) values[index] = fields[filterFieldName(index)] ?? [];
-    return { id, score, key, routing: parseStoredId(id).id, values, source };
+    return { id, score, key: keyOf(id), routing: parseStoredId(id).id, values, source };
   }
 }
 

@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
-import type { ClusterOptions } from '../../backends/opensearch/cluster.ts';
 import { defined } from '../../defined.ts';
 import type { EncoderBackend } from '../../encoder/types.ts';
 import { WinnowError } from '../../errors.ts';
 import { KeyRing } from '../../server/keys/key-ring.ts';
 import type { LogLevel } from '../../server/server.ts';
 import type { TlsFiles } from '../../server/tls.ts';
-import { clusterOptions, type EngineCliOptions } from '../engine.ts';
+import { clusterOptions, type EngineCliOptions, type RemoteOptions } from '../engine.ts';
 import { settingsOf } from './settings.ts';
 
 /** The settings of `settings-table.ts` with their types. */
@@ -15,6 +14,7 @@ interface NamedSettings {
   readonly engine: EngineCliOptions['engine'];
   readonly url?: readonly string[];
   readonly caFile?: string;
+  readonly twoPhase?: number;
   readonly data?: string;
   readonly imports?: string;
   readonly port: number;
@@ -38,9 +38,12 @@ interface NamedSettings {
 }
 
 export interface ServeSettings
-  extends Omit<NamedSettings, 'tlsCert' | 'tlsKey' | 'index' | 'data' | 'engine' | 'url' | 'caFile'> {
+  extends Omit<
+    NamedSettings,
+    'tlsCert' | 'tlsKey' | 'index' | 'data' | 'engine' | 'url' | 'caFile' | 'twoPhase'
+  > {
   /** How a cluster is reached: that of {@link remoteIndex}, or one that collections may be in. */
-  readonly cluster?: ClusterOptions;
+  readonly cluster?: RemoteOptions;
   /** Name of the index of the cluster that is served. Absent: the folder holds the index or the collections. */
   readonly remoteIndex?: string;
   readonly folder: string;
@@ -51,7 +54,7 @@ export interface ServeSettings
 
 /** @param given the folder that the command line names @throws WinnowError WINNOW_BAD_ARGUMENT */
 export function serveSettings(command: Command, given?: string): ServeSettings {
-  const { tlsCert, tlsKey, index, data, engine, url, caFile, ...named } = settingsOf(
+  const { tlsCert, tlsKey, index, data, engine, url, caFile, twoPhase, ...named } = settingsOf(
     command,
     process.env,
   ) as unknown as NamedSettings;
@@ -70,7 +73,7 @@ export function serveSettings(command: Command, given?: string): ServeSettings {
     ...named,
     folder,
     isIndex: index !== undefined,
-    ...(url || isRemote ? { cluster: clusterOptions(defined({ url, caFile })) } : {}),
+    ...(url || isRemote ? { cluster: clusterOptions(defined({ url, caFile, twoPhase })) } : {}),
     ...(isRemote ? { remoteIndex: index! } : {}),
   };
   if ((tlsCert === undefined) !== (tlsKey === undefined))

@@ -1,5 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,6 +12,7 @@ import { ClusterIndex } from '../../backends/opensearch/cluster-index.ts';
 import { indexBody } from '../../backends/opensearch/mapping.ts';
 import { openOpenSearch } from '../../backends/opensearch/open-opensearch.ts';
 import { SETTINGS } from '../helpers/documents.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
 import { codeOf } from '../helpers/thrown.ts';
 
 const test = suite('connection to a cluster');
@@ -213,6 +218,44 @@ test('answers that lack shards, or that ran out of time, say that they are not c
       await backend.close();
     });
 });
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+(hasOpenssl ? test : test.skip)(
+  'a server is trusted by the authority that is named, and no other',
+  async () => {
+    const folder = tempFolder();
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    const request =
+      'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=cluster';
+    const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
+    assert.is(spawnSync('openssl', [...request.split(' '), ...names]).status, 0);
+    const server = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}'),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const ask = (options: Partial<ClusterOptions>) =>
+      codeOf(() =>
+        withCluster({ url, retries: 0, ...options }, async (cluster) => {
+          await cluster.request({ method: 'GET', path: '/' });
+        }),
+      );
+    try {
+      assert.match(await ask({}), /^WINNOW_CLUSTER/);
+      await withCluster({ url, caFile: cert }, async (cluster) => {
+        assert.equal((await cluster.request({ method: 'GET', path: '/' })).body, { ok: true });
+      });
+      await withCluster({ url, insecure: true }, async (cluster) => {
+        assert.equal((await cluster.request({ method: 'GET', path: '/' })).body, { ok: true });
+      });
+      assert.match(await ask({ caFile: join(folder, 'none.pem') }), /^WINNOW_NOT_FOUND/);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
+);
 
 test('another server than OpenSearch is refused', () =>
   withServer(
