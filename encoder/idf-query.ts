@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { WinnowError } from '../errors.ts';
-import { SPECIAL_IDS, type WordPieceTokenizer } from './transformer/tokenizer/wordpiece.ts';
+import { SPECIAL_IDS, type WordPieces, type WordPieceTokenizer } from './transformer/tokenizer/wordpiece.ts';
 import type { SparseVector } from './types.ts';
 
 /** Weight of a vocabulary token that is not in the idf table (Geng et al., arXiv 2411.04403, section 3.1). */
@@ -60,16 +60,28 @@ export class IdfQueryEncoder {
   readonly tokenizer: WordPieceTokenizer;
   /** Weight by token id. */
   readonly idf: Float32Array;
+  private last: { readonly query: string; readonly words: readonly WordPieces[] } | undefined;
 
   constructor(tokenizer: WordPieceTokenizer, idf: Float32Array) {
     this.tokenizer = tokenizer;
     this.idf = idf;
   }
 
+  /** The words of a query. Those of the last one are kept: a search asks several times. */
+  words(query: string): readonly WordPieces[] {
+    if (this.last?.query !== query) this.last = { query, words: this.tokenizer.words(query) };
+    return this.last.words;
+  }
+
+  /** Number of a query's WordPieces. */
+  count(query: string): number {
+    return this.words(query).reduce((count, { ids }) => count + ids.length, 0);
+  }
+
   /** The tokens of a query that have a weight. */
   tokens(query: string): QueryTokens {
     const found = new Map<number, { count: number; wordPieces: number }>();
-    for (const { ids } of this.tokenizer.words(query)) {
+    for (const { ids } of this.words(query)) {
       for (const id of ids) {
         if (!(this.idf[id]! > 0)) continue;
         const token = found.get(id) ?? { count: 0, wordPieces: ids.length };

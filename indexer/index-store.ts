@@ -24,7 +24,7 @@ export interface OpenOptions extends MergeOptions {
  *
  * **Processes and threads.** Any number of processes and threads may have an index open, each through an IndexStore of its own.
  * One of them writes at a time; writes of the others wait for LMDB's write lock. Readers see whole commits only and never wait.
- * Calls are synchronous unless they return a promise. Merges of more than 4 MiB run in a worker thread.
+ * Calls are synchronous unless they return a promise. Merges of more than 256 KiB run in a worker thread.
  *
  * **Writes.** A write is one transaction: when it returns, all of it is on disk and the next {@link view} shows it; when it
  * throws, nothing was changed. It starts the merges that it makes due. A merge that fails is not an error of the write: see

@@ -94,7 +94,7 @@ export interface SearchBackend {
   stats(): Awaitable<BackendStats>;
 
   /** What the work of a search grows with; the server limits and schedules searches by it. @param query 1..10,000 characters */
-  searchSize(query: string): SearchSize;
+  searchSize(query: string): Awaitable<SearchSize>;
 
   /**
    * Copies the whole index, as of now, into a new folder. Present where {@link BackendCapabilities.snapshots} is true.

@@ -31,7 +31,7 @@ export class SearchTurns {
     { query, ...options }: SearchOptions & { readonly query: string },
     search: (signal: AbortSignal) => Awaitable<T>,
   ): Promise<T> {
-    const size = backend.searchSize(query);
+    const size = await backend.searchSize(query);
     const tokens = Math.max(size.queryTokens, Object.keys(options.vector ?? {}).length);
     const steps = searchSteps(options, { ...size, queryTokens: tokens });
     const gone = goneClient(reply);
@@ -63,7 +63,7 @@ function runUnlessGone<T>(
 }
 
 /** The options of a request, with the longest time that a search may take on a server. */
-export const withinBudget = <Options extends SearchOptions>(options: Options): Options => ({
+export const withinBudget = <Options extends Pick<SearchOptions, 'budgetMs'>>(options: Options): Options => ({
   ...options,
   budgetMs: Math.min(options.budgetMs ?? LIMITS.budgetMs, LIMITS.budgetMs),
 });

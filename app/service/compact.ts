@@ -23,8 +23,13 @@ export type CompactAnswer =
  */
 export async function compactInThread(folder: string): Promise<CompactReport> {
   const thread = startThread('app/service/compact-worker', { folder });
-  const [answer] = (await once(thread, 'message')) as [CompactAnswer];
+  let answer: CompactAnswer | undefined;
+  thread.once('message', (message: CompactAnswer) => {
+    answer = message;
+  });
+  // One wait: Node may report the message and the end of a thread in one go.
   await once(thread, 'exit');
+  if (!answer) throw new WinnowError('WINNOW_SERVER', 'the thread that compacts ended without an answer');
   if ('report' in answer) return answer.report;
   const { code, message, ...where } = answer.error;
   throw new WinnowError(code, message, where);

@@ -85,8 +85,8 @@ export class GuardedBackend implements SearchBackend {
     return this.gate.read((backend) => backend.stats());
   }
 
-  searchSize(query: string): SearchSize {
-    return this.gate.read((backend) => backend.searchSize(query)) as SearchSize;
+  searchSize(query: string): Awaitable<SearchSize> {
+    return this.gate.read((backend) => backend.searchSize(query));
   }
 
   async takeSnapshot(folder: string): Promise<SnapshotInfo> {

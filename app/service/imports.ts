@@ -37,6 +37,15 @@ export function importPath(
   return real;
 }
 
+/** A folder without links, as {@link importPath} names what is in it. */
+export function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder; // it is gone: nothing is named in it
+  }
+}
+
 function realPaths(folder: string, path: string): { readonly root: string; readonly real: string } {
   try {
     return { root: realpathSync(folder), real: realpathSync(join(folder, path)) };

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { isAbsolute, join, sep } from 'node:path';
 import { fractionRead, openCorpus } from '../../corpus/open-corpus.ts';
 import { type ErrorCode, WinnowError } from '../../errors.ts';
 import type { FilterField } from '../../indexer/types.ts';
@@ -6,8 +6,9 @@ import type { SearchBackend } from '../../query/backend.ts';
 import { badArgument } from '../../query/check-value.ts';
 import { ingest } from '../ingest.ts';
 import { SnapshotFolder } from '../snapshot-folder.ts';
+import { withoutPaths } from '../without-paths.ts';
 import type { Collection } from './collection.ts';
-import { importPath } from './imports.ts';
+import { importPath, realFolder } from './imports.ts';
 import type { TaskContext } from './task-queue.ts';
 import type { Failure, TaskRequest, TaskType } from './types.ts';
 
@@ -76,8 +77,35 @@ export function checkTask(request: TaskRequest, surroundings: TaskSurroundings):
 const kindOf = (type: TaskType) =>
   type === 'index-file' ? 'file' : type === 'index-folder' ? 'folder' : 'any';
 
-/** Carries out a checked request. @param name of the collection */
+/** Carries out a checked request. Errors name no path of the machine. @param name of the collection */
 export async function runTask(
+  name: string,
+  collection: Collection,
+  request: TaskRequest,
+  surroundings: TaskSurroundings,
+  context: TaskContext,
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await carryOut(name, collection, request, surroundings, context);
+  } catch (error) {
+    throw error instanceof WinnowError ? forRequester(error, surroundings.imports) : error;
+  }
+}
+
+/** Files in the folder of imports are named as requests name them. */
+function forRequester(error: WinnowError, imports: string | undefined): WinnowError {
+  const roots = imports === undefined ? [] : [imports, realFolder(imports)].map((root) => `${root}${sep}`);
+  const relative = (text: string) => roots.reduce((shown, root) => shown.replaceAll(root, ''), text);
+  const shown = (text: string) => withoutPaths(relative(text), error.place);
+  const place = error.place && relative(error.place);
+  return new WinnowError(error.code, shown(error.message), {
+    ...(place && !isAbsolute(place) ? { place } : {}),
+    ...(error.hint ? { hint: shown(error.hint) } : {}),
+    cause: error,
+  });
+}
+
+async function carryOut(
   name: string,
   collection: Collection,
   request: TaskRequest,
@@ -95,12 +123,21 @@ export async function runTask(
     case 'snapshot': {
       context.progress({ done: 0, total: 1, unit: 'steps' });
       const folder = join(surroundings.snapshots!, name);
-      return { ...(await new SnapshotFolder(collection.backend, folder, surroundings.maxSnapshots).take()) };
+      const snapshots = new SnapshotFolder(collection.backend, folder, surroundings.maxSnapshots);
+      const info = await snapshots.take();
+      context.progress({ done: 1, total: 1, unit: 'steps' });
+      return { ...info };
     }
     case 'compact':
       context.progress({ done: 0, total: 1, unit: 'steps' });
-      return { ...(await collection.compact()) };
+      return { ...(await compacted(collection, context)) };
   }
+}
+
+async function compacted(collection: Collection, { progress }: TaskContext) {
+  const report = await collection.compact();
+  progress({ done: 1, total: 1, unit: 'steps' });
+  return report;
 }
 
 async function index(

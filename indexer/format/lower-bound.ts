@@ -14,3 +14,20 @@ export function lowerBound(length: number, isBefore: (index: number) => boolean)
   }
   return low;
 }
+
+/**
+ * As {@link lowerBound}, in ascending values: searches look up every token in every segment.
+ *
+ * @param from where to begin
+ * @returns the first position that does not hold less than `wanted`
+ */
+export function positionOf(values: Uint16Array, wanted: number, from = 0): number {
+  let low = from;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

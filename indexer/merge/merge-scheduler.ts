@@ -13,8 +13,8 @@ import {
 import { MergeThread, RETRY_MS } from './merge-thread.ts';
 import { SegmentMerger } from './segment-merger.ts';
 
-/** Merging so many bytes takes some 20 ms, less than starting a thread. */
-const INLINE_MERGE_BYTES = 4 * 1024 * 1024;
+/** Merging so many bytes takes a few ms, for which searches on the same thread wait. */
+const INLINE_MERGE_BYTES = 256 * 1024;
 
 /** With more segments than this a write waits for its merges: each segment adds to the cost of every search. */
 const MAX_WAITING_SEGMENTS = 128;
@@ -28,7 +28,7 @@ export interface MergeOptions {
    * `inline`: the write does them before it returns.
    */
   readonly merges?: 'background' | 'inline';
-  /** Merges of at most this many bytes are done on the calling thread in one transaction. Default 4 MiB. */
+  /** Merges of at most this many bytes are done on the calling thread in one transaction. Default 256 KiB. */
   readonly inlineMergeBytes?: number;
   /** Documents of a merged segment from which similar ones are put next to each other; Infinity = never. Default 65,536. */
   readonly reorderFrom?: number;

@@ -36,7 +36,8 @@ export class Segment {
   private readonly place: string;
   private readonly source: PartSource;
   private readonly filterFields: readonly FilterField[];
-  private readonly opened = new Map<PartKind, unknown>();
+  /** Opened parts by {@link PartKind}. */
+  private readonly opened: unknown[] = [];
   /** Parts whose checksum was verified; a segment never changes, so once is enough. */
   private checked = new Set<PartKind>();
   private byIdRank: Uint32Array | undefined;
@@ -111,8 +112,10 @@ export class Segment {
     return this.once(PartKind.Terms, (bytes, place) => {
       const [termIds, counts] = unpackSections(bytes, place);
       const textFrequencies = viewU32(counts!, 0, counts!.length / 4);
+      const terms = viewU16(termIds!, 0, termIds!.length / 2);
       return {
-        termIds: viewU16(termIds!, 0, termIds!.length / 2),
+        termIds: terms,
+        lists: listsByTerm(terms),
         textFrequencies,
         hasText: textFrequencies.some((count) => count > 0),
       };
@@ -126,9 +129,8 @@ export class Segment {
 
   /** List of a term in {@link impacts}, or -1. */
   listIdOfTerm(termId: number): number {
-    const { termIds } = this;
-    const listId = lowerBound(termIds.length, (index) => termIds[index]! < termId);
-    return termIds[listId] === termId ? listId : -1;
+    const { lists } = this.termTable;
+    return termId < lists.length ? lists[termId]! - 1 : -1;
   }
 
   /** The vectors of all documents. Checks all of them the first time. */
@@ -266,9 +268,8 @@ export class Segment {
   adopt(other: Segment): void {
     this.checked = other.checked;
     this.checkedLists = other.checkedLists;
-    for (const [kind, part] of other.opened) {
-      if (this.entries.get(kind)!.numBytes < ZERO_COPY_BYTES) this.opened.set(kind, part);
-    }
+    for (const [kind, { numBytes }] of this.entries)
+      if (numBytes < ZERO_COPY_BYTES) this.opened[kind] = other.opened[kind];
   }
 
   private listsOf(kind: PartKind): PostingLists {
@@ -288,8 +289,9 @@ export class Segment {
   }
 
   private once<T>(kind: PartKind, open: (bytes: Uint8Array, place: string) => T): T {
-    if (!this.opened.has(kind)) this.opened.set(kind, this.openPart(kind, open));
-    return this.opened.get(kind) as T;
+    const part = this.opened[kind] ?? this.openPart(kind, open);
+    this.opened[kind] = part;
+    return part as T;
   }
 
   private openPart<T>(kind: PartKind, open: (bytes: Uint8Array, place: string) => T): T {
@@ -316,4 +318,11 @@ export function inverse(permutation: Uint32Array): Uint32Array {
   const result = new Uint32Array(permutation.length);
   for (let i = 0; i < permutation.length; i++) result[permutation[i]!] = i;
   return result;
+}
+
+/** 1 + the list of each term, 0 where there is none: every search looks up every token in every segment. */
+function listsByTerm(termIds: Uint16Array): Uint32Array {
+  const lists = new Uint32Array(termIds.length === 0 ? 0 : termIds.at(-1)! + 1);
+  for (let list = 0; list < termIds.length; list++) lists[termIds[list]!] = list + 1;
+  return lists;
 }

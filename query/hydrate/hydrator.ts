@@ -1,15 +1,19 @@
+import type { IdfQueryEncoder } from '../../encoder/idf-query.ts';
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { WinnowError } from '../../errors.ts';
+import { positionOf } from '../../indexer/format/lower-bound.ts';
 import { displayId, parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
+import type { ImpactVector } from '../../indexer/types.ts';
 import type { Deadline } from '../deadline.ts';
 import type { SearchOptions } from '../request.ts';
 import type { Hit } from '../response.ts';
 import type { FoundDoc, FoundQuery, FoundSegment } from '../retrieve/retriever.ts';
 import type { QuantizedQuery } from '../weights/quantized-query.ts';
+import { DocumentCache, type ReadDocument } from './document-cache.ts';
+import { QueryWords } from './query-words.ts';
 import { type Highlight, makeSnippet, type Snippet } from './snippet.ts';
-import { type ScoreExplanation, TokenExplainer, wordsByToken } from './token-explanation.ts';
-import { TokenFinder } from './token-finder.ts';
+import { type ScoreExplanation, TokenExplainer } from './token-explanation.ts';
 
 /** Characters of a text that become snippet and explanation per microsecond on a slow machine. */
 const CHARACTERS_PER_US = 2;
@@ -28,22 +32,25 @@ type HitOptions = Pick<SearchOptions, 'explain' | 'highlight' | 'fields'>;
 
 /** Turns ranked documents into hits: reads their stored fields, cuts snippets, explains scores. Not reentrant. */
 export class Hydrator {
+  private readonly encoder: IdfQueryEncoder;
   private readonly tokenizer: WordPieceTokenizer;
   private readonly impactScale: number;
   private readonly path: string;
-  // Scratch by termId, all zero between calls.
-  private readonly documentWeights: Float32Array;
+  private readonly documents: DocumentCache;
+  /** Scratch by termId, all zero between calls. */
   private readonly queryWeights: Float32Array;
 
   /**
    * @param impactScale weight = impact * impactScale
    * @param path of the index, for messages
    */
-  constructor(tokenizer: WordPieceTokenizer, impactScale: number, path: string) {
+  constructor(encoder: IdfQueryEncoder, impactScale: number, path: string) {
+    const { tokenizer } = encoder;
+    this.encoder = encoder;
     this.tokenizer = tokenizer;
     this.impactScale = impactScale;
     this.path = path;
-    this.documentWeights = new Float32Array(tokenizer.vocabularySize);
+    this.documents = new DocumentCache(tokenizer);
     this.queryWeights = new Float32Array(tokenizer.vocabularySize);
   }
 
@@ -57,43 +64,25 @@ export class Hydrator {
     { explain = false, highlight = true, fields }: HitOptions,
     deadline: Deadline,
   ): { readonly hits: readonly Hit[]; readonly complete: boolean } {
-    const queryWords = wordsByToken(text, this.tokenizer);
-    const finder = new TokenFinder(this.tokenizer, quantized.termIds);
-    const explainer = explain
-      ? new TokenExplainer(quantized, this.impactScale, this.tokenizer, queryWords)
-      : undefined;
+    const words = new QueryWords(text, quantized, this.encoder);
+    const explainer = explain ? this.explainerOf(quantized, words) : undefined;
     let complete = true;
     const hits = docs.map((doc): Hit => {
-      const record = generation.document(doc.view.segment.docKeys[doc.docId]!);
-      if (!record) throw this.missingFields(doc);
-      const { id, passage, title } = record;
-      const metadata = fields ? chosen(record.metadata, fields) : record.metadata;
-      const base = {
-        id,
-        ...(passage === undefined ? {} : { passage }),
-        score: doc.score,
-        title,
-        ...(doc.relevance === undefined ? {} : { relevance: doc.relevance }),
-        ...(explain && doc.stages ? { stages: doc.stages } : {}),
-        ...(fields?.includes('text') ? { text: record.text } : {}),
-      };
-      const plain = () => ({ ...base, snippet: noSnippet(record.text), addedWords: [], metadata });
-      if (!highlight && !explainer) return plain();
-      if (!deadline.affords(record.text.length / CHARACTERS_PER_US)) {
-        complete = false;
-        return plain();
-      }
-      const { snippet, addedWords } = highlight
-        ? this.words(doc, record, finder, quantized, queryWords)
-        : { snippet: noSnippet(record.text), addedWords: [] };
-      const explained = explainer?.explain(doc.view.segment, doc.docId, this.textIds(record));
+      const document = this.documents.get(generation, doc.view.segment.docKeys[doc.docId]!);
+      if (!document) throw this.missingFields(doc);
+      const { record } = document;
+      const isAfforded =
+        !(highlight || explainer) || deadline.affords(record.text.length / CHARACTERS_PER_US);
+      if (!isAfforded) complete = false;
+      const found = isAfforded && highlight ? this.words(doc, document, words) : undefined;
+      const explained = isAfforded && explainer?.explain(doc.view.segment, doc.docId, this.textIds(record));
       return {
-        ...base,
-        snippet,
-        addedWords,
-        metadata,
+        ...storedFields(record, doc, fields),
+        ...(explain && doc.stages ? { stages: doc.stages } : {}),
+        snippet: found?.snippet ?? noSnippet(record.text),
+        addedWords: found?.addedWords ?? [],
         ...(explained ? { explanation: explained.tokens } : {}),
-        ...(explained?.omittedTokens ? { omittedTokens: explained.omittedTokens } : {}),
+        ...(explained && explained.omittedTokens > 0 ? { omittedTokens: explained.omittedTokens } : {}),
       };
     });
     return { hits, complete };
@@ -106,9 +95,12 @@ export class Hydrator {
     docId: number,
     record: StoredRecord,
   ): ScoreExplanation {
-    const words = wordsByToken(text, this.tokenizer);
-    const explainer = new TokenExplainer(quantized, this.impactScale, this.tokenizer, words);
-    return explainer.explain(segment, docId, this.textIds(record));
+    const words = new QueryWords(text, quantized, this.encoder);
+    return this.explainerOf(quantized, words).explain(segment, docId, this.textIds(record));
+  }
+
+  private explainerOf(query: QuantizedQuery, words: QueryWords): TokenExplainer {
+    return new TokenExplainer(query, this.impactScale, this.tokenizer, words.byToken);
   }
 
   /** Ids of the tokens in a document's title and text. */
@@ -118,34 +110,34 @@ export class Hydrator {
 
   private words(
     { view, docId }: FoundDoc,
-    { title, text }: StoredRecord,
-    finder: TokenFinder,
-    query: QuantizedQuery,
-    queryWords: ReadonlyMap<number, string>,
+    { record, words: read, titleIds }: ReadDocument,
+    query: QueryWords,
   ): HitWords {
-    const { documentWeights, queryWeights, tokenizer } = this;
-    const { termIds, impacts } = view.segment.vector(docId);
-    for (let i = 0; i < termIds.length; i++) documentWeights[termIds[i]!] = impacts[i]! * this.impactScale;
-    query.termIds.forEach((termId, i) => {
-      // A query word that the document has without weight is still worth marking.
-      queryWeights[termId] = (query.weights[i]! / query.scale) * (documentWeights[termId]! || 0.1);
-    });
-    const words = finder.find(text);
-    const places =
-      words.length > 0 ? matches(words, queryWeights) : topics(text, termIds, impacts, tokenizer);
-    const snippet = makeSnippet(text, places);
+    const { text } = record;
+    const { queryWeights } = this;
+    const { finder } = query;
+    const { termIds, weights, scale } = query.quantized;
+    const vector = view.segment.vector(docId);
+    const found = finder.find(read);
     // Tokens that neither text nor title has were added by the model.
-    const missing = new Set(
-      query.termIds.filter((termId) => documentWeights[termId]! > 0 && finder.finds(termId)),
-    );
-    for (const { ids } of words) for (const termId of ids) missing.delete(termId);
-    if (missing.size > 0) for (const termId of tokenizer.encode(title)) missing.delete(termId);
-    const addedWords = [...missing]
-      .sort((a, b) => queryWeights[b]! - queryWeights[a]!)
-      .map((termId) => queryWords.get(termId) ?? tokenizer.tokens[termId]!);
-    for (const termId of termIds) documentWeights[termId] = 0;
-    for (const termId of query.termIds) queryWeights[termId] = 0;
-    return { snippet, addedWords: [...new Set(addedWords)] };
+    let added: number[] = [];
+    for (let i = 0, from = 0; i < termIds.length; i++) {
+      const termId = termIds[i]!;
+      from = positionOf(vector.termIds, termId, from);
+      const impact = vector.termIds[from] === termId ? vector.impacts[from]! : 0;
+      if (impact > 0 && finder.finds(termId)) added.push(termId);
+      // A query word that the document has without weight is still worth marking.
+      queryWeights[termId] = (weights[i]! / scale) * (Math.fround(impact * this.impactScale) || 0.1);
+    }
+    const places = found.length > 0 ? matches(found, queryWeights) : topics(text, vector, this.tokenizer);
+    const snippet = makeSnippet(text, places);
+    if (added.length > 0)
+      added = added.filter(
+        (termId) => !titleIds.includes(termId) && !found.some(({ ids }) => ids.includes(termId)),
+      );
+    added.sort((a, b) => queryWeights[b]! - queryWeights[a]!);
+    for (let i = 0; i < termIds.length; i++) queryWeights[termIds[i]!] = 0;
+    return { snippet, addedWords: query.wordsOf(added) };
   }
 
   private missingFields({ view, docId }: FoundDoc): WinnowError {
@@ -175,8 +167,7 @@ function matches(words: readonly WordPieces[], queryWeights: Float32Array): High
 /** Where a text speaks of what weighs most in it: what a snippet shows of a hit all of whose words were added by the model. */
 function topics(
   text: string,
-  termIds: ArrayLike<number>,
-  impacts: ArrayLike<number>,
+  { termIds, impacts }: ImpactVector,
   { tokens }: WordPieceTokenizer,
 ): Highlight[] {
   const strongest = Array.from(termIds, (termId, i) => ({ token: tokens[termId]!, value: impacts[i]! }))
@@ -193,6 +184,23 @@ function topics(
     })
     .sort((a, b) => a.start - b.start)
     .filter(({ start }, i, all) => i === 0 || start >= all[i - 1]!.end);
+}
+
+/** What a hit has of its document as it is stored, and of its ranking. */
+function storedFields(
+  { id, passage, title, text, metadata }: StoredRecord,
+  { score, relevance }: FoundDoc,
+  fields: HitOptions['fields'],
+): Omit<Hit, 'snippet' | 'addedWords'> {
+  return {
+    id,
+    ...(passage === undefined ? {} : { passage }),
+    score,
+    title,
+    ...(relevance === undefined ? {} : { relevance }),
+    ...(fields?.includes('text') ? { text } : {}),
+    metadata: fields ? chosen(metadata, fields) : metadata,
+  };
 }
 
 function chosen(metadata: StoredRecord['metadata'], fields: readonly string[]): StoredRecord['metadata'] {

@@ -94,7 +94,11 @@ function ending(text: string, at: number): number {
 }
 
 /** Past the end counts as a space, as the beginning does. */
-const isSpace = (text: string, at: number): boolean => /\s/.test(text[at] ?? ' ');
+function isSpace(text: string, at: number): boolean {
+  if (at < 0 || at >= text.length) return true;
+  const code = text.charCodeAt(at);
+  return code < 128 ? code === 32 || (code >= 9 && code <= 13) : /\s/.test(text[at]!);
+}
 
 /** Place of the last character before a place that is no space; -1 where there is none. */
 function lastBefore(text: string, at: number): number {

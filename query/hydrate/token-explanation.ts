@@ -1,4 +1,4 @@
-import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
+import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import type { FoundSegment } from '../retrieve/retriever.ts';
 import type { QuantizedQuery } from '../weights/quantized-query.ts';
 
@@ -89,9 +89,12 @@ export class TokenExplainer {
 }
 
 /** The word of a text in which each of its tokens first occurs. */
-export function wordsByToken(text: string, tokenizer: WordPieceTokenizer): Map<number, string> {
+export function wordsByToken(
+  text: string,
+  reader: { words(text: string): readonly WordPieces[] },
+): Map<number, string> {
   const words = new Map<number, string>();
-  for (const { start, end, ids } of tokenizer.words(text)) {
+  for (const { start, end, ids } of reader.words(text)) {
     for (const id of ids) if (!words.has(id)) words.set(id, text.slice(start, end));
   }
   return words;

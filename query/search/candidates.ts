@@ -1,10 +1,9 @@
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
-import { NO_DEADLINE } from '../deadline.ts';
 import type { SearchMode } from '../request.ts';
 import type { Notice } from '../response.ts';
 import { bm25Retriever } from '../retrieve/bm25-retriever.ts';
 import { hybridRetriever } from '../retrieve/hybrid-retriever.ts';
-import type { Retriever, ScoredDoc, TopDocs } from '../retrieve/retriever.ts';
+import { type Retriever, type ScoredDoc, type TopDocs, withIds } from '../retrieve/retriever.ts';
 import type { SparseRetriever } from '../retrieve/sparse-retriever.ts';
 import { TextReader } from '../text/text-conditions.ts';
 import { TEXTS_READ } from './notices.ts';
@@ -35,7 +34,7 @@ export class CandidateFinder {
 
   /** The ranking without the conditions that only stored texts decide. */
   retrieve(search: PreparedSearch, depth: number): TopDocs {
-    return this.retrievers[search.mode].retrieve(search, depth);
+    return withIds(this.retrievers[search.mode].retrieve(search, depth));
   }
 
   /** The first documents that meet the conditions. Ranks deeper until there are as many as wanted. */
@@ -56,20 +55,20 @@ export class CandidateFinder {
   }
 
   /**
-   * 1 + the number of documents that rank before (score, id) and meet the conditions; undefined when too many texts decide about it.
+   * 1 + the number of documents that rank before (score, id) and meet the conditions; undefined when too many texts decide about it or the time budget ends.
    *
    * @param score integer score, in mode `sparse`
    */
   rankOf(search: PreparedSearch, sparse: SparseRetriever, score: number, id: string): number | undefined {
-    const { conditions } = search;
+    const { conditions, deadline } = search;
     let known = true;
-    this.texts.start(NO_DEADLINE);
+    this.texts.start(deadline);
     const before = sparse.countBefore(search, score, id, (view, docId) => {
       const passes = conditions ? this.texts.passes(conditions, view, docId) : true;
       if (passes === undefined) known = false;
       return passes === true;
     });
-    return known ? before + 1 : undefined;
+    return known && !deadline.isPast ? before + 1 : undefined;
   }
 
   private passing(

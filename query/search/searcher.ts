@@ -35,7 +35,7 @@ export class Searcher {
     const { tokenizer } = encoder;
     const sparse = new SparseRetriever(encoder, impactScale);
     const scripts = new KnownScripts(tokenizer);
-    const hydrator = new Hydrator(tokenizer, impactScale, store.path);
+    const hydrator = new Hydrator(encoder, impactScale, store.path);
     this.store = store;
     this.preparer = new SearchPreparer(sparse, scripts, defaultMode);
     this.candidates = new CandidateFinder(sparse);

@@ -21,8 +21,9 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 /** Refuses requests that a page on the web made a browser send, before anything else looks at them. */
 export const access = plugin(async (app, options: AccessOptions) => {
-  app.addHook('onRequest', async ({ headers, protocol, routeOptions }) => {
+  app.addHook('onRequest', ({ headers, protocol, routeOptions }, _reply, done) => {
     if (!routeOptions.config.anyHost) checkAccess(headers, protocol, options);
+    done();
   });
   const { allowOrigins = [] } = options;
   if (allowOrigins.length > 0)

@@ -33,11 +33,12 @@ export const audit = plugin(async (app, { audit: file }: AuditOptions) => {
   const always = app.log.child({}, { level: 'info' });
   app.decorateRequest('written', undefined);
   app.decorate('onWritten', [] as ((request: FastifyRequest) => void)[]);
-  app.addHook('preSerialization', async (request, _reply, payload) => {
+  app.addHook('preSerialization', (request, _reply, payload, done) => {
     if (isWrite(request)) request.written ??= countsOf(payload);
-    return payload;
+    done(null, payload);
   });
-  app.addHook('onResponse', async (request, { statusCode }) => {
+  app.addHook('onResponse', (request, { statusCode }, done) => {
+    done();
     if (!isWrite(request) && !request.written) return;
     for (const listener of app.onWritten) listener(request);
     const line = { audit: lineOf(request, statusCode) };

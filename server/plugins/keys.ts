@@ -45,9 +45,9 @@ export const keys = plugin(async (app, { keys: file }: KeysOptions) => {
   app.decorateRequest('mayUse', function (this: FastifyRequest, collection: string): boolean {
     return this.apiKey?.collections?.includes(collection) ?? true;
   });
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const scope = scopeOf(request);
-    if (scope === 'public' || !ring || !isRequired(ring)) return;
+    if (scope === 'public' || !ring || !isRequired(ring)) return done();
     const key = ring.find(tokenOf(request) ?? '');
     if (!key) {
       reply.header('www-authenticate', 'Bearer realm="winnow"');
@@ -57,6 +57,7 @@ export const keys = plugin(async (app, { keys: file }: KeysOptions) => {
     if (!key.scopes.includes(scope) && !key.scopes.includes('admin'))
       throw forbidden(`the key ${key.id} has no scope ${scope}`, 'scope');
     requireCollection(request);
+    done();
   });
 });
 

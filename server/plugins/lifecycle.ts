@@ -23,7 +23,10 @@ const REFRESH_INTERVAL_MS = 1000;
 export const lifecycle = plugin(async (app, { backend }: { backend: Watched }) => {
   const stopping = new AbortController();
   app.decorate('stopping', stopping.signal);
-  app.addHook('onRequest', async () => stopping.signal.throwIfAborted());
+  app.addHook('onRequest', (_request, _reply, done) => {
+    stopping.signal.throwIfAborted();
+    done();
+  });
   app.addHook('preClose', async () => {
     stopping.abort(busy('the server is stopping'));
     setTimeout(() => app.server.closeAllConnections(), LIMITS.closeMs).unref();

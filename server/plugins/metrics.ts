@@ -32,12 +32,13 @@ export const metrics = plugin(async (app, { collections, queues }: MetricsOption
   const refresh = observeState([registry], () => [...lanes, ...queues()], collections);
   const stop = observeProcess([registry]);
   app.addHook('onClose', async () => stop());
-  app.addHook('preSerialization', async (_request, _reply, payload) => {
+  app.addHook('preSerialization', (_request, _reply, payload, done) => {
     for (const timings of timingsOf(payload)) counted.searched(timings);
-    return payload;
+    done(null, payload);
   });
-  app.addHook('onResponse', async (request, { statusCode, elapsedTime }) => {
+  app.addHook('onResponse', (request, { statusCode, elapsedTime }, done) => {
     counted.answered(request.method, routeOf(request), statusCode, elapsedTime / 1000);
+    done();
   });
   app.onWritten.push(({ written }) => written && counted.written(written));
   app.get(

@@ -12,7 +12,8 @@ export function requestId({ headers }: IncomingMessage): string {
 
 /** Every answer names its request. */
 export const requestIds = plugin(async (app) => {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    done();
   });
 });

@@ -254,7 +254,7 @@ export function contractSuite(name: string, open: OpenBackend): Test<{ backend: 
     assert.equal([sources, model], [CORPUS.length, health.model]);
     await backend.write({ deletes: ['sky'] });
     assert.ok((await backend.health()).generation > health.generation);
-    assert.is(backend.searchSize('blue sky').queryTokens, 2);
+    assert.is((await backend.searchSize('blue sky')).queryTokens, 2);
     assert.is(backend.window.countTokens('blue sky'), 2);
     assert.ok(backend.window.maxTokens >= 16);
     assert.is(backend.capabilities.snapshots, backend.takeSnapshot !== undefined);

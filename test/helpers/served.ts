@@ -14,10 +14,10 @@ export interface Served {
   readonly complaints: () => string;
 }
 
-/** Starts `winnow serve` on a free port: the built program where there is one, which starts sooner. */
-export async function serve(index: string, ...parameters: string[]): Promise<Served> {
+/** Starts `winnow serve` on a free port: the built program where there is one, which starts sooner. @param folder an index or a data folder */
+export async function serve(folder: string, ...parameters: string[]): Promise<Served> {
   const built = join(packageRoot, 'dist/cli/main.js');
-  const options = ['serve', '--index', index, '--port', '0', ...parameters];
+  const options = ['serve', folder, '--port', '0', ...parameters];
   const child =
     process.env.WINNOW_TEST_BUILT && existsSync(built)
       ? spawn(process.execPath, [built, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })

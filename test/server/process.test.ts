@@ -7,8 +7,10 @@ import { openIndex } from '../../app/search-index.ts';
 import { cli } from '../helpers/cli.ts';
 import { ask, serve, stop } from '../helpers/served.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
+import { fuzzTarget } from '../torture/fuzz-target.ts';
 import { fuzzServer } from '../torture/http-fuzz.ts';
 import { killServers } from '../torture/serve-kills.ts';
+import { fuzzV1 } from '../torture/v1-fuzz.ts';
 
 const test = suite('winnow serve');
 const seed = Number(process.env.FC_SEED ?? Date.now() & 0xffffff);
@@ -62,6 +64,15 @@ test('requests of every kind have an answer, and documents read back equal (npm 
   const { code } = await stop(served, 'SIGTERM');
   assert.equal(report.faults, []);
   assert.ok(report.readBack > 0);
+  assert.is(code, 0, `seed ${seed}`);
+});
+
+test('every operation of /v1 and MCP answers what it is asked, with keys and tasks (npm run torture -- http)', async () => {
+  const target = await fuzzTarget(tempFolder());
+  const report = await fuzzV1(target, seed, 400);
+  const { code } = await stop(target.served, 'SIGTERM');
+  assert.equal(report.faults, []);
+  assert.ok(report.readBack > 0 && Object.keys(report.succeeded).length > 10, `seed ${seed}`);
   assert.is(code, 0, `seed ${seed}`);
 });
 

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { randomSource } from '../../evaluation/random.ts';
 import { type Answered, type Asked, ask, type Served } from '../helpers/served.ts';
+import { ODD_NUMBERS, ODD_STRINGS, residentMb } from './odd-values.ts';
 
 export interface HttpFuzzReport {
   readonly requests: number;
@@ -41,15 +41,6 @@ export async function fuzzServer(served: Served, seed: number, requests: number)
     faults.push(`the server ended: ${served.complaints()}`);
   const readBack = clients.reduce((sum, client) => sum + client.readBack, 0);
   return { requests: done, byStatus, readBack, residentMb: [early, residentMb(served)], faults };
-}
-
-function residentMb({ child }: Served): number {
-  try {
-    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024);
-  } catch {
-    return 0;
-  }
 }
 
 type Row = { id: string; title: string; text: string; metadata: Record<string, unknown> };
@@ -362,42 +353,6 @@ class Client {
 
 const WORDS =
   'sky blue harbour light engine car water stone paper music river winter market bread salt'.split(' ');
-const ODD_STRINGS = [
-  'year',
-  'colour',
-  '__proto__',
-  'constructor',
-  'toString',
-  '',
-  ' ',
-  '/',
-  '..',
-  '%',
-  '%2F',
-  '#',
-  '?',
-  '&',
-  'a b',
-  'é',
-  'e\u0301',
-  '漢字',
-  '\u{1f600}',
-  '\u0001',
-  '\u007f',
-  '\ufeff',
-  '\u2028',
-  'a\nb',
-  '\r',
-  '"',
-  '\\',
-  '#0',
-  'a'.repeat(100),
-  'b'.repeat(400),
-  'ü'.repeat(250),
-  'length',
-  'and',
-];
-const ODD_NUMBERS = [0, -1, 1.5, 1e21, 1e-7, 1e308, 2 ** 53, -(2 ** 31), 0.1];
 const BODIES = [
   '',
   '{}',

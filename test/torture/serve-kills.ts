@@ -1,8 +1,10 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { openIndex } from '../../app/search-index.ts';
+import { SearchService } from '../../app/service/search-service.ts';
 import { randomSource } from '../../evaluation/random.ts';
-import { ask, type Served, serve, stop } from '../helpers/served.ts';
+import { type Answered, type Asked, ask, type Served, serve, stop } from '../helpers/served.ts';
 
 export interface ServeKillsReport {
   readonly kills: number;
@@ -23,8 +25,13 @@ const TERMINATED = 0.1;
 /** A terminated server ends within this time, on a machine that is busy with other things. */
 const TERMINATION_MS = 4000;
 
-/** The texts that an id may have: one that is acknowledged, or before and after a write that was not. */
-type Expected = Map<string, readonly (string | undefined)[]>;
+/** Text and metadata of a document as they are read back; undefined where there is none. */
+type State = string | undefined;
+/** The states that an id may have: one that is acknowledged, or before and after a write that was not. */
+type Expected = Map<string, readonly State[]>;
+
+const stateOf = (text: string, mark: string): State => JSON.stringify([text, mark]);
+const COLLECTION = '/v1/collections/parcels';
 
 /**
  * Ends a server process again and again at random moments while clients write, and reads every document that they touched back
@@ -38,8 +45,10 @@ export async function killServers(
   kills: number,
   { lexicalOnly = true, onKill = (_: number) => {} } = {},
 ): Promise<ServeKillsReport> {
-  const index = join(folder, 'index');
-  await openIndex(index, { create: true, lexicalOnly }).close();
+  const data = join(folder, 'data');
+  const service = SearchService.openFolder(data);
+  await service.create({ name: 'parcels', ...(lexicalOnly ? { model: null } : {}) });
+  await service.close();
   const random = randomSource(seed);
   const expected: Expected = new Map();
   const report = { acknowledged: 0, readBack: 0, committedUnacknowledged: 0 };
@@ -48,7 +57,7 @@ export async function killServers(
   let slowestTerminationMs = 0;
   for (let kill = 0; kill < kills; kill++) {
     const place = `seed ${seed}, kill ${kill}`;
-    const served = await serve(index, '--threads', '0');
+    const served = await serve(data, '--threads', '0');
     await readBack(served.port, touched, expected, report, place);
     touched = new Set();
     const state = { ended: false };
@@ -81,10 +90,11 @@ export async function killServers(
     } else assert.is(end.signal, 'SIGKILL', `${place}: the server ended by itself: ${served.complaints()}`);
     onKill(kill + 1);
   }
-  const last = await serve(index, '--threads', '0');
+  const last = await serve(data, '--threads', '0');
   await readBack(last.port, new Set(expected.keys()), expected, report, `seed ${seed}, at the end`);
   await stop(last, 'SIGKILL');
-  const engine = openIndex(index);
+  const [index] = readdirSync(join(data, 'collections'));
+  const engine = openIndex(join(data, 'collections', index!));
   engine.backend.verify();
   await engine.close();
   return {
@@ -106,37 +116,97 @@ async function write(
   touched: Set<string>,
   report: { acknowledged: number },
 ): Promise<void> {
+  const ids = Array.from({ length: IDS_PER_WRITER }, (_, i) => `${writer}/${i}`);
   for (let step = 0; !state.ended; step++) {
-    const draw = () => `${writer}/${Math.floor(random() * IDS_PER_WRITER)}`;
-    const deleted = random() < 0.2;
-    const after = new Map<string, string | undefined>();
-    if (deleted) after.set(draw(), undefined);
-    else
-      for (let i = Math.floor(random() * 20); i >= 0; i--)
-        after.set(draw(), `Round ${round}, step ${step}, parcel ${i} of ${writer}.`);
-    for (const [id, text] of after) {
-      expected.set(id, [...(expected.get(id) ?? [undefined]), text]);
+    const change = drawChange(random, ids, `round ${round}, step ${step}`, expected);
+    for (const [id, after] of change.after) {
+      expected.set(id, [...(expected.get(id) ?? [undefined]), after]);
       touched.add(id);
     }
-    const [first] = after.keys();
-    const asked = deleted
-      ? { method: 'DELETE', path: `/documents/${encodeURIComponent(first!)}` }
-      : {
-          method: 'POST',
-          path: '/documents',
-          headers: { 'content-type': 'application/x-ndjson' },
-          body: [...after].map(([id, text]) => JSON.stringify({ id, text })).join('\n'),
-        };
-    let status: number;
+    let answer: Answered;
     try {
-      status = (await ask(port, asked)).status;
+      answer = await ask(port, change.asked);
     } catch {
       return; // the connection broke: not acknowledged
     }
+    const { status, text } = answer;
     if (status === 503) return;
-    assert.ok(status === 200 || (deleted && status === 404), `a write was answered with ${status}`);
+    assert.ok(status === 200 || (status === 404 && change.mayMiss), `a write was answered ${status} ${text}`);
+    const stored = change.isUpload ? storedIds(text) : [...change.after.keys()];
+    for (const id of stored) expected.set(id, [change.after.get(id)]);
+    if (stored.length < change.after.size) return; // the server began to stop
     report.acknowledged++;
-    for (const [id, text] of after) expected.set(id, [text]);
+  }
+}
+
+interface DrawnChange {
+  readonly asked: Asked;
+  /** By id. */
+  readonly after: ReadonlyMap<string, State>;
+  readonly isUpload: boolean;
+  /** Whether the document may be missing. */
+  readonly mayMiss: boolean;
+}
+
+/** An upload, a change of metadata, or a deletion. */
+function drawChange(
+  random: () => number,
+  ids: readonly string[],
+  mark: string,
+  expected: Expected,
+): DrawnChange {
+  const draw = () => ids[Math.floor(random() * ids.length)]!;
+  const json = { 'content-type': 'application/json' };
+  const kind = random();
+  if (kind < 0.2) {
+    const id = draw();
+    const one = { method: 'DELETE', path: pathOf(id) };
+    const several = {
+      method: 'POST',
+      path: `${COLLECTION}/documents/delete`,
+      headers: json,
+      body: JSON.stringify({ ids: [id] }),
+    };
+    const asked = random() < 0.5 ? one : several;
+    return { asked, after: new Map([[id, undefined]]), isUpload: false, mayMiss: true };
+  }
+  if (kind < 0.35) {
+    const id = draw();
+    const before = expected.get(id)?.at(-1);
+    const after = before && stateOf(JSON.parse(before)[0], mark);
+    const body = JSON.stringify({ metadata: { mark } });
+    const asked = { method: 'PATCH', path: pathOf(id), headers: json, body };
+    return { asked, after: new Map([[id, after]]), isUpload: false, mayMiss: before === undefined };
+  }
+  const rows = new Map<string, string>();
+  for (let i = Math.floor(random() * 20); i >= 0; i--) rows.set(draw(), `Parcel ${i} of ${mark}.`);
+  const asked = {
+    method: 'POST',
+    path: `${COLLECTION}/documents`,
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: [...rows].map(([id, text]) => JSON.stringify({ id, text, mark })).join('\n'),
+  };
+  const after = new Map([...rows].map(([id, text]) => [id, stateOf(text, mark)]));
+  return { asked, after, isUpload: true, mayMiss: false };
+}
+
+const pathOf = (id: string): string => `${COLLECTION}/documents/${encodeURIComponent(id)}`;
+
+/** Of the lines of an answer to NDJSON: what is said to be stored is, also where a last line has an error. */
+function storedIds(text: string): string[] {
+  const lines = text.split('\n').filter(Boolean);
+  const results = lines.map((line) => JSON.parse(line) as { id?: string; status?: string });
+  return results.flatMap(({ id, status }) =>
+    id !== undefined && (status === 'added' || status === 'replaced' || status === 'unchanged') ? [id] : [],
+  );
+}
+
+/** A server that has just started on a busy machine may say that it is overloaded. */
+async function whenReady(port: number, asked: Asked): Promise<Answered> {
+  for (let attempt = 0; ; attempt++) {
+    const answered = await ask(port, asked);
+    if (answered.status !== 503 || attempt === 20) return answered;
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
 
@@ -148,8 +218,10 @@ async function readBack(
   place: string,
 ): Promise<void> {
   for (const id of ids) {
-    const { status, text } = await ask(port, { method: 'GET', path: `/documents/${encodeURIComponent(id)}` });
-    const found = status === 404 ? undefined : (JSON.parse(text).text as string);
+    const { status, text } = await whenReady(port, { method: 'GET', path: pathOf(id) });
+    assert.ok(status === 200 || status === 404, `${place}: "${id}" was answered ${status} ${text}`);
+    const document = status === 404 ? undefined : JSON.parse(text);
+    const found = document && stateOf(document.text, document.metadata.mark);
     const allowed = expected.get(id)!;
     assert.ok(
       allowed.includes(found),

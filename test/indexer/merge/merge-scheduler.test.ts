@@ -12,7 +12,7 @@ import { tempFolder } from '../../helpers/temp-folder.ts';
 const test = suite('merge scheduler');
 
 /** The default of `MergeOptions.inlineMergeBytes`. */
-const INLINE_MERGE_BYTES = 4 * 1024 * 1024;
+const INLINE_MERGE_BYTES = 256 * 1024;
 
 /** Makes an index of eight segments of one tier, too large together for a merge on the calling thread. */
 async function makeEightLargeSegments(folder: string): Promise<void> {
