@@ -53,6 +53,7 @@ benchmark(
   .option('--systems <a,b,…>', 'only these of sparse, bm25, hybrid, vector, cross, minisearch', (text) =>
     text.split(','),
   )
+  .option('--words', 'a collection of words alone, without a model')
   .option('--bulk <n>', 'short documents of the bulk load; 0: none', wholeNumber(0, 10_000_000), 50_000)
   .option('--bulk-seconds <n>', 'end of the bulk load, however far it is', wholeNumber(1, 3600), 600);
 benchmark(

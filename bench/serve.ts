@@ -24,6 +24,8 @@ export interface ServeBenchOptions {
   readonly connections: readonly number[];
   readonly seconds: number;
   readonly systems?: readonly string[];
+  /** A collection without a model, which only bm25 searches. */
+  readonly words?: boolean;
   readonly bulk: number;
   readonly bulkSeconds: number;
 }
@@ -66,6 +68,7 @@ const MODES: Readonly<Record<string, SearchOptions>> = {
   vector: { mode: 'sparse', rerank: 'vector' },
   cross: { mode: 'sparse', rerank: 'cross' },
 };
+const BY_WORDS = 'bm25';
 const PEER = 'minisearch';
 const NAME = 'bench';
 const WARM_UP = { connections: 4, seconds: 1 } as const;
@@ -74,7 +77,8 @@ const TIMEOUT_MS = 300_000;
 
 /** Vectors need a model that makes them: without one there is no row `vector`. */
 export async function run(options: ServeBenchOptions): Promise<ServeBenchReport> {
-  const { corpus, seconds, systems = [...Object.keys(MODES), PEER] } = options;
+  const { corpus, seconds, words = false } = options;
+  const systems = options.systems ?? (words ? [BY_WORDS, PEER] : [...Object.keys(MODES), PEER]);
   requireSystems(systems);
   const queries = await readQueryTexts(corpus, options.queries);
   const documents = await readDocuments(corpus, options.documents);
@@ -85,17 +89,17 @@ export async function run(options: ServeBenchOptions): Promise<ServeBenchReport>
   try {
     const started = await startServer(join(folder, 'data'));
     server = started.server;
-    const collection = await fill(started.url, documents);
+    const collection = await fill(started.url, documents, words);
     const measured = await ownSystems(started.url, collection, queries, systems);
     if (peer) {
       const bodies = queries.map((query) => JSON.stringify({ query }));
       measured.push({ name: PEER, bodies, ...(await peer.call()) });
     }
     const rows = await measureAll(load, measured, options);
-    const sparse = measured.find(({ name }) => name === 'sparse');
+    const searched = measured.find(({ name }) => name === (words ? BY_WORDS : 'sparse'));
     const beside =
-      options.bulk > 0 && sparse
-        ? await measureBulk(load, sparse, collection, documents, options)
+      options.bulk > 0 && searched
+        ? await measureBulk(load, searched, collection, documents, options)
         : undefined;
     return {
       ...report([...rows, ...(beside ? [beside.row] : [])]),
@@ -139,9 +143,13 @@ async function startServer(folder: string): Promise<{ server: ChildProcess; url:
   return { server, url };
 }
 
-async function fill(url: string, documents: readonly CorpusDocument[]): Promise<CollectionClient> {
+async function fill(
+  url: string,
+  documents: readonly CorpusDocument[],
+  words: boolean,
+): Promise<CollectionClient> {
   const client = new WinnowClient(url, { timeoutMs: TIMEOUT_MS });
-  await client.createCollection({ name: NAME });
+  await client.createCollection({ name: NAME, ...(words ? { model: null } : {}) });
   const collection = client.collection(NAME);
   await collection
     .upload(
@@ -186,7 +194,7 @@ async function measureAll(
 /** Searches until all documents of the load are stored, or its time is over. */
 async function measureBulk(
   load: Worker<LoadOutcome>,
-  { url, bodies }: System,
+  { name, url, bodies }: System,
   collection: CollectionClient,
   documents: readonly CorpusDocument[],
   { bulk, bulkSeconds, seconds }: ServeBenchOptions,
@@ -212,7 +220,7 @@ async function measureBulk(
   await loading;
   const took = (performance.now() - started) / 1000;
   await searching;
-  const row = rowOf(`sparse beside a load of ${bulk}`, BULK_CONNECTIONS, outcomes);
+  const row = rowOf(`${name} beside a load of ${bulk}`, BULK_CONNECTIONS, outcomes);
   return { row: { ...row, documentsPerSecond: round(counts.stored / took, 1) }, ...counts };
 }
 

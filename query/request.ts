@@ -292,7 +292,18 @@ export const DOCUMENT_ID = {
 } as const;
 
 /** Options of an explanation. */
-export const EXPLAIN_OPTIONS = { idf: SEARCH_OPTIONS.idf, syntax: SEARCH_OPTIONS.syntax } as const;
+export const EXPLAIN_OPTIONS = {
+  idf: SEARCH_OPTIONS.idf,
+  syntax: SEARCH_OPTIONS.syntax,
+  mode: {
+    ...SEARCH_OPTIONS.mode,
+    description: 'What is explained: bm25: words; sparse, and the learned part of hybrid: tokens',
+  },
+  budgetMs: {
+    ...SEARCH_OPTIONS.budgetMs,
+    description: 'Time budget in ms; the rank is left out when it ends first',
+  },
+} as const;
 export type ExplainOptions = Pick<SearchOptions, keyof typeof EXPLAIN_OPTIONS>;
 
 /** Which document's score for which query is to be explained. Of a source that was cut into passages: its best one. */

@@ -63,7 +63,7 @@ function runUnlessGone<T>(
 }
 
 /** The options of a request, with the longest time that a search may take on a server. */
-export const withinBudget = <Options extends SearchOptions>(options: Options): Options => ({
+export const withinBudget = <Options extends Pick<SearchOptions, 'budgetMs'>>(options: Options): Options => ({
   ...options,
   budgetMs: Math.min(options.budgetMs ?? LIMITS.budgetMs, LIMITS.budgetMs),
 });

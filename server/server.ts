@@ -13,7 +13,7 @@ import { answerClientError, answerError, errors } from './plugins/errors.ts';
 import { type KeysOptions, keys } from './plugins/keys.ts';
 import { lifecycle } from './plugins/lifecycle.ts';
 import { metrics } from './plugins/metrics.ts';
-import { type ProtectionOptions, protection } from './plugins/protection.ts';
+import { PAGE_POLICY, type ProtectionOptions, protection } from './plugins/protection.ts';
 import { requestId, requestIds } from './plugins/request-ids.ts';
 import { healthRoutes } from './routes/health.ts';
 import { mcpRoute } from './routes/mcp.ts';
@@ -103,7 +103,15 @@ async function documentation(app: FastifyInstance): Promise<void> {
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, scope: 'public' };
   });
-  await app.register(swaggerUi, { routePrefix: '/documentation', staticCSP: true });
+  await app.register(swaggerUi, {
+    routePrefix: '/documentation',
+    // Swagger UI sets styles of elements; its scripts are files of this server. Its own policy would allow styles of any host and
+    // make browsers ask for HTTPS where there is none.
+    staticCSP: { ...PAGE_POLICY, 'style-src': ["'self'", "'unsafe-inline'"] },
+    // Without the bar on top, which can load documents of other servers.
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list', deepLinking: true },
+    theme: { title: 'Winnow: HTTP API' },
+  });
 }
 
 function newApp({ log = 'error', bodyLimit = 1_048_576, tls }: ServerOptions) {

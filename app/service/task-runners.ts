@@ -123,12 +123,21 @@ async function carryOut(
     case 'snapshot': {
       context.progress({ done: 0, total: 1, unit: 'steps' });
       const folder = join(surroundings.snapshots!, name);
-      return { ...(await new SnapshotFolder(collection.backend, folder, surroundings.maxSnapshots).take()) };
+      const snapshots = new SnapshotFolder(collection.backend, folder, surroundings.maxSnapshots);
+      const info = await snapshots.take();
+      context.progress({ done: 1, total: 1, unit: 'steps' });
+      return { ...info };
     }
     case 'compact':
       context.progress({ done: 0, total: 1, unit: 'steps' });
-      return { ...(await collection.compact()) };
+      return { ...(await compacted(collection, context)) };
   }
+}
+
+async function compacted(collection: Collection, { progress }: TaskContext) {
+  const report = await collection.compact();
+  progress({ done: 1, total: 1, unit: 'steps' });
+  return report;
 }
 
 async function index(

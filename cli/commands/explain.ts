@@ -1,6 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { defined } from '../../defined.ts';
-import { PASSAGE } from '../../query/request.ts';
+import { MODES, PASSAGE, type SearchMode } from '../../query/request.ts';
 import { addEngineOptions, type EngineCliOptions, openEngine } from '../engine.ts';
 import { indexModelOption, plainOption, wholeNumber } from '../options.ts';
 import { printable } from '../printable.ts';
@@ -20,6 +20,7 @@ export function registerExplain(program: Command): void {
       'explain this passage of the document instead of its best one',
       wholeNumber(PASSAGE.minimum, PASSAGE.maximum),
     )
+    .addOption(new Option('--mode <mode>', 'bm25: by words; else by tokens (default)').choices(MODES))
     .addOption(plainOption())
     .addOption(indexModelOption())
     .option('--json', 'print one JSON object')
@@ -31,6 +32,7 @@ interface ExplainCliOptions extends EngineCliOptions {
   readonly passage?: number;
   readonly json?: boolean;
   readonly plain?: boolean;
+  readonly mode?: SearchMode;
 }
 
 async function run(query: string, id: string, options: ExplainCliOptions): Promise<void> {
@@ -39,7 +41,7 @@ async function run(query: string, id: string, options: ExplainCliOptions): Promi
     const explained = await index.explain(
       query,
       { id, ...defined({ passage: options.passage }) },
-      { syntax: options.plain ? 'plain' : 'operators' },
+      { syntax: options.plain ? 'plain' : 'operators', ...defined({ mode: options.mode }) },
     );
     if (options.json) {
       console.log(JSON.stringify(explained));

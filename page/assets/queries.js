@@ -150,11 +150,12 @@ export function explainer(context) {
     });
     const found = answer.hits.find(({ id, passage }) => id === hit.id && passage === hit.passage) ?? hit;
     const passage = hit.passage === undefined ? {} : { passage: hit.passage };
-    // Without a model there are no weights of tokens, but counts of words.
-    const isWords = context.info?.model === null;
-    const words = isWords
-      ? await call('POST', collectionPath(collection, '/explain'), { query, id: hit.id, ...passage })
-      : undefined;
+    // BM25 ranks by counts of words and not by weights of tokens.
+    const { mode } = answer;
+    const words =
+      mode === 'bm25'
+        ? await call('POST', collectionPath(collection, '/explain'), { query, id: hit.id, mode, ...passage })
+        : undefined;
     return { hit: found, page: answer.hits, mode: answer.mode, words };
   };
 }

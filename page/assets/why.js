@@ -54,19 +54,16 @@ function content(explained) {
     stages.length > 0 && table('Score of each stage', stages),
     rows.length > 0 && table(words ? 'Score by word (BM25)' : 'Score by token', rows),
     !words && legend(rows),
-    note(mode, words),
+    note(mode),
     (hit.omittedTokens ?? 0) > 0 &&
       h('p', { class: 'small soft' }, `and ${plural(hit.omittedTokens ?? 0, 'more token')} that it lacks`),
   ].filter((one) => one instanceof Node);
 }
 
-/** @param {string} mode @param {Explanation | undefined} words */
-function note(mode, words) {
-  if (words || mode === 'sparse') return undefined;
-  const text =
-    mode === 'bm25'
-      ? 'BM25 ranked this hit by how often its words occur. The tokens show what the learned weights say of it.'
-      : 'Hybrid joins the learned weights with BM25. The tokens are those of the learned weights.';
+/** @param {string} mode */
+function note(mode) {
+  if (mode !== 'hybrid') return undefined;
+  const text = 'Hybrid joins the learned weights with BM25. The tokens are those of the learned weights.';
   return h('p', { class: 'small soft' }, text);
 }
 

@@ -1,5 +1,4 @@
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
-import { NO_DEADLINE } from '../deadline.ts';
 import type { SearchMode } from '../request.ts';
 import type { Notice } from '../response.ts';
 import { bm25Retriever } from '../retrieve/bm25-retriever.ts';
@@ -56,20 +55,20 @@ export class CandidateFinder {
   }
 
   /**
-   * 1 + the number of documents that rank before (score, id) and meet the conditions; undefined when too many texts decide about it.
+   * 1 + the number of documents that rank before (score, id) and meet the conditions; undefined when too many texts decide about it or the time budget ends.
    *
    * @param score integer score, in mode `sparse`
    */
   rankOf(search: PreparedSearch, sparse: SparseRetriever, score: number, id: string): number | undefined {
-    const { conditions } = search;
+    const { conditions, deadline } = search;
     let known = true;
-    this.texts.start(NO_DEADLINE);
+    this.texts.start(deadline);
     const before = sparse.countBefore(search, score, id, (view, docId) => {
       const passes = conditions ? this.texts.passes(conditions, view, docId) : true;
       if (passes === undefined) known = false;
       return passes === true;
     });
-    return known ? before + 1 : undefined;
+    return known && !deadline.isPast ? before + 1 : undefined;
   }
 
   private passing(

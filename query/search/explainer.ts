@@ -3,7 +3,7 @@ import { displayId, type PassageRef, storedId } from '../../indexer/format/store
 import type { IndexStore } from '../../indexer/index-store.ts';
 import type { SegmentView } from '../../indexer/store/index-view.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
-import { NO_DEADLINE } from '../deadline.ts';
+import { Deadline } from '../deadline.ts';
 import type { Hydrator } from '../hydrate/hydrator.ts';
 import { type ExplainOptions, MAX_TEXTS_READ } from '../request.ts';
 import type { Explanation } from '../response.ts';
@@ -60,7 +60,7 @@ export class Explainer {
 
   /** @throws WinnowError WINNOW_NOT_FOUND when the document is not in the index, WINNOW_BAD_ARGUMENT */
   explain(query: string, document: PassageRef, options: ExplainOptions): Explanation {
-    const search = this.preparer.prepare(this.store.view(), query, options, NO_DEADLINE);
+    const search = this.preparer.prepare(this.store.view(), query, options, new Deadline(options.budgetMs));
     const { quantized, conditions } = search;
     const best = this.bestPassage(search, document);
     const { record, view, docId, verdicts, words } = best;
@@ -132,13 +132,13 @@ export class Explainer {
     return others.reduce((best, one) => (isBetter(one, best) ? one : best), first);
   }
 
-  /** Rank from 1; undefined when reading too many texts would be necessary, or in mode `bm25` when it ranks below all that are. */
+  /** Rank from 1; undefined when the time budget ends first, when reading too many texts would be necessary, or in mode `bm25` when it ranks below all that are. */
   private rank(search: PreparedSearch, { record, score, words }: Candidate): number | undefined {
     const id = storedId(record.id, record.passage);
     if (!words) return this.candidates.rankOf(search, this.sparse, score, id);
-    const { docs } = this.candidates.find(search, { documents: MAX_TEXTS_READ, sources: 0 });
+    const { docs, complete } = this.candidates.find(search, { documents: MAX_TEXTS_READ, sources: 0 });
     const index = docs.findIndex((doc) => doc.id === id);
-    return index < 0 ? undefined : index + 1;
+    return index < 0 || !complete ? undefined : index + 1;
   }
 }
 

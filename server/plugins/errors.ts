@@ -64,7 +64,7 @@ export function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const known = error instanceof WinnowError ? error : asWinnowError(error);
+  const known = error instanceof WinnowError ? error : asWinnowError(error, request);
   const status = statusOf(known);
   if (status === 503) {
     reply.header('retry-after', RETRY_AFTER);
@@ -120,7 +120,10 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** Fastify's own errors (validation, body too large, broken JSON) under the codes of this project. */
-function asWinnowError(error: FastifyError): WinnowError {
+function asWinnowError(error: FastifyError, { headers }: FastifyRequest): WinnowError {
+  // What curl -d sends unless it is told the type.
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return mediaType(headers['content-type'], 'application/json');
   const status = error.statusCode ?? 500;
   if (status >= 500)
     return new WinnowError('WINNOW_SERVER', 'the request failed inside the server; its log has the details', {

@@ -16,7 +16,7 @@ export interface ProtectionOptions {
 }
 
 /** What a page of this server may do: use what the same server has, and nothing else. */
-const PAGE_POLICY = {
+export const PAGE_POLICY = {
   'default-src': ["'self'"],
   'img-src': ["'self'", 'data:'],
   'object-src': ["'none'"],

@@ -39,7 +39,7 @@ export async function searchRoutes(
     },
     ({ body: { query, id, passage, ...options } }, reply) => {
       const document = documentRef(id, passage);
-      const request = { query, document, ...options };
+      const request = withinBudget({ query, document, ...options });
       return turns.run(reply, backend, { query }, (signal) => backend.explain(request, signal));
     },
   );

@@ -41,7 +41,8 @@ const CLIENTS = 6;
 const HANG_MS = 30_000;
 const MAX_FAULTS = 20;
 /** Busy, and what the collection of the request has not (WINNOW_UNSUPPORTED). */
-const REFUSALS = [503, 501];
+const BUSY = 503;
+const REFUSALS = [BUSY, 501];
 const COLLECTIONS = ['f0', 'f1', 'f2', 'f3'];
 const ALIASES = ['a0', 'a1'];
 const WORDS = 'sky blue harbour light engine car water stone paper music river winter "blue sky" -car'.split(
@@ -382,6 +383,7 @@ class V1Client {
         { method: 'DELETE', path: `${path}/${id}`, headers: this.json() },
         'keep',
       );
+      if (answered?.status === BUSY) return String(BUSY); // before anything was done
       const isRight = answered?.status === (this.stored.has(id) ? 200 : 404);
       if (!isRight) this.fault(`DELETE ${id}`, `was answered ${answered?.status}`);
       this.stored.delete(id);
@@ -391,7 +393,7 @@ class V1Client {
     const asked = { method: 'POST', path, headers: this.json(), body: JSON.stringify({ id, text }) };
     const answered = await this.answer(asked, 'keep');
     if (answered?.status === 200) this.stored.set(id, text);
-    else if (answered?.status !== 503)
+    else if (answered?.status !== BUSY)
       this.fault(asked, `was answered ${answered?.status} ${answered?.text}`);
     return String(answered?.status ?? 'broken');
   }
@@ -400,6 +402,7 @@ class V1Client {
     const id = `k${this.values.below(30)}`;
     const path = `/v1/collections/${this.own}/documents/${id}`;
     const answered = await this.answer({ method: 'GET', path, headers: this.json() }, 'read');
+    if (answered?.status === BUSY) return String(BUSY);
     const stored = this.stored.get(id);
     const found = answered?.status === 200 ? JSON.parse(answered.text).text : undefined;
     if (found === stored) this.readBack++;

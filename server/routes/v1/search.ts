@@ -114,7 +114,7 @@ function addExplainRoute(app: TypedApp, service: SearchService, turns: SearchTur
       },
     },
     async ({ params: { c }, body: { query, id, passage, ...options } }, reply) => {
-      const request = { query, document: documentRef(id, passage), ...options };
+      const request = withinBudget({ query, document: documentRef(id, passage), ...options });
       return turns.run(reply, service.backend(c), { query }, (signal) => service.explain(c, request, signal));
     },
   );

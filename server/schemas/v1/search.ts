@@ -17,7 +17,7 @@ const SEARCH = {
 } as const;
 
 /** The library's request; `query` may be left out where `vector` is given. */
-export const SearchRequest = Type.Unsafe<SearchQuery>(SEARCH);
+export const SearchRequest = Type.Unsafe<SearchQuery>({ ...SEARCH, examples: [{ query: 'blue sky', k: 3 }] });
 export const SearchAnswer = Type.Unsafe<SearchResponse>(SEARCH_RESPONSE);
 
 const MAX_SEARCHES = 32;

@@ -140,6 +140,21 @@ test('several searches are answered together, errors in their places', async () 
   );
 });
 
+test('a score of BM25 is explained by words also where there is a model', async () => {
+  const { hits } = (await call('POST', '/collections/learned/search', { query: 'blue sky', mode: 'bm25' }))
+    .body;
+  const { id, score } = hits[0];
+  const asked = { query: 'blue sky', id, mode: 'bm25', budgetMs: 1000 };
+  const { body } = await call('POST', '/collections/learned/explain', asked);
+  const sum = body.words.reduce(
+    (total: number, word: { contribution: number }) => total + word.contribution,
+    0,
+  );
+  assert.ok(Math.abs(sum - score) < 1e-9, `${sum}, and the hit has ${score}`);
+  assert.is(body.rank, 1);
+  assert.equal(body.tokens, []);
+});
+
 test('a score is explained', async () => {
   const { body } = await call('POST', '/collections/learned/explain', { query: 'blue sky', id: 'sea' });
   assert.is(body.id, 'sea');
