@@ -3,27 +3,14 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openModel } from '../../encoder/model.ts';
-import { decodeManifest, encodeManifest } from '../../indexer/format/manifest.ts';
 import { INDEX_FILE } from '../../indexer/store/files.ts';
 import { openStorage } from '../../indexer/store/storage.ts';
 import { packageRoot } from '../../package-root.ts';
+import { asOfBundledModel } from '../helpers/bundled-model.ts';
 import { cli } from '../helpers/cli.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
 const test = suite('winnow upgrade and doctor --repair');
-
-/** The index was made by a bundled model of then; what is tested here does not depend on its weights. */
-async function asOfBundledModel(index: string): Promise<void> {
-  const storage = openStorage(index, { create: false, readOnly: false });
-  const { settings, ...manifest } = decodeManifest(storage.manifest.get('current')!, index);
-  const { hash: modelHash } = openModel();
-  storage.root.transactionSync(() => {
-    const now = encodeManifest({ ...manifest, settings: { ...settings, modelHash } });
-    storage.manifest.put('current', Buffer.from(now));
-  });
-  await storage.root.close();
-}
 
 test('an index of format 3 is upgraded and repaired from the command line', async () => {
   const index = tempFolder();
