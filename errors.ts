@@ -48,7 +48,10 @@ export const ERROR_CODES = {
   WINNOW_TOO_COSTLY: { status: 400, summary: 'a search needs more work than one request may cause' },
   WINNOW_RATE_LIMIT: { status: 429, summary: 'a key or address sends more requests than the server allows' },
   WINNOW_BUSY: { status: 503, summary: 'the server has as much work waiting as it accepts, or is stopping' },
-  WINNOW_UNHEALTHY: { status: 503, summary: 'the index folder of a running server is gone' },
+  WINNOW_UNHEALTHY: {
+    status: 503,
+    summary: 'the index folder of a running server is gone, or its cluster does not answer',
+  },
   WINNOW_CLUSTER: {
     status: 503,
     summary: 'the search cluster did not answer, is busy, or refused a request',

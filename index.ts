@@ -33,6 +33,7 @@ export type {
   Task,
   TaskRequest,
 } from './app/service/types.ts';
+export { type AliasMove, type AliasMoved, moveAlias } from './backends/opensearch/alias.ts';
 export { type OpenSearchOptions, openOpenSearch } from './backends/opensearch/open-opensearch.ts';
 export { OpenSearchBackend } from './backends/opensearch/opensearch-backend.ts';
 export { contentHash } from './corpus/content-hash.ts';

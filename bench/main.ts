@@ -56,6 +56,16 @@ benchmark(
   .option('--words', 'a collection of words alone, without a model')
   .option('--bulk <n>', 'short documents of the bulk load; 0: none', wholeNumber(0, 10_000_000), 50_000)
   .option('--bulk-seconds <n>', 'end of the bulk load, however far it is', wholeNumber(1, 3600), 600);
+benchmark(
+  'cluster',
+  'two-phase search on an OpenSearch cluster: recall and latency beside the exact one',
+  () => import('./cluster.ts'),
+)
+  .requiredOption('--url <url...>', 'nodes of the cluster')
+  .requiredOption('--index <name>', 'index of the cluster')
+  .requiredOption('--queries <file>', 'queries.jsonl with one "text" per line')
+  .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
+  .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3);
 benchmark('merge', 'searches with and without a merge in the background', () => import('./merge.ts'))
   .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
   .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000));
@@ -84,6 +94,14 @@ benchmark(
   .option('--threads <n,n,…>', 'threads of each cross-encoder', wholeNumbers(1, 64), [2])
   .option('--rounds <n>', 'turns of each system', wholeNumber(1, 100), 7)
   .option('--systems <a,b,…>', 'only systems whose names contain one of these', (text) => text.split(','));
+benchmark(
+  'query-pass',
+  "the pass over a query's few tokens: sparse weights and sparse activations against dense int8",
+  () => import('./query-pass.ts'),
+)
+  .option('--encoder <name or dir>', 'document encoder (default: the bundled one)')
+  .option('--tokens <n,n,…>', 'tokens of a query', wholeNumbers(1, 64), [1, 4, 8, 12, 16])
+  .option('--rounds <n>', 'turns of each system', wholeNumber(1, 10_000), 300);
 benchmark(
   'rerank-load',
   'plain searches beside a running rerank, and memory over many reranked searches',

@@ -77,7 +77,8 @@ export async function run(options: SearchBenchOptions): Promise<SearchBenchRepor
   }
 }
 
-async function readQueries(path: string): Promise<string[]> {
+/** Texts of a file of queries. @throws WinnowError WINNOW_BAD_DATASET where it has none */
+export async function readQueries(path: string): Promise<string[]> {
   const queries: string[] = [];
   for await (const line of createInterface({ input: createReadStream(path) })) {
     if (line.trim() === '') continue;

@@ -2,11 +2,12 @@ import { type Command, Option } from 'commander';
 import { openIndex, SearchIndex } from '../app/search-index.ts';
 import type { ClusterOptions } from '../backends/opensearch/cluster.ts';
 import type { ShardOptions } from '../backends/opensearch/mapping.ts';
+import type { OpenSearchOptions } from '../backends/opensearch/open-opensearch.ts';
 import { defined } from '../defined.ts';
 import { WinnowError } from '../errors.ts';
 import type { SearchBackend } from '../query/backend.ts';
 import type { OpenOptions } from '../query/embedded/open-embedded.ts';
-import { repeated, wholeNumber } from './options.ts';
+import { repeated, share, wholeNumber } from './options.ts';
 
 export const ENGINES = ['embedded', 'opensearch'] as const;
 
@@ -18,6 +19,20 @@ export interface EngineCliOptions {
   readonly caFile?: string;
   readonly shards?: number;
   readonly replicas?: number;
+  readonly approximate?: boolean;
+  readonly twoPhase?: number;
+}
+
+/** How an index of a cluster is opened. */
+export type RemoteOptions = ClusterOptions & ShardOptions & Pick<OpenSearchOptions, 'twoPhase'>;
+
+/** For commands that search. */
+export function addTwoPhaseOption(command: Command): Command {
+  return command.option(
+    '--two-phase <share>',
+    'in a cluster, tokens below this share of the heaviest only score what the others find (default: 0, exact)',
+    share,
+  );
 }
 
 /** Adds the options that say which engine holds the index; `--backend` names the arithmetic of the encoder. */
@@ -46,15 +61,19 @@ export function addClusterOptions(command: Command): Command {
 export function addShardOptions(command: Command): Command {
   return command
     .option('--shards <n>', 'primary shards of a new index of a cluster (default: 1)', wholeNumber(1, 1024))
-    .option('--replicas <n>', 'copies of each shard (default: 1)', wholeNumber(0, 16));
+    .option('--replicas <n>', 'copies of each shard (default: 1)', wholeNumber(0, 16))
+    .option(
+      '--approximate',
+      'also find by sparse_vector, which needs OpenSearch 3.3 with its plugin neural-search',
+    );
 }
 
 /** Whether the index is in a cluster. @throws WinnowError WINNOW_BAD_ARGUMENT for options of the other engine */
-export function isRemote({ engine, url, caFile, shards, replicas }: EngineCliOptions): boolean {
+export function isRemote(options: EngineCliOptions): boolean {
+  const { engine, url, caFile, shards, replicas, approximate, twoPhase } = options;
   if (engine === 'opensearch') return true;
-  const given = Object.entries({ url, 'ca-file': caFile, shards, replicas }).find(
-    ([, value]) => value !== undefined,
-  );
+  const remote = { url, 'ca-file': caFile, shards, replicas, approximate, 'two-phase': twoPhase };
+  const given = Object.entries(remote).find(([, value]) => value !== undefined);
   if (given)
     throw new WinnowError('WINNOW_BAD_ARGUMENT', 'is for an index of a cluster', {
       place: `--${given[0]}`,
@@ -81,7 +100,9 @@ export function clusterOptions({
   caFile,
   shards,
   replicas,
-}: Omit<EngineCliOptions, 'index' | 'engine'>): ClusterOptions & ShardOptions {
+  approximate,
+  twoPhase,
+}: Omit<EngineCliOptions, 'index' | 'engine'>): RemoteOptions {
   if (!url)
     throw new WinnowError('WINNOW_BAD_ARGUMENT', 'a cluster needs an address', {
       place: '--url',
@@ -92,5 +113,8 @@ export function clusterOptions({
     WINNOW_OPENSEARCH_PASSWORD: password,
     WINNOW_OPENSEARCH_API_KEY: apiKey,
   } = process.env;
-  return { url, ...defined({ caFile, shards, replicas, username, password, apiKey }) };
+  return {
+    url,
+    ...defined({ caFile, shards, replicas, approximate, twoPhase, username, password, apiKey }),
+  };
 }

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   export: async () => (await import('./commands/interchange.ts')).registerExport,
   import: async () => (await import('./commands/interchange.ts')).registerImport,
   eval: async () => (await import('./commands/eval.ts')).registerEval,
+  alias: async () => (await import('./commands/alias.ts')).registerAlias,
   migrate: async () => (await import('./commands/migrate.ts')).registerMigrate,
   stats: async () => (await import('./commands/stats.ts')).registerStats,
   snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,

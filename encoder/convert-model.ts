@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WinnowError } from '../errors.ts';
+import { SCREEN_FILE } from './head-screen.ts';
 import {
   DEFAULT_VECTOR,
   DEFAULT_WINNOW_CONFIG,
@@ -58,6 +59,8 @@ export function convertModel(
   const tokenizer = read(files.tokenizer ?? join(folder, 'tokenizer.json'));
   const table = isCrossEncoder ? undefined : read(requireIdf(idf));
   mkdirSync(target, { recursive: true });
+  // A screen belongs to the weights that it was made for.
+  rmSync(join(target, SCREEN_FILE), { force: true });
   writeFileSync(join(target, 'weights.winnow'), encodeWeights(withPatterns(tensors)));
   if (vector?.tokens)
     writeFileSync(join(target, TOKEN_VECTORS_FILE), encodeWeights(new Map([[TOKEN_VECTORS, vector.tokens]])));

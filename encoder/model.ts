@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
+import { isScreenOf, SCREEN_FILE } from './head-screen.ts';
 import { IdfQueryEncoder, readIdfTable } from './idf-query.ts';
 import { TOKEN_VECTORS_FILE, TokenVectors } from './token-vectors.ts';
 import { readTransformerConfig, type TransformerConfig } from './transformer/config.ts';
 import { type ModelFolder, openModelFolder } from './transformer/model-folder.ts';
+import { decodeWeights, type ModelWeights, type Tensor } from './transformer/weights-file.ts';
 
 /** The second output of a model: a vector per document, for reranking. Found on development sets (docs/reranking.md). */
 export interface VectorSettings {
@@ -41,6 +43,11 @@ export interface ModelConfig extends TransformerConfig {
 /** A sparse model: the folder of a document encoder, and its query side, which is loaded. */
 export interface Model extends ModelFolder<ModelConfig> {
   readonly query: IdfQueryEncoder;
+  /**
+   * @param options `screen: false` leaves out the tensors of head-screen.winnow, which else are among the weights where the file exists
+   * @throws WinnowError WINNOW_MODEL_INVALID for a damaged file, or a screen that was made for other weights
+   */
+  readWeights(options?: { readonly screen?: boolean }): ModelWeights<ModelConfig>;
   /** The table of token vectors; present where the config says `tokens`. Takes some 10 ms. @throws WinnowError WINNOW_MODEL_INVALID */
   readTokenVectors?(): TokenVectors;
 }
@@ -123,6 +130,27 @@ function findFolder(nameOrPath: string): string {
   });
 }
 
+/** The screen changes how fast a model is and is not part of its hash. */
+function readAll(
+  model: ModelFolder<ModelConfig>,
+  { screen = true }: { readonly screen?: boolean } = {},
+): ModelWeights<ModelConfig> {
+  const weights = model.readWeights();
+  const path = join(model.folder, SCREEN_FILE);
+  if (!screen || !existsSync(path)) return weights;
+  return { ...weights, tensors: new Map([...weights.tensors, ...readScreen(path, model)]) };
+}
+
+/** @throws WinnowError WINNOW_MODEL_INVALID for a damaged file, or one that was made for other weights */
+function readScreen(path: string, { weightsHash }: ModelFolder): ReadonlyMap<string, Tensor> {
+  const screen = decodeWeights(readFileSync(path), path);
+  if (isScreenOf(screen, weightsHash)) return screen;
+  throw new WinnowError('WINNOW_MODEL_INVALID', 'the screen was made for other weights', {
+    place: path,
+    hint: 'make a new one with `winnow model screen`, or delete the file: the model then works more slowly',
+  });
+}
+
 /**
  * Opens a model folder: `config.json`, `weights.winnow`, `tokenizer.json`, `idf.json`. Takes some 40 ms; the weights are
  * only read by {@link Model.readWeights}.
@@ -131,7 +159,11 @@ function findFolder(nameOrPath: string): string {
  * @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID
  */
 export function openModel(nameOrPath: string = DEFAULT_MODEL): Model {
-  const model = openModelFolder(findFolder(nameOrPath), readConfig, headFiles, withoutCalibration);
+  const files = openModelFolder(findFolder(nameOrPath), readConfig, headFiles, withoutCalibration);
+  const model = {
+    ...files,
+    readWeights: (options?: { readonly screen?: boolean }) => readAll(files, options),
+  };
   const idf = readIdfTable(join(model.folder, 'idf.json'), model.tokenizer);
   const query = new IdfQueryEncoder(model.tokenizer, idf);
   const { vector } = model.config.winnow;

@@ -1,4 +1,13 @@
 import { type ArenaLayout, type Int8Matrix, type Kernels, padTo } from '../kernels/index.ts';
+import {
+  estimateMaxima,
+  MOST_CANDIDATES,
+  maximaOfCandidates,
+  planScreen,
+  planScreenWorkspace,
+  type ScreenWeights,
+  type ScreenWorkspace,
+} from './head-screen.ts';
 import type { ModelConfig } from './model.ts';
 import { type TermWeighting, termWeight } from './term-weight.ts';
 import type { HiddenStates } from './transformer/body.ts';
@@ -15,12 +24,14 @@ interface SparseHeadWeights {
   readonly norm: NormWeights;
   /** [V][H]: the word embeddings with the bias of the decoder. */
   readonly decoder: Int8Matrix;
+  /** Leaves most terms out before the decoder; absent in models that have none. */
+  readonly screen: ScreenWeights | undefined;
   readonly weighting: TermWeighting;
 }
 
 /** Buffers of one thread. V = vocabulary. */
 interface SparseHeadWorkspace {
-  /** f32[sequences][maximaStride]: the largest logit of each term, from quantised rows. */
+  /** f32[sequences][maximaStride]: the largest logit of each term, from quantised rows, or the screen's estimate of it. */
   readonly maxima: number;
   /** i32[sequences][maximaStride]: the row that has it. */
   readonly argmaxRows: number;
@@ -29,6 +40,7 @@ interface SparseHeadWorkspace {
   readonly termIds: number;
   readonly rows: number;
   readonly logits: number;
+  readonly screen: ScreenWorkspace | undefined;
 }
 
 /** Vectors end to end, `counts[i]` terms each. */
@@ -86,15 +98,17 @@ function planWeights(
     ),
     norm: planner.layerNorm(`${transform}.LayerNorm`, hiddenSize),
     decoder: planner.withBias(wordEmbeddings, planner.has(bias) ? bias : undefined),
+    screen: planScreen(planner, wordEmbeddings.outputs, hiddenSize),
     weighting: { activation: winnow.activation, exponent: winnow.exponent },
   };
 }
 
 function planWorkspace(
   layout: ArenaLayout,
-  { decoder: { outputs: vocabulary } }: SparseHeadWeights,
-  { sequences }: BatchLimits,
+  { decoder: { outputs: vocabulary }, screen }: SparseHeadWeights,
+  limits: BatchLimits,
 ): SparseHeadWorkspace {
+  const { sequences } = limits;
   const maximaStride = padTo(vocabulary, 32);
   return {
     maxima: layout.reserve(4 * sequences * maximaStride),
@@ -103,6 +117,7 @@ function planWorkspace(
     termIds: layout.reserve(4 * vocabulary),
     rows: layout.reserve(4 * vocabulary),
     logits: layout.reserve(4 * vocabulary),
+    screen: screen && planScreenWorkspace(layout, screen, limits),
   };
 }
 
@@ -112,24 +127,40 @@ function run(
   weights: SparseHeadWeights,
   own: SparseHeadWorkspace,
 ): SparseVector[] {
-  const { work, sequences } = states;
   transformRows(kernels, states, weights);
+  const target = { out: own.maxima, outStride: own.maximaStride };
+  if (weights.screen) estimateMaxima(kernels, states, weights.screen, own.screen!, target);
+  else multiplyDecoder(kernels, states, weights, own, 0, states.sequences);
+  return Array.from({ length: states.sequences }, (_, sequence) => {
+    const count = weights.screen
+      ? collectCandidates(kernels, states, weights, own, sequence)
+      : collectTerms(kernels, weights, own, sequence);
+    return vectorOf(kernels, states, weights, own, count);
+  });
+}
+
+/** Largest logits of `count` sequences from `first` on, over the whole vocabulary. */
+function multiplyDecoder(
+  kernels: Kernels,
+  { work }: HiddenStates,
+  { decoder }: SparseHeadWeights,
+  { maxima, argmaxRows, maximaStride }: SparseHeadWorkspace,
+  first: number,
+  count: number,
+): void {
   kernels.head.argmaxInt8({
     input: work.finalQuantized,
-    starts: work.starts,
-    documents: sequences,
-    weights: weights.decoder,
-    out: own.maxima,
-    argmaxRow: own.argmaxRows,
-    outStride: own.maximaStride,
+    starts: work.starts + 4 * first,
+    documents: count,
+    weights: decoder,
+    out: maxima + 4 * first * maximaStride,
+    argmaxRow: argmaxRows + 4 * first * maximaStride,
+    outStride: maximaStride,
   });
-  return Array.from({ length: sequences }, (_, sequence) =>
-    vectorOf(kernels, states, weights, own, 4 * sequence * own.maximaStride),
-  );
 }
 
 /** Replaces the body's rows by those that the decoder takes: `hidden` and `finalQuantized` are overwritten. */
-function transformRows(
+export function transformRows(
   kernels: Kernels,
   { body, work, rows }: HiddenStates,
   { transform, norm }: SparseHeadWeights,
@@ -156,14 +187,14 @@ function transformRows(
   });
 }
 
-/** @param offset bytes from the start of the maxima (and of the argmax rows) to those of the sequence */
-function vectorOf(
+/** Writes the terms that can be on and the rows of their maxima. @returns how many there are */
+function collectTerms(
   kernels: Kernels,
-  { work, rows }: HiddenStates,
-  { decoder, weighting }: SparseHeadWeights,
+  { decoder }: SparseHeadWeights,
   own: SparseHeadWorkspace,
-  offset: number,
-): SparseVector {
+  sequence: number,
+): number {
+  const offset = 4 * sequence * own.maximaStride;
   const count = kernels.rows.collectAbove({
     values: own.maxima + offset,
     count: decoder.outputs,
@@ -173,8 +204,51 @@ function vectorOf(
   });
   const termIds = kernels.arena.ints(own.termIds, count);
   const argmaxRows = kernels.arena.ints(own.argmaxRows + offset, decoder.outputs);
-  const termRows = kernels.arena.ints(own.rows, count);
-  for (let i = 0; i < count; i++) termRows[i] = argmaxRows[termIds[i]!]!;
+  const rows = kernels.arena.ints(own.rows, count);
+  for (let i = 0; i < count; i++) rows[i] = argmaxRows[termIds[i]!]!;
+  return count;
+}
+
+/** As {@link collectTerms}, where the maxima are estimates: only terms whose estimate is above 0 are multiplied. */
+function collectCandidates(
+  kernels: Kernels,
+  states: HiddenStates,
+  weights: SparseHeadWeights,
+  own: SparseHeadWorkspace,
+  sequence: number,
+): number {
+  const found = kernels.rows.collectAbove({
+    values: own.maxima + 4 * sequence * own.maximaStride,
+    count: weights.decoder.outputs,
+    threshold: 0,
+    indexes: own.termIds,
+    kept: own.logits,
+  });
+  if (found > MOST_CANDIDATES) {
+    multiplyDecoder(kernels, states, weights, own, sequence, 1);
+    return collectTerms(kernels, weights, own, sequence);
+  }
+  if (found === 0) return 0;
+  const candidates = kernels.arena.ints(own.termIds, found);
+  const exact = maximaOfCandidates(kernels, states, sequence, weights.decoder, candidates, own.screen!);
+  const rows = kernels.arena.ints(own.rows, found);
+  let count = 0;
+  for (let i = 0; i < found; i++) {
+    if (!(exact.maxima[i]! > LEAST_LOGIT)) continue;
+    candidates[count] = candidates[i]!;
+    rows[count++] = exact.rows[i]!;
+  }
+  return count;
+}
+
+/** @param count terms that can be on: the first entries of `termIds` and `rows` */
+function vectorOf(
+  kernels: Kernels,
+  { work, rows }: HiddenStates,
+  { decoder, weighting }: SparseHeadWeights,
+  own: SparseHeadWorkspace,
+  count: number,
+): SparseVector {
   kernels.head.scorePairs({
     x: work.hidden,
     rowCount: rows,
@@ -184,7 +258,7 @@ function vectorOf(
     pairs: count,
     out: own.logits,
   });
-  return activate(termIds, kernels.arena.floats(own.logits, count), weighting);
+  return activate(kernels.arena.ints(own.termIds, count), kernels.arena.floats(own.logits, count), weighting);
 }
 
 /** Weights of the terms that are on (logit > 0), without the special ids. */

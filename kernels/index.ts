@@ -4,6 +4,7 @@ export { attentionScratchBytes } from './attention/attention-kernels.ts';
 export { type F32Matrix, fillF32Matrix, reserveF32Matrix } from './dense/f32-matrix.ts';
 export {
   fillInt8Matrix,
+  gatherOutputs,
   type Int8Matrix,
   type Int8Rows,
   padTo,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { WinnowError } from '../../errors.ts';
 import type { FilterField } from '../../indexer/types.ts';
 import { damagedState, readState, writeState } from './state-file.ts';
-import type { CollectionSettings } from './types.ts';
+import type { CollectionSettings, NewCollectionEngine } from './types.ts';
 
 /** In a data folder: what its collections are called and where they are. */
 export const CATALOG_FILE = 'service.json';
@@ -21,6 +21,8 @@ export interface CatalogEntry {
   readonly model?: string | null;
   readonly vectors: boolean;
   readonly settings: CollectionSettings;
+  /** Absent: a file in its folder. */
+  readonly engine?: NewCollectionEngine;
   /** Its index has not been made yet. */
   readonly isNew?: true;
 }

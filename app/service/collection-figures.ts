@@ -5,9 +5,15 @@ import type { CollectionInfo, CollectionStats } from './types.ts';
 
 /** What a list of collections shows of one. @param name not an alias */
 export async function collectionInfo(host: CollectionHost, name: string): Promise<CollectionInfo> {
-  const { createdAt, settings } = host.entry(name);
+  const { createdAt, settings, engine } = host.entry(name);
   const collection = host.collection(name);
-  const known = { name, settings, createdAt, aliases: host.aliasesOf(name) };
+  const known = {
+    name,
+    settings,
+    createdAt,
+    aliases: host.aliasesOf(name),
+    ...(engine ? { engine: { kind: engine.kind, index: engine.index } } : {}),
+  };
   try {
     const { documents, sources, model, settings: index } = await collection.stats();
     return {

@@ -14,7 +14,7 @@ export interface CollectionHost {
   resolve(name: string): string;
   entry(name: string): Omit<CatalogEntry, 'folder' | 'fields' | 'vectors'>;
   collection(name: string): Collection;
-  create(collection: NewCollection): void;
+  create(collection: NewCollection): Promise<void>;
   update(name: string, settings: CollectionSettings): void;
   remove(name: string): Promise<void>;
   swap(name: string, other: string): void;

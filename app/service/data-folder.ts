@@ -1,23 +1,28 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { ClusterOptions } from '../../backends/opensearch/cluster.ts';
+import { DeferredBackend } from '../../backends/opensearch/deferred-backend.ts';
+import type { OpenSearchBackend } from '../../backends/opensearch/opensearch-backend.ts';
 import { defined } from '../../defined.ts';
 import { WinnowError } from '../../errors.ts';
 import { makeFolder } from '../../indexer/store/files.ts';
 import { withStorageErrors } from '../../indexer/store/storage-errors.ts';
 import { lockForWriting } from '../../indexer/store/writer-lock.ts';
+import type { SearchBackend } from '../../query/backend.ts';
 import { requireFilterFields } from '../../query/check-arguments.ts';
-import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
+import { badArgument } from '../../query/check-value.ts';
 import { SharedEncoders } from '../../query/embedded/encoder-source.ts';
 import { type OpenOptions, openEmbedded } from '../../query/embedded/open-embedded.ts';
 import { CATALOG_FILE, Catalog, type CatalogEntry } from './catalog.ts';
 import { Collection } from './collection.ts';
-import type { CollectionSettings, NewCollection } from './types.ts';
+import type { CollectionSettings, NewCollection, NewCollectionEngine } from './types.ts';
 
 /** How the indexes of collections are opened. */
-export type DataFolderOptions = Pick<
-  OpenOptions,
-  'model' | 'backend' | 'threads' | 'maxBatchTokens' | 'reranker' | 'readOnly'
->;
+export interface DataFolderOptions
+  extends Pick<OpenOptions, 'model' | 'backend' | 'threads' | 'maxBatchTokens' | 'reranker' | 'readOnly'> {
+  /** Cluster that collections may be in. Requests name indexes of it, and no other addresses: it is asked with the operator's secrets. */
+  readonly cluster?: ClusterOptions;
+}
 
 /** Whether a folder is one that {@link DataFolder} made. */
 const isDataFolder = (folder: string): boolean => existsSync(join(folder, CATALOG_FILE));
@@ -95,19 +100,33 @@ export class DataFolder {
     return this.ofFolder(this.entry(name).folder);
   }
 
-  /** @throws WinnowError WINNOW_ALREADY_EXISTS, WINNOW_BAD_ARGUMENT, WINNOW_MODEL_NOT_FOUND, WINNOW_STORAGE; nothing was changed */
-  create({
+  /**
+   * @throws WinnowError WINNOW_ALREADY_EXISTS, WINNOW_BAD_ARGUMENT, WINNOW_MODEL_NOT_FOUND, WINNOW_STORAGE, WINNOW_UNSUPPORTED without a
+   *   cluster, and errors of `openOpenSearch`; nothing was changed
+   */
+  async create({
     name,
     fields = [],
     model = this.options.model,
     vectors = true,
+    engine,
     ...settings
-  }: NewCollection): void {
+  }: NewCollection): Promise<void> {
     this.requireWritable();
     requireFilterFields(fields);
-    const entry = this.catalog.add(name, { fields, vectors, settings, isNew: true, ...defined({ model }) });
+    if (engine && !this.options.cluster)
+      throw badArgument(
+        'engine',
+        'needs a cluster, and this server was started without one',
+        'start it with: winnow serve DIR --url https://search-1:9200',
+      );
+    const isNew = true as const;
+    const entry = this.catalog.add(name, { fields, vectors, settings, isNew, ...defined({ model, engine }) });
     try {
-      this.ofFolder(entry.folder).open();
+      const collection = this.ofFolder(entry.folder);
+      collection.open();
+      // The index of a cluster is made by the first call.
+      if (engine) await collection.stats();
     } catch (error) {
       this.opened.delete(entry.folder);
       this.catalog.remove(name);
@@ -171,16 +190,25 @@ export class DataFolder {
   private ofFolder(folder: string): Collection {
     const known = this.opened.get(folder);
     if (known) return known;
-    const collection = new Collection(() => this.openIndex(folder), this.pathOf(folder));
+    const isRemote = this.entryOf(folder).engine !== undefined;
+    const collection = new Collection(
+      () => this.openIndex(folder),
+      isRemote ? undefined : this.pathOf(folder),
+    );
     this.opened.set(folder, collection);
     return collection;
   }
 
-  private openIndex(folder: string): EmbeddedBackend {
-    // Names may have been swapped since the collection was asked for.
+  /** Names may have been swapped since the collection was asked for. @throws WinnowError WINNOW_INDEX_CLOSED */
+  private entryOf(folder: string): CatalogEntry & { readonly name: string } {
     const name = this.catalog.nameOf(folder);
     if (name === undefined) throw new WinnowError('WINNOW_INDEX_CLOSED', 'the collection was removed');
-    const { fields, model, vectors, isNew } = this.catalog.entry(name);
+    return { ...this.catalog.entry(name), name };
+  }
+
+  private openIndex(folder: string): SearchBackend {
+    const { name, fields, model, vectors, engine, isNew } = this.entryOf(folder);
+    if (engine) return this.openRemote(folder, engine);
     const { readOnly, backend, threads, maxBatchTokens, reranker } = this.options;
     const common = defined({ readOnly, backend, threads, maxBatchTokens, reranker });
     const path = this.pathOf(folder);
@@ -193,6 +221,41 @@ export class DataFolder {
     );
     this.catalog.made(name);
     return made;
+  }
+
+  private openRemote(folder: string, engine: NewCollectionEngine): SearchBackend {
+    const { cluster, readOnly, backend, threads, maxBatchTokens, reranker } = this.options;
+    const { model, fields } = this.entryOf(folder);
+    if (!cluster)
+      throw new WinnowError(
+        'WINNOW_UNSUPPORTED',
+        'the collection is in a cluster, and this server has none',
+        {
+          place: 'engine',
+          hint: 'start it with: winnow serve DIR --url https://search-1:9200',
+        },
+      );
+    const common = defined({ readOnly, backend, threads, maxBatchTokens, reranker });
+    const open = async (): Promise<OpenSearchBackend> => {
+      const { name, vectors, isNew } = this.entryOf(folder);
+      // Loaded here: most data folders have no collection in a cluster, and the client is an optional package.
+      const { openOpenSearch } = await import('../../backends/opensearch/open-opensearch.ts');
+      const opened = await openOpenSearch(
+        engine.index,
+        {
+          ...common,
+          ...cluster,
+          ...(model ? { model } : {}),
+          ...(isNew
+            ? { ...engine, create: true, filterFields: fields, vectors, lexicalOnly: model === null }
+            : {}),
+        },
+        this.encoders,
+      );
+      if (isNew) this.catalog.made(name);
+      return opened;
+    };
+    return new DeferredBackend(open, model ?? undefined);
   }
 
   private removeFiles(folder: string): void {

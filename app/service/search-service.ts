@@ -9,6 +9,7 @@ import { openEmbedded } from '../../query/embedded/open-embedded.ts';
 import type { ExplainRequest, Filter, SearchRequest } from '../../query/request.ts';
 import type { Explanation, SearchResponse } from '../../query/response.ts';
 import { TimeSlices } from '../../query/time-slices.ts';
+import type { Collection } from './collection.ts';
 import { collectionInfo, collectionStats } from './collection-figures.ts';
 import type { CollectionHost } from './collection-host.ts';
 import { DataFolder, type DataFolderOptions } from './data-folder.ts';
@@ -113,6 +114,12 @@ export class SearchService {
       .map(({ name, collection }) => ({ name, backend: collection.backend }));
   }
 
+  /** Collections whose health is that of the service: those that are open, and all that a cluster holds, used yet or not. */
+  private get watched(): ReadonlySet<Collection> {
+    const remote = this.collections.names.filter((name) => this.collections.entry(name).engine);
+    return new Set([...this.collections.inUse, ...remote.map((name) => this.collections.collection(name))]);
+  }
+
   /** Names and lengths of what waits: batches of documents, and tasks. */
   get queues(): { readonly name: string; readonly length: number }[] {
     return [
@@ -137,7 +144,7 @@ export class SearchService {
   }
 
   async create(collection: NewCollection): Promise<CollectionInfo> {
-    this.collections.create(collection);
+    await this.collections.create(collection);
     return this.info(collection.name);
   }
 
@@ -258,8 +265,7 @@ export class SearchService {
   async health(): Promise<{ readonly maintenanceError?: WinnowError }> {
     this.collections.refresh();
     let maintenanceError: WinnowError | undefined;
-    for (const { backend } of this.collections.inUse)
-      maintenanceError ??= (await backend.health()).maintenanceError;
+    for (const { backend } of this.watched) maintenanceError ??= (await backend.health()).maintenanceError;
     return maintenanceError ? { maintenanceError } : {};
   }
 

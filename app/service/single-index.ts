@@ -51,7 +51,7 @@ export class SingleIndex implements CollectionHost {
     return this.only;
   }
 
-  create(): never {
+  async create(): Promise<never> {
     throw oneIndex();
   }
 

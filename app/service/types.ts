@@ -13,6 +13,19 @@ export interface CollectionSettings {
   readonly defaultMode?: SearchMode;
 }
 
+/** What holds a collection's documents instead of a file of the data folder. */
+export interface CollectionEngine {
+  readonly kind: 'opensearch';
+  /** Name of an index of the cluster, or an alias of one; made where there is none. */
+  readonly index: string;
+}
+
+/** Fixed when the index is made. */
+export interface NewCollectionEngine extends CollectionEngine {
+  readonly shards?: number;
+  readonly replicas?: number;
+}
+
 export interface NewCollection extends CollectionSettings {
   /** 1..63 of a-z, 0-9, _ and -; not the name of a collection or alias. */
   readonly name: string;
@@ -22,6 +35,8 @@ export interface NewCollection extends CollectionSettings {
   readonly model?: string | null;
   /** Keep vectors of documents, where the model makes them. Default true. */
   readonly vectors?: boolean;
+  /** Default: a file of the data folder. */
+  readonly engine?: NewCollectionEngine;
 }
 
 export interface CollectionInfo {
@@ -29,7 +44,7 @@ export interface CollectionInfo {
   /** Passages count one each. */
   readonly documents: number;
   readonly sources: number;
-  /** Of the index file. */
+  /** Of the index file; 0 where a cluster holds the documents. */
   readonly bytes: number;
   /** null: words alone. */
   readonly model: string | null;
@@ -39,6 +54,8 @@ export interface CollectionInfo {
   /** ISO 8601, UTC. */
   readonly createdAt: string;
   readonly aliases: readonly string[];
+  /** Absent: a file of the data folder. */
+  readonly engine?: CollectionEngine;
   /** Why its index cannot be used; the figures are 0 then. */
   readonly error?: Failure;
 }

@@ -6,7 +6,7 @@ import { quantizeInto } from '../../indexer/segment/impact.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
 import type { DenseVector, ImpactVector, IndexableSource, IndexSettings } from '../../indexer/types.ts';
 import { phraseWords } from '../../query/text/english-analyzer.ts';
-import { FIELDS, filterFieldName, termIdOf, termName } from './mapping.ts';
+import { FIELDS, filterFieldName, type StoredForms, termIdOf, termName } from './mapping.ts';
 
 /** `_source` of a document, by the names of {@link FIELDS} and `f0`, `f1` and so on for declared fields. */
 export type ClusterSource = Readonly<Record<string, unknown>>;
@@ -28,15 +28,17 @@ export const HIT_FIELDS = [
   FIELDS.metadata,
   FIELDS.sparse,
   FIELDS.vector,
+  FIELDS.vectorScale,
 ];
 
 /** `_id` of a document: ids of the cluster have at most 512 bytes, so that a stored id might be too long for one. */
-const keyOf = (stored: string): string => createHash('sha256').update(stored).digest('base64url');
+export const keyOf = (stored: string): string => createHash('sha256').update(stored).digest('base64url');
 
 /** The documents of a source as the cluster holds them. */
 export function clusterDocuments(
   { id, contentHash, documents }: IndexableSource,
   settings: IndexSettings,
+  forms: StoredForms,
 ): ClusterDocument[] {
   return documents.map(({ document, vector, dense, words, subwordIds }, i): ClusterDocument => {
     const { passage, title, text, metadata } = document;
@@ -61,7 +63,10 @@ export function clusterDocuments(
         [FIELDS.title]: title,
         [FIELDS.text]: text,
         ...metadataFields({ id, metadata }, settings),
-        ...(dense && settings.vectorSize !== undefined ? { [FIELDS.vector]: packVector(dense) } : {}),
+        ...(forms.approximate && termIds.length > 0
+          ? { [FIELDS.approximate]: Object.fromEntries(Array.from(termIds, (id, i) => [id, impacts[i]!])) }
+          : {}),
+        ...(dense && settings.vectorSize !== undefined ? vectorFields(dense, forms) : {}),
       },
     };
   });
@@ -119,6 +124,11 @@ export function impactsOf(source: ClusterSource): ImpactVector {
   };
 }
 
+function vectorFields(dense: DenseVector, { vector }: StoredForms): Record<string, unknown> {
+  if (vector === 'binary') return { [FIELDS.vector]: packVector(dense) };
+  return { [FIELDS.vector]: Array.from(dense.values), [FIELDS.vectorScale]: dense.scale };
+}
+
 function packVector({ values, scale }: DenseVector): string {
   const bytes = Buffer.alloc(4 + values.length);
   bytes.writeFloatLE(scale, 0);
@@ -128,8 +138,10 @@ function packVector({ values, scale }: DenseVector): string {
 
 /** The vector of a document; undefined where it has none. */
 export function vectorOf(source: ClusterSource): DenseVector | undefined {
-  const packed = source[FIELDS.vector];
-  if (typeof packed !== 'string') return undefined;
-  const bytes = Buffer.from(packed, 'base64');
+  const stored = source[FIELDS.vector];
+  if (Array.isArray(stored))
+    return { scale: Math.fround(source[FIELDS.vectorScale] as number), values: Int8Array.from(stored) };
+  if (typeof stored !== 'string') return undefined;
+  const bytes = Buffer.from(stored, 'base64');
   return { scale: bytes.readFloatLE(0), values: new Int8Array(bytes.subarray(4)) };
 }

@@ -185,6 +185,7 @@ export class ClusterExplainer {
   private async tenth(search: PreparedQuery): Promise<number | undefined> {
     const { hits } = await this.rankings.rank(search, {
       depth: USUAL_HITS,
+      withSource: false,
       fields: [],
       deadline: NO_DEADLINE,
     });

@@ -1,23 +1,36 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { WinnowError } from '../../errors.ts';
 import type { IndexSettings } from '../../indexer/types.ts';
-import { type Cluster, pauseMs } from './cluster.ts';
-import type { ClusterDocument, ClusterSource } from './cluster-document.ts';
-import { readSettings, requireVersion } from './index-settings.ts';
-import { indexBody, type ShardOptions } from './mapping.ts';
+import { type BulkOperation, type ErrorBody, reasonOf, runBulk } from './bulk.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterSource } from './cluster-document.ts';
+import { type FoundIndex, newForms, readSettings } from './index-settings.ts';
+import { indexBody, type ShardOptions, type StoredForms } from './mapping.ts';
+import { requireVersion } from './server-features.ts';
 
 export interface ClusterHit {
   readonly _id: string;
+  /** Name of the index, where the search named an alias. */
+  readonly _index?: string;
   readonly _score: number | null;
   readonly sort?: readonly (string | number)[];
   readonly _source?: ClusterSource;
   readonly fields?: Readonly<Record<string, readonly (string | number)[]>>;
 }
 
+/** `failed` lacks shards of which no copy is there: what counts is how many did not succeed. */
+interface ShardCounts {
+  readonly total: number;
+  readonly successful: number;
+}
+
+/** Shards whose documents an answer lacks. */
+export const missingShards = ({ total, successful }: ShardCounts): number => total - successful;
+
 /** Answer to one search. */
 export interface ClusterResponse {
   readonly timed_out: boolean;
-  readonly _shards: { readonly total: number; readonly failed: number };
+  readonly _shards: ShardCounts;
   readonly hits: { readonly total?: { readonly value: number }; readonly hits: readonly ClusterHit[] };
   readonly aggregations?: Readonly<Record<string, unknown>>;
 }
@@ -27,14 +40,6 @@ interface RequestOptions {
   readonly query?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** One operation of a bulk request. */
-export type BulkOperation =
-  | { readonly put: ClusterDocument }
-  | { readonly change: { readonly key: string; readonly routing: string; readonly fields: object } }
-  | { readonly remove: { readonly key: string; readonly routing: string } };
-
-/** Bytes of a bulk request, about: large enough to be worth the trip, far below what a cluster accepts (100 MB). */
-const BULK_BYTES = 8_000_000;
 /** Documents of one page of a walk over an index. */
 const PAGE = 5000;
 /** How long the cluster keeps a point in time between two pages. */
@@ -45,14 +50,24 @@ export class ClusterIndex {
   readonly cluster: Cluster;
   readonly name: string;
   readonly settings: IndexSettings;
+  readonly forms: StoredForms;
   /** Major version of the cluster's software. */
   readonly majorVersion: number;
+  /** Name of the index, where {@link name} is an alias. */
+  private current: string;
 
-  private constructor(cluster: Cluster, name: string, settings: IndexSettings, majorVersion: number) {
+  private constructor(
+    cluster: Cluster,
+    name: string,
+    { index, settings, forms }: FoundIndex,
+    majorVersion: number,
+  ) {
     this.cluster = cluster;
     this.name = name;
     this.settings = settings;
+    this.forms = forms;
     this.majorVersion = majorVersion;
+    this.current = index;
   }
 
   /** For messages. */
@@ -74,20 +89,21 @@ export class ClusterIndex {
         place: 'index',
         hint: 'use small letters, digits, dots, dashes and underscores',
       });
-    const majorVersion = await requireVersion(cluster);
-    let settings = await readSettings(cluster, name);
-    if (!settings && create) {
-      const body = indexBody(create.settings, create.shards);
+    const version = await requireVersion(cluster);
+    let made = await readSettings(cluster, name);
+    if (!made && create) {
+      const forms = await newForms(cluster, version, create.settings, create.shards);
+      const body = indexBody(create.settings, create.shards, forms);
       // 400: another process was faster.
       await cluster.request({ method: 'PUT', path: `/${name}`, body, accept: [400] });
-      settings = await readSettings(cluster, name);
+      made = await readSettings(cluster, name);
     }
-    if (!settings)
+    if (!made)
       throw new WinnowError('WINNOW_INDEX_NOT_FOUND', `the cluster has no index "${name}"`, {
         place: cluster.name,
         hint: 'index documents first: winnow index <path> --engine opensearch --url URL --index NAME',
       });
-    return new ClusterIndex(cluster, name, settings, majorVersion);
+    return new ClusterIndex(cluster, name, made, version.major);
   }
 
   /** @throws WinnowError WINNOW_CLUSTER, also when shards that hold documents are missing and `partial` is false */
@@ -103,6 +119,7 @@ export class ClusterIndex {
       signal,
     });
     if (!partial) this.requireAll(answer);
+    await this.followAlias([answer]);
     return answer;
   }
 
@@ -132,6 +149,7 @@ export class ClusterIndex {
       if (answer.error) throw this.failed(`${answer.status} ${reasonOf(answer.error)}`);
       if (!partial) this.requireAll(answer);
     }
+    await this.followAlias(body.responses);
     return body.responses;
   }
 
@@ -139,20 +157,20 @@ export class ClusterIndex {
   async count(query: object): Promise<number> {
     const { body } = await this.cluster.request<{
       count: number;
-      _shards: { failed: number; total: number };
+      _shards: ShardCounts;
     }>({
       method: 'POST',
       path: `/${this.name}/_count`,
       body: { query },
     });
-    if (body._shards.failed > 0) throw this.partial(body._shards);
+    if (missingShards(body._shards) > 0) throw this.partial(body._shards);
     return body.count;
   }
 
   /** Stored fields by `_id`, as of the last write, refreshed or not. Those that are not there have no entry. */
   async fetch(
     documents: readonly { readonly key: string; readonly routing: string }[],
-    fields: readonly string[],
+    fields: readonly string[] | 'all',
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, ClusterSource>> {
     const found = new Map<string, ClusterSource>();
@@ -163,7 +181,7 @@ export class ClusterIndex {
       }>({
         method: 'POST',
         path: `/${this.name}/_mget`,
-        query: { _source_includes: fields.join(',') },
+        query: fields === 'all' ? {} : { _source_includes: fields.join(',') },
         body: { docs },
         signal,
       });
@@ -175,35 +193,26 @@ export class ClusterIndex {
     return found;
   }
 
-  /**
-   * Carries out operations in their order, in requests of some megabytes. Operations that the cluster refuses as busy are repeated.
-   * There is no transaction: when it throws, operations before the failure have been carried out.
-   *
-   * @throws WinnowError WINNOW_CLUSTER naming the document that the cluster refused
-   */
-  async bulk(operations: readonly BulkOperation[]): Promise<void> {
-    let lines: string[] = [];
-    let bytes = 0;
-    for (const operation of operations) {
-      const line = bulkLines(operation);
-      if (lines.length > 0 && bytes + line.length > BULK_BYTES) {
-        await this.sendBulk(lines);
-        lines = [];
-        bytes = 0;
-      }
-      lines.push(line);
-      bytes += line.length;
-    }
-    if (lines.length > 0) await this.sendBulk(lines);
+  /** As {@link runBulk}. */
+  async bulk(operations: readonly BulkOperation[]): Promise<ReadonlyMap<string, string>> {
+    return runBulk(this.cluster, this.name, operations);
+  }
+
+  /** As {@link bulk}, where nothing can be refused but by mistake. @throws WinnowError WINNOW_CLUSTER with the first reason */
+  async bulkAll(operations: readonly BulkOperation[]): Promise<void> {
+    const [first] = await this.bulk(operations);
+    if (first) throw this.failed(`document ${first[0]} was refused: ${first[1]}`);
   }
 
   /** Makes all writes visible to searches. */
   async refresh(): Promise<void> {
-    const { body } = await this.cluster.request<{ _shards: { failed: number; total: number } }>({
+    const { body } = await this.cluster.request<{ _shards: ShardCounts & { failed: number } }>({
       method: 'POST',
       path: `/${this.name}/_refresh`,
     });
-    if (body._shards.failed > 0) throw this.partial(body._shards);
+    // Copies that are nowhere have nothing to show.
+    const { total, failed } = body._shards;
+    if (failed > 0) throw this.partial({ total, successful: total - failed });
   }
 
   /**
@@ -222,8 +231,31 @@ export class ClusterIndex {
   }
 
   requireAll(answer: ClusterResponse): void {
-    if (answer._shards.failed > 0) throw this.partial(answer._shards);
+    if (missingShards(answer._shards) > 0) throw this.partial(answer._shards);
     if (answer.timed_out) throw this.failed('the search timed out');
+  }
+
+  /**
+   * An alias may stand for another index from one search to the next. Its documents have the fields of its own settings.
+   *
+   * @throws WinnowError WINNOW_INDEX_MISMATCH where those are others
+   */
+  private async followAlias(answers: readonly ClusterResponse[]): Promise<void> {
+    const isCurrent = ({ _index = this.current }: ClusterHit) => _index === this.current;
+    if (answers.every(({ hits }) => hits.hits.every(isCurrent))) return;
+    const found = await readSettings(this.cluster, this.name);
+    if (!found) return;
+    const { index, settings, forms } = found;
+    if (!isDeepStrictEqual([settings, forms], [this.settings, this.forms]))
+      throw new WinnowError(
+        'WINNOW_INDEX_MISMATCH',
+        `"${this.name}" now stands for an index with other settings`,
+        {
+          place: this.path,
+          hint: 'open it again',
+        },
+      );
+    this.current = index;
   }
 
   private async *pages(body: object, opening: Promise<string>): AsyncGenerator<ClusterHit> {
@@ -262,33 +294,8 @@ export class ClusterIndex {
     return body.pit_id;
   }
 
-  private async sendBulk(lines: readonly string[]): Promise<void> {
-    let waiting = lines;
-    for (let attempt = 0; ; attempt++) {
-      const { body } = await this.cluster.request<{ errors: boolean; items: Record<string, BulkItem>[] }>({
-        method: 'POST',
-        path: `/${this.name}/_bulk`,
-        lines: waiting.join(''),
-      });
-      if (!body.errors) return;
-      const refused: string[] = [];
-      body.items.forEach((item, i) => {
-        const [{ _id, status, error }] = Object.values(item) as [BulkItem];
-        if (status < 300 || (status === 404 && !error)) return;
-        if (status !== 429 && status !== 503)
-          throw this.failed(`document ${_id} was refused: ${status} ${reasonOf(error)}`);
-        refused.push(waiting[i]!);
-      });
-      if (refused.length === 0) return;
-      if (attempt >= this.cluster.retries)
-        throw this.failed(`${refused.length} documents were refused, because the cluster is busy`);
-      waiting = refused;
-      await sleep(pauseMs(attempt));
-    }
-  }
-
-  private partial({ failed, total }: { readonly failed: number; readonly total: number }): WinnowError {
-    return this.failed(`${failed} of ${total} shards did not answer`);
+  private partial(shards: ShardCounts): WinnowError {
+    return this.failed(`${missingShards(shards)} of ${shards.total} shards did not answer`);
   }
 
   private failed(message: string): WinnowError {
@@ -297,34 +304,4 @@ export class ClusterIndex {
       hint: 'look at GET /_cluster/health and the logs of the cluster, and run it again',
     });
   }
-}
-
-interface ErrorBody {
-  readonly reason?: string;
-  readonly root_cause?: readonly { readonly reason?: string }[];
-  readonly caused_by?: { readonly reason?: string };
-}
-
-interface BulkItem {
-  readonly _id: string;
-  readonly status: number;
-  readonly error?: ErrorBody;
-}
-
-function reasonOf(error: ErrorBody | undefined): string {
-  const reason = error?.root_cause?.[0]?.reason ?? error?.reason ?? 'no reason is given';
-  return error?.caused_by?.reason ? `${reason}: ${error.caused_by.reason}` : reason;
-}
-
-function bulkLines(operation: BulkOperation): string {
-  if ('put' in operation) {
-    const { key, routing, source } = operation.put;
-    return `${JSON.stringify({ index: { _id: key, routing } })}\n${JSON.stringify(source)}\n`;
-  }
-  if ('change' in operation) {
-    const { key, routing, fields } = operation.change;
-    return `${JSON.stringify({ update: { _id: key, routing } })}\n${JSON.stringify({ doc: fields })}\n`;
-  }
-  const { key, routing } = operation.remove;
-  return `${JSON.stringify({ delete: { _id: key, routing } })}\n`;
 }

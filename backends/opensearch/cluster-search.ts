@@ -90,6 +90,7 @@ export class ClusterSearch {
     const { hits } = await this.rankings.rank(prepared, {
       ...options,
       depth: Math.max(k, ...depths),
+      withSource: stages.length > 0,
       fields: [],
       deadline: new Deadline(options.budgetMs),
     });

@@ -5,6 +5,8 @@ import { FIELDS } from './mapping.ts';
 
 /** Milliseconds after which a cluster that says nothing counts as ill. */
 const HEALTH_MS = 5000;
+/** Whoever asks for the health asks again; one repetition asks another node. */
+const HEALTH_RETRIES = 1;
 
 interface ShardStats {
   readonly routing: { readonly primary: boolean };
@@ -27,6 +29,7 @@ export async function clusterHealth(index: ClusterIndex): Promise<Omit<BackendHe
       query: { timeout: '1s' },
       accept: [408],
       timeoutMs: HEALTH_MS,
+      retries: HEALTH_RETRIES,
     });
     if (body.status === 'red') throw unhealthy(index, 'a shard of the index has no copy that answers');
     return await documentsOf(index);
@@ -43,7 +46,13 @@ async function documentsOf({
 }: ClusterIndex): Promise<Pick<BackendHealth, 'documents' | 'generation'>> {
   const { body } = await cluster.request<{
     indices: Record<string, { shards: Record<string, readonly ShardStats[]> }>;
-  }>({ method: 'GET', path: `/${name}/_stats/docs`, query: { level: 'shards' }, timeoutMs: HEALTH_MS });
+  }>({
+    method: 'GET',
+    path: `/${name}/_stats/docs`,
+    query: { level: 'shards' },
+    timeoutMs: HEALTH_MS,
+    retries: HEALTH_RETRIES,
+  });
   const primaries = Object.values(body.indices)
     .flatMap(({ shards }) => Object.values(shards).flat())
     .filter(({ routing }) => routing.primary);

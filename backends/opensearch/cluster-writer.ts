@@ -9,8 +9,9 @@ import type { IndexableSource, SourceDocument } from '../../indexer/types.ts';
 import type { WriteBatch, WriteReport } from '../../query/backend.ts';
 import { type SourceEncoder, searchableText } from '../../query/embedded/source-encoder.ts';
 import { KnownScripts } from '../../query/text/known-scripts.ts';
+import type { BulkOperation } from './bulk.ts';
 import { clusterDocuments, metadataFields, recordOf } from './cluster-document.ts';
-import type { BulkOperation, ClusterIndex } from './cluster-index.ts';
+import type { ClusterIndex } from './cluster-index.ts';
 import { FIELDS } from './mapping.ts';
 import { type StoredPart, storedParts } from './stored-parts.ts';
 
@@ -31,7 +32,8 @@ export class ClusterWriter {
    * stored. One that is stored in part has no content hash, so that the next run writes it again.
    *
    * @param requireWritable called again when the documents are encoded
-   * @throws WinnowError WINNOW_BAD_ROW before anything is written, WINNOW_CLUSTER
+   * @throws WinnowError WINNOW_BAD_ROW before anything is written, or for a source that the cluster refused when the others are stored;
+   *   `onRejected` takes both; WINNOW_CLUSTER
    */
   async upsert(
     upserts: NonNullable<WriteBatch['upserts']>,
@@ -50,8 +52,16 @@ export class ClusterWriter {
     const latest = [...new Map(prepared.map(({ value }) => [value.id, value])).values()];
     const ready = await this.encoder.encode(latest);
     requireWritable();
+    const { refused, ...counts } = await this.put(ready);
+    for (const [position, source] of upserts.entries()) {
+      const reason = refused.get(source.id);
+      if (reason === undefined) continue;
+      const error = refusedDocument(source.id, reason);
+      if (!onRejected) throw error;
+      onRejected(source, error, position);
+    }
     return {
-      ...(await this.put(ready)),
+      ...counts,
       duplicates: prepared.length - latest.length,
       mended: prepared.filter(({ mended }) => mended).length,
       unknownScript: latest
@@ -60,22 +70,33 @@ export class ClusterWriter {
     };
   }
 
-  /** Stores sources that are encoded already; of those with the same id the old documents go. */
-  async put(
-    sources: readonly IndexableSource[],
-  ): Promise<{ readonly added: number; readonly replaced: number }> {
-    if (sources.length === 0) return { added: 0, replaced: 0 };
+  /**
+   * Stores sources that are encoded already; of those with the same id the old documents go.
+   *
+   * @returns reasons by id of sources of which the cluster refused a document; the others are stored
+   */
+  async put(sources: readonly IndexableSource[]): Promise<{
+    readonly added: number;
+    readonly replaced: number;
+    readonly refused: ReadonlyMap<string, string>;
+  }> {
+    if (sources.length === 0) return { added: 0, replaced: 0, refused: new Map() };
     const before = await storedParts(
       this.index,
       sources.map(({ id }) => id),
     );
-    const documents = sources.flatMap((source) => clusterDocuments(source, this.index.settings));
+    const { settings, forms } = this.index;
+    const documents = sources.flatMap((source) => clusterDocuments(source, settings, forms));
     const kept = new Set(documents.map(({ key }) => key));
     const left = [...before.values()].flat().filter(({ key }) => !kept.has(key));
     // Old passages go last: until then they show that the source is not whole, should this process end here.
-    await this.index.bulk([...documents.map((put) => ({ put })), ...left.map(removal)]);
+    const keys = await this.index.bulk([...documents.map((put) => ({ put })), ...left.map(removal)]);
     await this.index.refresh();
-    return { added: sources.length - before.size, replaced: before.size };
+    const refused = new Map(
+      documents.flatMap(({ key, routing }) => (keys.has(key) ? [[routing, keys.get(key)!]] : [])),
+    );
+    const replaced = [...before.keys()].filter((id) => !refused.has(id)).length;
+    return { added: sources.length - refused.size - replaced, replaced, refused };
   }
 
   /** @returns how many of the documents and passages the index had */
@@ -94,7 +115,7 @@ export class ClusterWriter {
       for (const part of parts) removed.set(part.key, part);
     }
     if (found === 0) return 0;
-    await this.index.bulk([...[...removed.values()].map(removal), ...newLeads(before, removed)]);
+    await this.index.bulkAll([...[...removed.values()].map(removal), ...newLeads(before, removed)]);
     await this.index.refresh();
     return found;
   }
@@ -127,7 +148,7 @@ export class ClusterWriter {
       };
       return { change: { key: part.key, routing: id, fields } };
     });
-    await this.index.bulk(changed);
+    await this.index.bulkAll(changed);
     await this.index.refresh();
     return true;
   }
@@ -144,6 +165,13 @@ export class ClusterWriter {
     return checked;
   }
 }
+
+/** A document that the cluster will not take. */
+export const refusedDocument = (id: string, reason: string): WinnowError =>
+  new WinnowError('WINNOW_BAD_ROW', `the cluster refused it: ${reason}`, {
+    place: `document "${id}"`,
+    hint: 'change what it names, and index the document again',
+  });
 
 const removal = ({ key, ref }: StoredPart): BulkOperation => ({ remove: { key, routing: ref.id } });
 

@@ -35,6 +35,8 @@ export interface ClusterRequest {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds; default that of the cluster. */
   readonly timeoutMs?: number;
+  /** Default that of the cluster. */
+  readonly retries?: number;
 }
 
 export interface ClusterAnswer<Body> {
@@ -102,7 +104,7 @@ export class Cluster {
         request.signal?.throwIfAborted();
         const { status, failure } = failureOf(error);
         if (status !== undefined && !RETRIED.has(status)) throw this.failed(request, failure, error);
-        if (attempt >= this.retries) throw this.failed(request, failure, error);
+        if (attempt >= (request.retries ?? this.retries)) throw this.failed(request, failure, error);
         await sleep(pauseMs(attempt), undefined, request.signal ? { signal: request.signal } : {}).catch(
           () => {},
         );

@@ -3,7 +3,7 @@ import { WinnowError } from '../../errors.ts';
 import type { FieldValues } from '../../indexer/segment/filter-columns.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
 import type { FoundDoc, FoundQuery, FoundSegment } from '../../query/retrieve/retriever.ts';
-import { type ClusterSource, HIT_FIELDS, hashOf, impactsOf, recordOf, vectorOf } from './cluster-document.ts';
+import { type ClusterSource, hashOf, impactsOf, recordOf, vectorOf } from './cluster-document.ts';
 import type { ClusterIndex } from './cluster-index.ts';
 import type { RankedHit } from './rankings.ts';
 
@@ -37,9 +37,7 @@ export class DocumentFetcher {
   async fetch(hits: readonly RankedHit[], signal?: AbortSignal): Promise<FetchedDocs> {
     const missing = hits.filter(({ source }) => source === undefined);
     const read =
-      missing.length > 0
-        ? await this.index.fetch(missing, HIT_FIELDS, signal)
-        : new Map<string, ClusterSource>();
+      missing.length > 0 ? await this.index.fetch(missing, 'all', signal) : new Map<string, ClusterSource>();
     const present = hits.flatMap((hit) => {
       const source = hit.source ?? read.get(hit.key);
       return source ? [{ hit, source }] : [];

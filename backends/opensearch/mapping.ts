@@ -36,8 +36,12 @@ export const FIELDS = {
   text: 'text',
   /** Metadata as JSON. */
   metadata: 'metadata',
-  /** Vector for reranking: f32 scale, then i8 numbers. */
+  /** Vector for reranking: i8 numbers, in binary after their f32 scale. */
   vector: 'vector',
+  /** f32 scale of the numbers of a `knn_vector`. */
+  vectorScale: 'vector_scale',
+  /** Impacts by termId, where documents are also found approximately. */
+  approximate: 'approximate',
 } as const;
 
 /** Name of a declared field, by its number: names of fields may hold anything, names in a mapping may not. */
@@ -46,6 +50,17 @@ export const filterFieldName = (index: number): string => `f${index}`;
 /** Name of a token's weight. */
 export const termName = (termId: number): string => `t${termId}`;
 export const termIdOf = (name: string): number => Number(name.slice(1));
+
+/** What is stored beside what every server can store. Fixed when the index is made. */
+export interface StoredForms {
+  /** Type of the field of the vector for reranking. */
+  readonly vector: 'binary' | 'knn_vector';
+  /** Whether weights are also in a field of type `sparse_vector`. */
+  readonly approximate: boolean;
+}
+
+/** What every server can store. */
+export const PLAIN_FORMS: StoredForms = { vector: 'binary', approximate: false };
 
 /** Clauses of one query that a cluster allows unless it is configured otherwise (`indices.query.bool.max_clause_count`). */
 export const MAX_CLAUSES = 1024;
@@ -59,10 +74,19 @@ export interface ShardOptions {
   readonly shards?: number;
   /** Copies of each shard on other nodes. Default 1. */
   readonly replicas?: number;
+  /**
+   * Store weights in a field of type `sparse_vector`, too: segments of a million documents are then searched approximately (Seismic),
+   * and what is found is scored exactly. Needs OpenSearch 3.3 with its plugin neural-search. Default false.
+   */
+  readonly approximate?: boolean;
 }
 
 /** The body that creates an index. */
-export function indexBody(settings: IndexSettings, { shards = 1, replicas = 1 }: ShardOptions): object {
+export function indexBody(
+  settings: IndexSettings,
+  { shards = 1, replicas = 1 }: Pick<ShardOptions, 'shards' | 'replicas'>,
+  forms: StoredForms = PLAIN_FORMS,
+): object {
   const keyword = { type: 'keyword' };
   const stored = { type: 'text', index: false };
   const terms = { type: 'text', analyzer: 'winnow_words', norms: false };
@@ -72,6 +96,7 @@ export function indexBody(settings: IndexSettings, { shards = 1, replicas = 1 }:
       number_of_replicas: replicas,
       max_result_window: MAX_RESULT_WINDOW,
       max_rescore_window: MAX_RESCORE_WINDOW,
+      ...(forms.approximate ? { sparse: true } : {}),
       analysis: {
         // Winnow analyses the words itself; the cluster only splits them at spaces.
         tokenizer: { winnow_words: { type: 'whitespace', max_token_length: 1024 } },
@@ -81,7 +106,7 @@ export function indexBody(settings: IndexSettings, { shards = 1, replicas = 1 }:
     },
     mappings: {
       dynamic: false,
-      _meta: { winnow: { version: MAPPING_VERSION, settings } },
+      _meta: { winnow: { version: MAPPING_VERSION, settings, forms } },
       properties: {
         [FIELDS.storedId]: keyword,
         [FIELDS.source]: keyword,
@@ -101,12 +126,31 @@ export function indexBody(settings: IndexSettings, { shards = 1, replicas = 1 }:
         [FIELDS.title]: stored,
         [FIELDS.text]: stored,
         [FIELDS.metadata]: { type: 'keyword', index: false, doc_values: false },
-        [FIELDS.vector]: { type: 'binary' },
+        ...vectorFields(settings, forms),
+        ...(forms.approximate ? { [FIELDS.approximate]: APPROXIMATE } : {}),
         ...Object.fromEntries(
           settings.filterFields.map((field, i) => [filterFieldName(i), filterMapping(field)]),
         ),
       },
     },
+  };
+}
+
+/** Impacts are 1..255 already, so that the field's own bytes lose nothing. */
+const APPROXIMATE = {
+  type: 'sparse_vector',
+  method: {
+    name: 'seismic',
+    parameters: { quantization_ceiling_ingest: 255, quantization_ceiling_search: 32 },
+  },
+};
+
+function vectorFields({ vectorSize }: IndexSettings, { vector }: StoredForms): object {
+  if (vector === 'binary' || vectorSize === undefined) return { [FIELDS.vector]: { type: 'binary' } };
+  return {
+    // Without `index.knn` no graph is built: the vectors are for reranking, and for scripts of the cluster's users.
+    [FIELDS.vector]: { type: 'knn_vector', dimension: vectorSize, data_type: 'byte' },
+    [FIELDS.vectorScale]: { type: 'float', index: false, doc_values: false },
   };
 }
 
@@ -118,18 +162,23 @@ const filterMapping = ({ name, type }: FilterField): object => ({
 });
 
 /**
- * The settings in the mapping of an index.
+ * What the mapping of an index says of itself.
  *
  * @throws WinnowError WINNOW_INDEX_VERSION, WINNOW_INDEX_MISMATCH for an index that Winnow did not make
  */
-export function settingsOf(mappings: unknown, place: string): IndexSettings {
-  const { _meta: meta } = mappings as { _meta?: { winnow?: { version: number; settings: IndexSettings } } };
+export function settingsOf(
+  mappings: unknown,
+  place: string,
+): { readonly settings: IndexSettings; readonly forms: StoredForms } {
+  const { _meta: meta } = mappings as {
+    _meta?: { winnow?: { version: number; settings: IndexSettings; forms?: StoredForms } };
+  };
   if (!meta?.winnow)
     throw new WinnowError('WINNOW_INDEX_MISMATCH', 'the index was not made by Winnow', {
       place,
       hint: 'name another index',
     });
-  const { version, settings } = meta.winnow;
+  const { version, settings, forms = PLAIN_FORMS } = meta.winnow;
   if (version !== MAPPING_VERSION)
     throw new WinnowError(
       'WINNOW_INDEX_VERSION',
@@ -139,5 +188,5 @@ export function settingsOf(mappings: unknown, place: string): IndexSettings {
         hint: 'index the documents again into a new index',
       },
     );
-  return settings;
+  return { settings, forms };
 }

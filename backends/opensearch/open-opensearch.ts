@@ -36,9 +36,9 @@ export async function openOpenSearch(
   if (filterFields) requireFilterFields(filterFields);
   const cluster = await Cluster.connect(options);
   try {
-    const { shards, replicas } = options;
+    const { shards, replicas, approximate } = options;
     const made = create
-      ? { settings: newSettings(options), shards: defined({ shards, replicas }) }
+      ? { settings: newSettings(options), shards: defined({ shards, replicas, approximate }) }
       : undefined;
     const index = await ClusterIndex.open(cluster, name, made);
     const { settings } = index;

@@ -24,6 +24,7 @@ import { LEXICAL_ONLY } from '../../query/embedded/open-embedded.ts';
 import { RerankStages } from '../../query/embedded/rerank-stages.ts';
 import { SourceEncoder } from '../../query/embedded/source-encoder.ts';
 import { TextEncoding } from '../../query/embedded/text-encoding.ts';
+import { textWindow } from '../../query/embedded/text-window.ts';
 import { parseFilter } from '../../query/filter/parse-filter.ts';
 import { Hydrator } from '../../query/hydrate/hydrator.ts';
 import {
@@ -43,7 +44,7 @@ import { ClusterExplainer } from './cluster-explainer.ts';
 import type { ClusterIndex } from './cluster-index.ts';
 import { ClusterSearch, type Reranking, type ScoredId } from './cluster-search.ts';
 import { clusterHealth, clusterStats } from './cluster-state.ts';
-import { ClusterWriter } from './cluster-writer.ts';
+import { ClusterWriter, refusedDocument } from './cluster-writer.ts';
 import { encodedSources } from './encoded-sources.ts';
 import { DocumentFetcher } from './fetched-docs.ts';
 import { FIELDS } from './mapping.ts';
@@ -114,11 +115,7 @@ export class OpenSearchBackend implements SearchBackend {
       const statistics = await this.statistics.of(query.tokens(text).termIds);
       return queryWeights(query, statistics, text, SEARCH_OPTIONS.idf.default);
     });
-    this.window = {
-      // [CLS] and [SEP] take two positions.
-      maxTokens: model.config.max_position_embeddings - 2,
-      countTokens: (text) => query.tokenizer.count(text),
-    };
+    this.window = textWindow(model);
   }
 
   async search({ query, ...options }: SearchRequest, signal?: AbortSignal): Promise<SearchResponse> {
@@ -177,16 +174,22 @@ export class OpenSearchBackend implements SearchBackend {
     }
   }
 
-  /** Stores sources whose weights are known, of another index of the same model. @throws WinnowError WINNOW_CLUSTER */
+  /** Stores sources whose weights are known, of another index of the same model. @throws WinnowError WINNOW_CLUSTER, WINNOW_BAD_ROW for what the cluster refuses */
   async putEncoded(sources: readonly IndexableSource[]): Promise<void> {
     this.requireWritable();
-    await this.writer.put(sources);
+    const [refused] = (await this.writer.put(sources)).refused;
     this.statistics.invalidate();
+    if (refused) throw refusedDocument(...refused);
   }
 
   /** What the index was made with. */
   get settings(): IndexSettings {
     return this.index.settings;
+  }
+
+  /** Name or alias in the cluster. */
+  get indexName(): string {
+    return this.index.name;
   }
 
   /** Everything that is stored of each source, as of the call, so that another index can store it without encoding. */
@@ -218,9 +221,11 @@ export class OpenSearchBackend implements SearchBackend {
     return { ...(await clusterHealth(this.index)), model: this.model.name };
   }
 
-  async stats(): Promise<BackendStats> {
+  /** With the settings of the index, declared fields among them. */
+  async stats(): Promise<BackendStats & { readonly settings: IndexSettings }> {
     this.requireOpen();
-    return { ...(await clusterStats(this.index)), model: this.model.name };
+    const { settings } = this.index;
+    return { ...(await clusterStats(this.index)), model: this.model.name, settings };
   }
 
   searchSize(query: string): SearchSize {

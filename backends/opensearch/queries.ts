@@ -33,6 +33,13 @@ export interface RankingBody {
 /** Clauses kept free for what the cluster adds itself. */
 const SPARE_CLAUSES = 16;
 
+/** Heaviest tokens of a query whose lists are followed in an approximate search; the plugin's own default is 10. */
+const TOKENS_FOLLOWED = 16;
+
+/** Documents of a shard that the second phase scores per document that is wanted, where it was asked for, and the least. */
+const RESCORED_PER_HIT = 20;
+const LEAST_RESCORED = 200;
+
 /** Clauses of one rescoring query. */
 const RESCORE_CLAUSES = MAX_CLAUSES - SPARE_CLAUSES;
 
@@ -64,12 +71,14 @@ export function wordClauses(words: readonly string[]): ScoringClause[] {
  * clauses, and the best of each shard are scored by all.
  *
  * @param lightest clauses below this share of the heaviest only rescore; 0: none
+ * @param depth documents that are wanted
  * @returns undefined without clauses: nothing is a hit
  */
 export function rankingBody(
   clauses: readonly ScoringClause[],
   { filter, mustNot, clauses: used }: Restriction,
   lightest: number,
+  depth: number,
 ): RankingBody | undefined {
   if (clauses.length === 0) return undefined;
   const sorted = [...clauses].sort((a, b) => b.weight - a.weight);
@@ -86,10 +95,14 @@ export function rankingBody(
     },
   };
   if (light.length === 0) return { query, rescoring: 0 };
+  const window =
+    light.length > sorted.length - room
+      ? Math.min(MAX_RESCORE_WINDOW, Math.max(LEAST_RESCORED, RESCORED_PER_HIT * depth))
+      : MAX_RESCORE_WINDOW;
   const rescore: object[] = [];
   for (let from = 0; from < light.length; from += RESCORE_CLAUSES)
     rescore.push({
-      window_size: MAX_RESCORE_WINDOW,
+      window_size: window,
       query: {
         rescore_query: {
           bool: { should: light.slice(from, from + RESCORE_CLAUSES).map((clause) => clause.query) },
@@ -98,6 +111,47 @@ export function rankingBody(
       },
     });
   return { query, rescore, rescoring: light.length };
+}
+
+/**
+ * The best documents of a `sparse_vector` field, by the exact scores of those of each shard that were found.
+ *
+ * @param k documents to find, 1..{@link MAX_RESCORE_WINDOW}
+ */
+export function approximateBody(
+  { termIds, weights, scale }: QuantizedQuery,
+  { filter, mustNot }: Restriction,
+  k: number,
+): RankingBody {
+  const isFiltered = filter.length + mustNot.length > 0;
+  return {
+    query: {
+      neural_sparse: {
+        [FIELDS.approximate]: {
+          query_tokens: Object.fromEntries(Array.from(termIds, (id, i) => [id, weights[i]! / scale])),
+          method_parameters: {
+            k,
+            top_n: TOKENS_FOLLOWED,
+            heap_factor: 1,
+            ...(isFiltered ? { filter: { bool: { filter, must_not: mustNot } } } : {}),
+          },
+        },
+      },
+    },
+    rescore: [
+      {
+        window_size: k,
+        query: {
+          rescore_query: {
+            bool: { should: sparseClauses({ termIds, weights, scale }).map(({ query }) => query) },
+          },
+          query_weight: 0,
+          rescore_query_weight: 1,
+        },
+      },
+    ],
+    rescoring: 0,
+  };
 }
 
 /** @param conditions number of conditions on fields that the filter has */

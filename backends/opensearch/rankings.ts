@@ -6,11 +6,11 @@ import type { Notice } from '../../query/response.ts';
 import { BM25_K1 } from '../../query/retrieve/bm25.ts';
 import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';
-import { type ClusterSource, HIT_FIELDS } from './cluster-document.ts';
-import type { ClusterHit, ClusterIndex, ClusterResponse } from './cluster-index.ts';
-import { FIELDS, filterFieldName, MAX_RESULT_WINDOW } from './mapping.ts';
+import { type ClusterSource, keyOf } from './cluster-document.ts';
+import { type ClusterHit, type ClusterIndex, type ClusterResponse, missingShards } from './cluster-index.ts';
+import { FIELDS, filterFieldName, MAX_CLAUSES, MAX_RESCORE_WINDOW, MAX_RESULT_WINDOW } from './mapping.ts';
 import type { PreparedQuery } from './prepared-query.ts';
-import { type RankingBody, rankingBody, sparseClauses, wordClauses } from './queries.ts';
+import { approximateBody, type RankingBody, rankingBody, sparseClauses, wordClauses } from './queries.ts';
 
 /** A document of a ranking, before its stored fields are read. */
 export interface RankedHit {
@@ -35,12 +35,15 @@ export interface Ranking {
 /** What is read of each document of a ranking. */
 export interface RankingOptions {
   readonly depth: number;
+  /** Whether stored fields may come with the ranking. Reading them costs the cluster more than finding the documents. Default true. */
+  readonly withSource?: boolean;
   /** Numbers of declared fields. */
   readonly fields: readonly number[];
   readonly deadline: Deadline;
   readonly signal?: AbortSignal | undefined;
   readonly fusion?: SearchOptions['fusion'];
   readonly sparseWeight?: number | undefined;
+  readonly scan?: SearchOptions['scan'];
 }
 
 /** Up to this depth stored fields come with the ranking, which saves a trip; deeper, most would be read for nothing. */
@@ -63,9 +66,10 @@ export class ClusterRankings {
   /** @throws WinnowError WINNOW_CLUSTER, the signal's reason */
   async rank(query: PreparedQuery, options: RankingOptions): Promise<Ranking> {
     if (query.mode === 'hybrid') return this.hybrid(query, options);
-    const made = this.body(query, query.mode);
+    const made = this.found(query, query.mode, options);
     if (!made) return { hits: [], complete: true, notices: [] };
-    const answer = await this.index.search(this.request(made, options, options.depth <= FIELDS_UP_TO), {
+    const withSource = options.withSource !== false && options.depth <= FIELDS_UP_TO;
+    const answer = await this.index.search(this.request(made, options, withSource), {
       signal: options.signal,
       partial: true,
       // Frequencies of words are those of the whole index, not those of each shard.
@@ -74,10 +78,28 @@ export class ClusterRankings {
     return this.ranking(query, query.mode, made, answer, options);
   }
 
+  /** As {@link body}, or approximately where the index can do that and the search allows it. */
+  private found(
+    query: PreparedQuery,
+    mode: 'sparse' | 'bm25',
+    { depth, scan }: Pick<RankingOptions, 'depth' | 'scan'>,
+  ): RankingBody | undefined {
+    const { termIds } = query.quantized;
+    const isApproximate =
+      mode === 'sparse' && this.index.forms.approximate && scan !== 'exact' && depth <= MAX_RESCORE_WINDOW;
+    if (!isApproximate || termIds.length === 0 || termIds.length > MAX_CLAUSES / 2)
+      return this.body(query, mode, depth);
+    return approximateBody(query.quantized, query.restriction, depth);
+  }
+
   /** The query of one ranking; undefined where nothing can be a hit. */
-  body({ text, quantized, restriction }: PreparedQuery, mode: 'sparse' | 'bm25'): RankingBody | undefined {
+  body(
+    { text, quantized, restriction }: PreparedQuery,
+    mode: 'sparse' | 'bm25',
+    depth = 1,
+  ): RankingBody | undefined {
     const clauses = mode === 'sparse' ? sparseClauses(quantized) : wordClauses(analyze(text));
-    return rankingBody(clauses, restriction, this.lightest);
+    return rankingBody(clauses, restriction, this.lightest, depth);
   }
 
   /** The score that users see. @param score of the cluster */
@@ -89,7 +111,7 @@ export class ClusterRankings {
   private async hybrid(query: PreparedQuery, options: RankingOptions): Promise<Ranking> {
     const depth = Math.max(options.depth, FUSED_DEPTH);
     const modes = (['sparse', 'bm25'] as const).flatMap((mode) => {
-      const made = this.body(query, mode);
+      const made = this.found(query, mode, { ...options, depth });
       return made ? [{ mode, made }] : [];
     });
     const bodies = modes.map(({ made }) => this.request(made, { ...options, depth }, false));
@@ -102,13 +124,14 @@ export class ClusterRankings {
     }));
     const { fusion = SEARCH_OPTIONS.fusion.default } = options;
     const { sparseWeight = SEARCH_OPTIONS.sparseWeight.default } = options;
-    const fused = fuse(
+    const fused = fuse<RankedHit>(
       rankings.map(({ hits }) => hits),
       rankings.map(({ mode }) => (mode === 'sparse' ? sparseWeight : 1 - sparseWeight)),
       fusion,
+      { depth: options.depth, keyOf: ({ id }) => id, idOf: ({ id }) => id },
     );
     return {
-      hits: fused.slice(0, options.depth),
+      hits: fused,
       complete: rankings.every(({ complete }) => complete),
       notices: distinct(rankings.flatMap(({ notices }) => notices)),
     };
@@ -124,8 +147,10 @@ export class ClusterRankings {
       query,
       size: Math.min(depth, MAX_RESULT_WINDOW),
       track_total_hits: false,
-      _source: withSource ? [FIELDS.storedId, ...HIT_FIELDS] : false,
-      docvalue_fields: [FIELDS.storedId, ...fields.map(filterFieldName)],
+      // Without `_id`, which follows from the stored id, a ranking reads nothing that is stored: that takes longer than finding it.
+      // And all of `_source` is sooner there than a part of it, for which the cluster has to parse it.
+      ...(withSource ? { _source: true } : { _source: false, stored_fields: '_none_' }),
+      docvalue_fields: [...(rescore ? [FIELDS.storedId] : []), ...fields.map(filterFieldName)],
       // A rescored ranking cannot be sorted by the cluster; equal scores are put in order here.
       ...(rescore ? { rescore } : { sort: [{ _score: 'desc' }, { [FIELDS.storedId]: 'asc' }] }),
       ...(Number.isFinite(leftMs) ? { timeout: `${Math.max(1, Math.ceil(leftMs))}ms` } : {}),
@@ -143,26 +168,27 @@ export class ClusterRankings {
       this.hit(hit, this.toScore(hit._score ?? 0, mode, query), fields),
     );
     if (made.rescore) hits.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
-    const { failed, total } = answer._shards;
+    const missing = missingShards(answer._shards);
     return {
       hits,
-      complete: failed === 0 && !answer.timed_out,
+      complete: missing === 0 && !answer.timed_out,
       notices: [
-        ...(failed > 0 ? [shardsFailed(failed, total)] : []),
+        ...(missing > 0 ? [shardsFailed(missing, answer._shards.total)] : []),
         ...(made.rescoring > 0 && this.lightest === 0 ? [heaviestFirst(made.rescoring)] : []),
       ],
     };
   }
 
   private hit(
-    { _id: key, fields = {}, _source: source }: ClusterHit,
+    { sort, fields = {}, _source: source }: ClusterHit,
     score: number,
     wanted: readonly number[],
   ): RankedHit {
-    const id = String(fields[FIELDS.storedId]![0]);
+    // What a hit was sorted by has its stored id.
+    const id = String(sort?.[1] ?? fields[FIELDS.storedId]![0]);
     const values: FieldValues[] = [];
     for (const index of wanted) values[index] = fields[filterFieldName(index)] ?? [];
-    return { id, score, key, routing: parseStoredId(id).id, values, source };
+    return { id, score, key: keyOf(id), routing: parseStoredId(id).id, values, source };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { TokenStatistics } from '../../query/weights/query-weights.ts';
-import type { ClusterIndex } from './cluster-index.ts';
+import { type ClusterIndex, missingShards } from './cluster-index.ts';
 import { FIELDS, termName } from './mapping.ts';
 
 /** How long counts are used before they are read again, unless this process writes. */
@@ -57,21 +57,25 @@ export class ClusterStatistics {
           ...(termIds.length > 0 ? { terms: { filters: { filters } } } : {}),
         },
       },
-      { signal },
+      // Where shards are lost, the others are weighted by their own counts; the ranking says that it is not complete.
+      { signal, partial: true },
     );
     const { text, terms } = answer.aggregations as {
       text: { doc_count: number };
       terms?: { buckets: Record<string, { doc_count: number }> };
     };
-    const counts = known ?? {
+    const counts: Counts = known ?? {
       at: performance.now(),
       numDocs: answer.hits.total!.value,
       hasText: text.doc_count > 0,
-      byTerm: new Map<number, number>(),
+      byTerm: new Map(),
     };
-    for (const termId of termIds) counts.byTerm.set(termId, terms?.buckets[termName(termId)]?.doc_count ?? 0);
+    const isWhole = missingShards(answer._shards) === 0 && !answer.timed_out;
+    // Counts of some shards only must not stay beside those of all.
+    const used = isWhole ? counts : { ...counts, byTerm: new Map(counts.byTerm) };
+    for (const termId of termIds) used.byTerm.set(termId, terms?.buckets[termName(termId)]?.doc_count ?? 0);
     // A write may have come in between; then the next search counts again.
-    if (!known && !this.counts) this.counts = counts;
-    return counts;
+    if (!known && !this.counts && isWhole) this.counts = counts;
+    return used;
   }
 }

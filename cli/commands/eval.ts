@@ -89,7 +89,7 @@ export function registerEval(program: Command): void {
     .option('--data <dir>', 'folder that the data sets of the config are in')
     .option(
       '--system <names>',
-      'systems, comma-separated: sparse, bm25, hybrid; with --url also opensearch-sparse and so on',
+      'systems, comma-separated: sparse, bm25, hybrid; with --url also opensearch-sparse and so on, opensearch-native-bm25, opensearch-neural-sparse',
       systems,
       ['sparse'],
     )

@@ -11,7 +11,7 @@ import {
   type SearchOptions,
   STAGES,
 } from '../../query/request.ts';
-import { addEngineOptions, type EngineCliOptions, openEngine } from '../engine.ts';
+import { addEngineOptions, addTwoPhaseOption, type EngineCliOptions, openEngine } from '../engine.ts';
 import {
   fieldSort,
   indexModelOption,
@@ -48,7 +48,7 @@ export const modeOption = (): Option =>
 
 export function registerSearch(program: Command): void {
   const { k, offset, alpha, rankDepth, rerankDepth } = SEARCH_OPTIONS;
-  addEngineOptions(
+  const command = addEngineOptions(
     program
       .command('search')
       .description('search an index, and show the hits with snippets and the words that matched')
@@ -58,7 +58,8 @@ export function registerSearch(program: Command): void {
       )
       .addOption(plainOption())
       .requiredOption('--index <dir>', 'index folder, or name of an index of a cluster'),
-  )
+  );
+  addTwoPhaseOption(command)
     .option('-k, --k <n>', 'number of hits', wholeNumber(k.minimum, k.maximum), k.default)
     .option('--offset <n>', 'hits to skip', wholeNumber(offset.minimum, offset.maximum))
     .addOption(modeOption())

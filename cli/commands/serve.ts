@@ -2,6 +2,7 @@ import closeWithGrace from 'close-with-grace';
 import type { Command } from 'commander';
 import type { FastifyInstance } from 'fastify';
 import { SearchService } from '../../app/service/search-service.ts';
+import type { OpenSearchOptions } from '../../backends/opensearch/open-opensearch.ts';
 import { defined } from '../../defined.ts';
 import { WinnowError } from '../../errors.ts';
 import { evaluateCollection } from '../../evaluation/collection.ts';
@@ -10,7 +11,7 @@ import type { SearchBackend } from '../../query/backend.ts';
 import { keyFileOf } from '../../server/keys/key-file.ts';
 import { createServer } from '../../server/server.ts';
 import { reloadTls } from '../../server/tls.ts';
-import { openEngine } from '../engine.ts';
+import { printable } from '../printable.ts';
 import { requireKeysFor, type ServeSettings, serveSettings } from '../serve/serve-settings.ts';
 import { addSettings } from '../serve/settings.ts';
 
@@ -70,23 +71,36 @@ async function run(settings: ServeSettings): Promise<void> {
 async function open(
   settings: ServeSettings,
 ): Promise<{ readonly service: SearchService; readonly backend?: SearchBackend }> {
-  const { remote, folder, isIndex, readOnly, imports, snapshots, maxSnapshots, model, backend, threads } =
-    settings;
+  const { folder, isIndex, readOnly, imports, snapshots, maxSnapshots } = settings;
+  const { cluster, remoteIndex, model, backend, threads } = settings;
   const opening = {
     evaluate: evaluateCollection,
-    ...defined({ readOnly, imports, snapshots, maxSnapshots, model, backend }),
+    ...defined({ readOnly, imports, snapshots, maxSnapshots, model, backend, cluster }),
     // The calling thread answers requests, so it encodes nothing.
     ...defined({ threads: threads === undefined ? undefined : Math.max(1, threads) }),
   };
-  if (remote) {
-    const { model, backend: encoder, threads, readOnly } = settings;
-    const { backend } = await openEngine(remote, {
-      ...defined({ model, backend: encoder, threads, readOnly }),
-    });
-    return { service: SearchService.ofBackend(backend, { evaluate: evaluateCollection }), backend };
+  if (remoteIndex !== undefined) {
+    const remote = await openRemote(remoteIndex, { ...opening, ...cluster! });
+    return { service: SearchService.ofBackend(remote, { evaluate: evaluateCollection }), backend: remote };
   }
   if (isIndex || IndexStore.exists(folder)) return { service: SearchService.openIndex(folder, opening) };
   return { service: SearchService.openFolder(folder, opening) };
+}
+
+/** A cluster that is not there yet is waited for: `/readyz` says 503 until then. Other mistakes end the start. */
+async function openRemote(index: string, options: OpenSearchOptions): Promise<SearchBackend> {
+  const [{ openOpenSearch }, { DeferredBackend }] = await Promise.all([
+    import('../../backends/opensearch/open-opensearch.ts'),
+    import('../../backends/opensearch/deferred-backend.ts'),
+  ]);
+  const backend = new DeferredBackend(() => openOpenSearch(index, options), options.model);
+  try {
+    await backend.ready();
+  } catch (error) {
+    if (!(error instanceof WinnowError) || error.code !== 'WINNOW_CLUSTER') throw error;
+    process.stderr.write(`${printable(String(error))}\n`);
+  }
+  return backend;
 }
 
 async function start(service: SearchService, settings: ServeSettings): Promise<FastifyInstance> {
@@ -96,7 +110,8 @@ async function start(service: SearchService, settings: ServeSettings): Promise<F
     host: _host,
     model: _model,
     backend: _backend,
-    remote: _,
+    cluster: _cluster,
+    remoteIndex: _remoteIndex,
     ...served
   } = settings;
   const { allowHost: allowHosts, allowOrigin: allowOrigins, ...others } = served;
@@ -114,6 +129,9 @@ async function start(service: SearchService, settings: ServeSettings): Promise<F
 
 async function contentsOf(service: SearchService): Promise<string> {
   const count = (number: number) => number.toLocaleString('en');
-  if (service.single) return `${count((await service.single.stats()).documents)} documents`;
+  if (service.single) {
+    const stats = await Promise.resolve(service.single.stats()).catch(() => undefined);
+    return stats ? `${count(stats.documents)} documents` : 'the cluster does not answer yet';
+  }
   return `${count(service.collections.names.length)} collections`;
 }

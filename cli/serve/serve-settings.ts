@@ -5,7 +5,7 @@ import { WinnowError } from '../../errors.ts';
 import { KeyRing } from '../../server/keys/key-ring.ts';
 import type { LogLevel } from '../../server/server.ts';
 import type { TlsFiles } from '../../server/tls.ts';
-import type { EngineCliOptions } from '../engine.ts';
+import { clusterOptions, type EngineCliOptions, type RemoteOptions } from '../engine.ts';
 import { settingsOf } from './settings.ts';
 
 /** The settings of `settings-table.ts` with their types. */
@@ -14,6 +14,7 @@ interface NamedSettings {
   readonly engine: EngineCliOptions['engine'];
   readonly url?: readonly string[];
   readonly caFile?: string;
+  readonly twoPhase?: number;
   readonly data?: string;
   readonly imports?: string;
   readonly port: number;
@@ -36,13 +37,15 @@ interface NamedSettings {
   readonly threads?: number;
 }
 
-/** An index of a cluster. */
-export type RemoteIndex = Pick<EngineCliOptions, 'index' | 'engine' | 'url' | 'caFile'>;
-
 export interface ServeSettings
-  extends Omit<NamedSettings, 'tlsCert' | 'tlsKey' | 'index' | 'data' | 'engine' | 'url' | 'caFile'> {
-  /** Absent: the folder holds the index or the collections. */
-  readonly remote?: RemoteIndex;
+  extends Omit<
+    NamedSettings,
+    'tlsCert' | 'tlsKey' | 'index' | 'data' | 'engine' | 'url' | 'caFile' | 'twoPhase'
+  > {
+  /** How a cluster is reached: that of {@link remoteIndex}, or one that collections may be in. */
+  readonly cluster?: RemoteOptions;
+  /** Name of the index of the cluster that is served. Absent: the folder holds the index or the collections. */
+  readonly remoteIndex?: string;
   readonly folder: string;
   /** It is an index folder, also where it is empty. */
   readonly isIndex: boolean;
@@ -51,7 +54,7 @@ export interface ServeSettings
 
 /** @param given the folder that the command line names @throws WinnowError WINNOW_BAD_ARGUMENT */
 export function serveSettings(command: Command, given?: string): ServeSettings {
-  const { tlsCert, tlsKey, index, data, engine, url, caFile, ...named } = settingsOf(
+  const { tlsCert, tlsKey, index, data, engine, url, caFile, twoPhase, ...named } = settingsOf(
     command,
     process.env,
   ) as unknown as NamedSettings;
@@ -66,8 +69,13 @@ export function serveSettings(command: Command, given?: string): ServeSettings {
       folder === undefined ? 'the folder is missing' : 'one folder is served',
       'name it: winnow serve DIR, with a data folder, an index folder or a new one',
     );
-  const remote = isRemote && { index: index!, engine, ...defined({ url, caFile }) };
-  const settings = { ...named, folder, isIndex: index !== undefined, ...(remote ? { remote } : {}) };
+  const settings = {
+    ...named,
+    folder,
+    isIndex: index !== undefined,
+    ...(url || isRemote ? { cluster: clusterOptions(defined({ url, caFile, twoPhase })) } : {}),
+    ...(isRemote ? { remoteIndex: index! } : {}),
+  };
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw badSetting(
       tlsCert ? 'tlsKey' : 'tlsCert',

@@ -3,7 +3,7 @@ import { ENCODER_BACKENDS } from '../../encoder/types.ts';
 import { LIMITS } from '../../server/limits.ts';
 import { LOG_LEVELS } from '../../server/server.ts';
 import { ENGINES } from '../engine.ts';
-import { wholeNumber } from '../options.ts';
+import { share, wholeNumber } from '../options.ts';
 
 /** One thing that can be set for `winnow serve`, by a flag, a variable or a line of a file. */
 export interface Setting {
@@ -39,7 +39,19 @@ export const SETTINGS: readonly Setting[] = [
     choices: ENGINES,
     default: 'embedded',
   },
-  { name: 'url', value: 'url', isList: true, description: 'nodes of the cluster' },
+  {
+    name: 'url',
+    value: 'url',
+    isList: true,
+    description: 'nodes of a cluster: of --engine, or one that collections of a data folder may be in',
+  },
+  {
+    name: 'twoPhase',
+    value: 'share',
+    description:
+      'in a cluster, query tokens below this share of the heaviest only score what the others find (default: 0, exact)',
+    parse: share,
+  },
   { name: 'caFile', value: 'pem', description: "authority that signed the cluster's certificate" },
   {
     name: 'imports',

@@ -15,6 +15,8 @@ export interface ModelFolder<Config extends TransformerConfig = TransformerConfi
   readonly tokenizer: WordPieceTokenizer;
   /** SHA-256 (first 16 hex digits) over weights, tokenizer, files of the head and what of the config decides the outputs. */
   readonly hash: string;
+  /** SHA-256 in hexadecimal of the weights alone. */
+  readonly weightsHash: string;
   /** @throws WinnowError WINNOW_MODEL_INVALID for a damaged weights file */
   readWeights(): ModelWeights<Config>;
 }
@@ -53,7 +55,8 @@ export function openModelFolder<Config extends TransformerConfig>(
     );
   }
   const hash = createHash('sha256');
-  hash.update(readWeightsHeader(weightsPath));
+  const header = readWeightsHeader(weightsPath);
+  hash.update(header);
   hash.update(JSON.stringify(decisive(config)));
   for (const path of [tokenizerPath, ...headPaths]) hash.update(readFileSync(path));
   return {
@@ -62,6 +65,7 @@ export function openModelFolder<Config extends TransformerConfig>(
     config,
     tokenizer,
     hash: hash.digest('hex').slice(0, 16),
+    weightsHash: createHash('sha256').update(header).digest('hex'),
     readWeights: () => ({ config, tensors: decodeWeights(readFileSync(weightsPath), weightsPath) }),
   };
 }

@@ -15,6 +15,11 @@ export class TensorSource {
     return this.#tensors.has(name);
   }
 
+  /** Rows of a matrix; undefined where the model has no such tensor. */
+  outputsOf(name: string): number | undefined {
+    return this.#tensors.get(name)?.shape[0];
+  }
+
   /** A weight matrix [outputs][inputs] as int8 rows; an f32 tensor is quantised. */
   rows(name: string, outputs: number, inputs: number, biasName?: string): Int8Rows {
     const tensor = this.#get(name, [outputs, inputs]);

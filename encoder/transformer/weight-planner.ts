@@ -51,6 +51,11 @@ export class WeightPlanner {
     return this.#source.has(name);
   }
 
+  /** Rows of a matrix; undefined where the model has no such tensor. */
+  outputsOf(name: string): number | undefined {
+    return this.#source.outputsOf(name);
+  }
+
   /** @returns the offset of an f32 tensor, row-major */
   floats(name: string, shape: readonly number[]): number {
     const values = this.#source.floats(name, shape);

@@ -34,11 +34,12 @@ export class IndexWriter {
   /**
    * Checks a source before time is spent on encoding it.
    *
+   * @param mayLack see {@link storableSource}
    * @returns it in the form that is stored, and whether that took a change (see {@link UpsertResult.mended})
    * @throws WinnowError WINNOW_BAD_ROW
    */
-  prepare(source: SourceDocument): Checked<StorableSource> {
-    const checked = storableSource(source);
+  prepare(source: SourceDocument, mayLack = false): Checked<StorableSource> {
+    const checked = storableSource(source, mayLack);
     for (const document of checked.value.documents)
       for (const field of this.index.reader.settings.filterFields) fieldValues(field, document);
     return checked;
@@ -115,7 +116,7 @@ export class IndexWriter {
   private prepareIndexable(source: IndexableSource): Checked<IndexableSource> {
     const documents = source.documents.map(({ document }) => document);
     for (const { dense } of source.documents) this.requireVectorSize(dense, source.id);
-    const { value, mended } = this.prepare({ ...source, documents });
+    const { value, mended } = this.prepare({ ...source, documents }, true);
     return {
       mended,
       value: {

@@ -29,9 +29,10 @@ export interface Checked<T> {
  * Checks a source and copies it into the form that is stored and reads back equal: what JSON can say, in well-formed Unicode.
  * Unpaired surrogates, which UTF-8 cannot represent, become U+FFFD, and `mended` reports it; what cannot be stored is rejected.
  *
+ * @param mayLack passages may be missing, as in a source that lost some; they have their ordinals, ascending
  * @throws WinnowError WINNOW_BAD_ROW naming the document and the field
  */
-export function storableSource(source: SourceDocument): Checked<StorableSource> {
+export function storableSource(source: SourceDocument, mayLack = false): Checked<StorableSource> {
   if (!isPlainObject(source))
     throw badRow('sources', `a source is an object with id, contentHash and documents, not ${kind(source)}`);
   const { id, contentHash, documents } = source;
@@ -46,11 +47,21 @@ export function storableSource(source: SourceDocument): Checked<StorableSource> 
   if (!Array.isArray(documents) || documents.length === 0)
     throw badRow(`${place}, documents`, `a list of at least one document is needed, not ${kind(documents)}`);
   const isCut = documents.length > 1 || documents[0]?.passage !== undefined;
-  const checked = documents.map((document, i) => storableDocument(document, id, isCut ? i : undefined));
+  let least = 0;
+  const checked = documents.map((document) => {
+    const ordinal = mayLack ? Math.max(least, ordinalOf(document)) : least;
+    least = ordinal + 1;
+    return storableDocument(document, id, isCut ? ordinal : undefined);
+  });
   return {
     value: { id, contentHash, documents: checked.map(({ value }) => value) },
     mended: checked.some(({ mended }) => mended),
   };
+}
+
+/** 0 for what is no ordinal: that is refused later. */
+function ordinalOf({ passage }: SourceDocument['documents'][number]): number {
+  return typeof passage === 'number' && Number.isSafeInteger(passage) && passage < 2 ** 31 ? passage : 0;
 }
 
 /** @throws WinnowError WINNOW_BAD_ROW for an id that no document can have */

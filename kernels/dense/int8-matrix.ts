@@ -102,6 +102,45 @@ export function fillInt8Matrix(arena: Arena, matrix: Int8Matrix, parts: readonly
   }
 }
 
+/**
+ * Copies some outputs of a packed matrix into another one, for a product with these alone.
+ *
+ * @param outputs numbers of outputs, in the order that they get; any number may come again
+ * @param into as {@link reserveInt8Matrix} gave it, with at least as many outputs as are copied and the same inputs
+ * @returns `into` with `outputs.length` outputs
+ * @throws WinnowError WINNOW_BAD_ARGUMENT for an output that the matrix does not have, or more than fit
+ */
+export function gatherOutputs(
+  arena: Arena,
+  from: Int8Matrix,
+  outputs: Int32Array,
+  into: Int8Matrix,
+): Int8Matrix {
+  checkInt8Matrix(arena, from);
+  checkInt8Matrix(arena, into);
+  requireCount('outputs', outputs.length, 1, into.outputs);
+  requireCount('inputs', into.inputs, from.inputs, from.inputs);
+  const padded = padTo(outputs.length, 32);
+  const { i32 } = arena;
+  const quads = from.stride >> 2;
+  for (let i = 0; i < padded; i++) {
+    const to = (into.values + packedIndex(from.stride, i, 0)) >>> 2;
+    if (i >= outputs.length) {
+      for (let quad = 0; quad < quads; quad++) i32[to + 16 * quad] = 0;
+      continue;
+    }
+    requireCount('output', outputs[i]!, 0, from.outputs - 1);
+    const at = (from.values + packedIndex(from.stride, outputs[i]!, 0)) >>> 2;
+    for (let quad = 0; quad < quads; quad++) i32[to + 16 * quad] = i32[at + 16 * quad]!;
+  }
+  for (const part of ['scales', 'sums', 'bias'] as const) {
+    const values = arena.floats(from[part], from.outputs);
+    const copies = arena.floats(into[part], padded).fill(0, outputs.length);
+    for (let i = 0; i < outputs.length; i++) copies[i] = values[outputs[i]!]!;
+  }
+  return { ...into, outputs: outputs.length };
+}
+
 /** The dense rows of a packed matrix, as they were given to {@link fillInt8Matrix}. */
 export function unpackInt8Matrix(arena: Arena, matrix: Int8Matrix): Int8Rows {
   checkInt8Matrix(arena, matrix);

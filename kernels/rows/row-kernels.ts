@@ -17,17 +17,23 @@ export class RowKernels {
     this.#raw = raw;
   }
 
-  /** Quantises f32 rows [T][columns]; the columns that `spread` names get more bytes. */
+  /** Quantises f32 rows [T][columns] into the rows of `out` from `firstRow` on; the columns that `spread` names get more bytes. */
   quantizeRows(call: {
     x: number;
     rows: number;
     out: QuantizedRows;
+    firstRow?: number;
     spread?: ColumnSpread | undefined;
   }): void {
-    const { x, rows, out, spread } = call;
-    const columns = this.#checkRowsIn(x, rows, out, spread);
+    const { x, rows, out, firstRow = 0, spread } = call;
+    const columns = this.#checkRowsIn(x, rows, out, spread, firstRow);
     this.#raw.quantize_rows(
-      Object.assign(quantizedTarget(out, 0, spread), { x, out: out.values, T: rows, K: columns }),
+      Object.assign(quantizedTarget(out, firstRow, spread), {
+        x,
+        out: out.values + firstRow * out.stride,
+        T: rows,
+        K: columns,
+      }),
     );
   }
 
@@ -162,9 +168,15 @@ export class RowKernels {
   }
 
   /** @returns the columns of the f32 rows that `out` is made from */
-  #checkRowsIn(x: number, rows: number, out: QuantizedRows, spread: ColumnSpread | undefined): number {
+  #checkRowsIn(
+    x: number,
+    rows: number,
+    out: QuantizedRows,
+    spread: ColumnSpread | undefined,
+    firstRow = 0,
+  ): number {
     const columns = spread?.columns ?? out.columns;
-    checkQuantizedTarget(this.#arena, out, 0, rows, columns, spread);
+    checkQuantizedTarget(this.#arena, out, firstRow, rows, columns, spread);
     this.#arena.require('x', x, 4 * rows * columns, 4);
     return columns;
   }

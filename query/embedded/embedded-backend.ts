@@ -47,6 +47,7 @@ import { type RerankChoice, RerankStages } from './rerank-stages.ts';
 import type { RerankerOptions } from './reranker-loader.ts';
 import { SourceEncoder } from './source-encoder.ts';
 import { TextEncoding } from './text-encoding.ts';
+import { textWindow } from './text-window.ts';
 
 /** What {@link EmbeddedBackend.stats} says: the contract's figures and those of the index file. */
 export type EmbeddedStats = BackendStats & IndexStats;
@@ -87,7 +88,6 @@ export class EmbeddedBackend implements SearchBackend {
     options: EncodingOptions,
     encoders = new SharedEncoders(options),
   ) {
-    const { tokenizer } = model.query;
     this.store = store;
     this.model = model;
     this.raw = new RawIndex(store, model);
@@ -100,11 +100,7 @@ export class EmbeddedBackend implements SearchBackend {
       queryWeights(model.query, tokenStatistics(store.view()), text, SEARCH_OPTIONS.idf.default),
     );
     this.inode = this.file()?.ino;
-    this.window = {
-      // [CLS] and [SEP] take two positions.
-      maxTokens: model.config.max_position_embeddings - 2,
-      countTokens: (text) => tokenizer.count(text),
-    };
+    this.window = textWindow(model);
   }
 
   search(request: SearchRequest & { readonly rerank?: false }, signal?: AbortSignal): SearchResponse;

@@ -1,9 +1,13 @@
 import type { FUSIONS } from '../request.ts';
 
-/** The part of a scored document that a fusion reads. */
-interface RankedDoc {
-  readonly id: string;
-  readonly score: number;
+/** What a fusion reads of documents. */
+export interface Fusion<Doc> {
+  /** How many documents are wanted. */
+  readonly depth: number;
+  /** Equal for the same document in two lists, and for no others. */
+  keyOf(doc: Doc): string | number;
+  /** Decides between equal scores. */
+  idOf(doc: Doc): string;
 }
 
 /** Constant of reciprocal rank fusion (Cormack, Clarke & Büttcher, SIGIR 2009). */
@@ -27,47 +31,79 @@ export const FUSED_DEPTH = 100;
  *
  * @param lists descending scores each
  * @param weights one per list, at least 0
+ * @returns the first `depth` documents, with their new scores
  */
-export function fuse<Doc extends RankedDoc>(
+export function fuse<Doc extends { readonly score: number }>(
   lists: readonly (readonly Doc[])[],
   weights: readonly number[],
   fusion: (typeof FUSIONS)[number],
+  { depth, keyOf, idOf }: Fusion<Doc>,
 ): Doc[] {
-  const fused = new Map<string, { readonly doc: Doc; score: number }>();
-  const deeper = new Map<string, { readonly doc: Doc; score: number }>();
+  const fused = new Map<string | number, Fused<Doc>>();
   lists.forEach((list, i) => {
-    const weight = weights[i]!;
-    const contribution = contributionOf(list.slice(0, FUSED_DEPTH), fusion);
-    list.forEach((doc, rank) => {
-      const { id } = doc;
-      if (rank < FUSED_DEPTH) {
-        const known = fused.get(id);
-        const added = weight * contribution(doc.score, rank);
-        if (known) known.score += added;
-        else fused.set(id, { doc, score: added });
-        return;
-      }
-      // A list without weight comes after the others, in its own order.
-      const place = weight > 0 ? rank / weight : Number.MAX_VALUE * (1 - 1 / (rank + 2));
-      const known = deeper.get(id);
-      if (known) known.score = Math.min(known.score, place);
-      else deeper.set(id, { doc, score: place });
+    const top = list.slice(0, FUSED_DEPTH);
+    const contribution = contributionOf(top, fusion);
+    top.forEach((doc, rank) => {
+      const added = weights[i]! * contribution(doc.score, rank);
+      const key = keyOf(doc);
+      const known = fused.get(key);
+      if (known) known.score += added;
+      else fused.set(key, { doc, score: added });
     });
   });
-  const byId = (a: { doc: Doc }, b: { doc: Doc }): number => (a.doc.id < b.doc.id ? -1 : 1);
-  const first = [...fused.values()].sort((a, b) => b.score - a.score || byId(a, b));
-  const rest = [...deeper.values()]
-    .filter(({ doc }) => !fused.has(doc.id))
-    .sort((a, b) => a.score - b.score || byId(a, b));
-  return [
-    ...first.map(({ doc, score }) => ({ ...doc, score })),
-    ...rest.map(({ doc }) => ({ ...doc, score: 0 })),
-  ];
+  const byId = (a: Fused<Doc>, b: Fused<Doc>): number => (idOf(a.doc) < idOf(b.doc) ? -1 : 1);
+  const first = firstOf(fused.values(), depth, (a, b) => b.score - a.score || byId(a, b));
+  const docs = first.map(({ doc, score }) => ({ ...doc, score }));
+  if (depth <= fused.size) return docs;
+  const rest = [...placesBelow(lists, weights, keyOf)]
+    .filter(([key]) => !fused.has(key))
+    .map(([, place]) => place);
+  rest.sort((a, b) => a.score - b.score || byId(a, b));
+  return [...docs, ...rest.slice(0, depth - fused.size).map(({ doc }) => ({ ...doc, score: 0 }))];
+}
+
+/** A document of the result, with its score or place so far. */
+interface Fused<Doc> {
+  readonly doc: Doc;
+  score: number;
+}
+
+/** The first `count` in order. Most of a hundred documents are compared once, where few are wanted. */
+function firstOf<T>(all: Iterable<T>, count: number, compare: (a: T, b: T) => number): T[] {
+  const kept: T[] = [];
+  for (const one of all) {
+    if (kept.length === count && compare(kept[count - 1]!, one) < 0) continue;
+    let at = kept.length === count ? count - 1 : kept.length;
+    for (; at > 0 && compare(one, kept[at - 1]!) < 0; at--) kept[at] = kept[at - 1]!;
+    kept[at] = one;
+  }
+  return kept;
+}
+
+/** The smallest rank / weight of each document that a list has below {@link FUSED_DEPTH}. */
+function placesBelow<Doc>(
+  lists: readonly (readonly Doc[])[],
+  weights: readonly number[],
+  keyOf: (doc: Doc) => string | number,
+): Map<string | number, Fused<Doc>> {
+  const places = new Map<string | number, Fused<Doc>>();
+  lists.forEach((list, i) => {
+    const weight = weights[i]!;
+    for (let rank = FUSED_DEPTH; rank < list.length; rank++) {
+      const doc = list[rank]!;
+      // A list without weight comes after the others, in its own order.
+      const score = weight > 0 ? rank / weight : Number.MAX_VALUE * (1 - 1 / (rank + 2));
+      const known = places.get(keyOf(doc));
+      if (known) known.score = Math.min(known.score, score);
+      else places.set(keyOf(doc), { doc, score });
+    }
+  });
+  return places;
 }
 
 /** What a list contributes to the score of a document: at least 0. */
 function contributionOf(
-  list: readonly RankedDoc[],
+  list: readonly { readonly score: number }[],
   fusion: (typeof FUSIONS)[number],
 ): (score: number, rank: number) => number {
   if (fusion === 'rrf') return (_, rank) => 1 / (RRF_K + rank + 1);

@@ -39,6 +39,15 @@ export interface StageScores {
   readonly cross?: number;
 }
 
+/** A document of a ranking before its id is decoded, which hybrid rankings need for few of the documents that they join. */
+export type RankedDoc = Pick<ScoredDoc, 'score' | 'view' | 'docId'>;
+
+/** As {@link TopDocs}, without ids. */
+export interface Ranking {
+  readonly docs: readonly RankedDoc[];
+  readonly complete: boolean;
+}
+
 /** The first documents of a ranking, best first: descending scores, equal scores by ascending stored id. */
 export interface TopDocs {
   readonly docs: readonly ScoredDoc[];
@@ -69,8 +78,17 @@ export interface RetrievalQuery extends FoundQuery {
 
 /** One way to find documents. A query has one ranking; `depth` only says where it is cut. */
 export interface Retriever {
-  retrieve(query: RetrievalQuery, depth: number): TopDocs;
+  retrieve(query: RetrievalQuery, depth: number): Ranking;
 }
+
+/** Decodes the ids of a ranking. */
+export const withIds = ({ docs, complete }: Ranking): TopDocs => ({
+  docs: docs.map((doc) => ({ id: idOf(doc), ...doc })),
+  complete,
+});
+
+/** The stored id of a document. */
+export const idOf = ({ view, docId }: Pick<ScoredDoc, 'view' | 'docId'>): string => view.segment.id(docId);
 
 /**
  * Joins the best documents of each segment.
@@ -83,17 +101,15 @@ export function mergeTopDocs(
   depth: number,
   toScore: (score: number) => number,
   search: (view: SegmentView, segment: number) => SegmentTopDocs,
-): TopDocs {
-  const found: Omit<ScoredDoc, 'id'>[] = [];
+): Ranking {
+  const found: RankedDoc[] = [];
   let complete = true;
   generation.segments.forEach((view, segment) => {
     const { count, docIds, scores, complete: isWhole } = search(view, segment);
     complete &&= isWhole;
     for (let i = 0; i < count; i++) found.push({ score: toScore(scores[i]!), view, docId: docIds[i]! });
   });
-  // Ids are decoded for ties and for what is returned. Those of one segment are in order.
+  // Those of one segment are in order.
   if (generation.segments.length > 1) found.sort((a, b) => b.score - a.score || (idOf(a) < idOf(b) ? -1 : 1));
-  return { docs: found.slice(0, depth).map((doc) => ({ id: idOf(doc), ...doc })), complete };
+  return { docs: found.length > depth ? found.slice(0, depth) : found, complete };
 }
-
-const idOf = ({ view, docId }: Omit<ScoredDoc, 'id'>): string => view.segment.id(docId);

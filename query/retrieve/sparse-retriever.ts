@@ -6,7 +6,7 @@ import { type QuantizedQuery, quantizeQuery } from '../weights/quantized-query.t
 import { quantizeTokens } from '../weights/query-vector.ts';
 import { type QueryIdf, queryWeights, tokenStatistics } from '../weights/query-weights.ts';
 import { forEachScore, forwardScore, prefersForwardIndex, scoreAcceptedDocs } from './exact-scan.ts';
-import { mergeTopDocs, type RetrievalQuery, type Retriever, type TopDocs } from './retriever.ts';
+import { mergeTopDocs, type Ranking, type RetrievalQuery, type Retriever } from './retriever.ts';
 import { initialThreshold, PRUNED_FROM_DOCS, queryLists, searchSegment } from './segment-search.ts';
 import { UNKNOWN } from './top-k.ts';
 
@@ -36,7 +36,7 @@ export class SparseRetriever implements Retriever {
     return quantizeTokens(vector, this.encoder.tokenizer);
   }
 
-  retrieve(query: RetrievalQuery, depth: number): TopDocs {
+  retrieve(query: RetrievalQuery, depth: number): Ranking {
     const { generation, quantized, filter, deadline, options } = query;
     const { scan = SEARCH_OPTIONS.scan.default, alpha = SEARCH_OPTIONS.alpha.default } = options;
     const plans = generation.segments.map((view) => ({

@@ -1,12 +1,18 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cluster, type ClusterOptions, pauseMs } from '../../backends/opensearch/cluster.ts';
 import { ClusterIndex } from '../../backends/opensearch/cluster-index.ts';
 import { indexBody } from '../../backends/opensearch/mapping.ts';
+import { openOpenSearch } from '../../backends/opensearch/open-opensearch.ts';
 import { SETTINGS } from '../helpers/documents.ts';
+import { tempFolder } from '../helpers/temp-folder.ts';
 import { codeOf } from '../helpers/thrown.ts';
 
 const test = suite('connection to a cluster');
@@ -127,6 +133,129 @@ test('of a bulk request only the documents that were refused as busy are repeate
         assert.ok(bulks[1]!.includes('"_id":"b"'));
       }),
   ));
+
+/** Answers as a server of a version whose nodes have these plugins, to Winnow's own requests for an index that it does not have yet. */
+function serverOf(number: string, nodes: readonly (readonly string[])[], answer: object = {}) {
+  let made: object | undefined;
+  return ({ path, body }: Received): Answer => {
+    if (path === '/') return [200, { version: { number, distribution: 'opensearch' } }];
+    if (path.startsWith('/_nodes/plugins'))
+      return [
+        200,
+        {
+          nodes: Object.fromEntries(
+            nodes.map((names, i) => [i, { plugins: names.map((name) => ({ name })) }]),
+          ),
+        },
+      ];
+    if (path.endsWith('/_mapping')) return made ? [200, { 'docs-1': made }] : [404, {}];
+    if (path.includes('/_search')) return [200, answer];
+    made = JSON.parse(body) as object;
+    return [200, {}];
+  };
+}
+
+const FOUND = {
+  timed_out: false,
+  _shards: { total: 2, successful: 2, failed: 0 },
+  hits: { total: { value: 0 }, hits: [] },
+  aggregations: { text: { doc_count: 0 } },
+};
+
+test('approximate search is refused where the server cannot do it, and else finds by sparse_vector and scores exactly', async () => {
+  const open = (options: ClusterOptions) =>
+    openOpenSearch('docs', { ...options, create: true, approximate: true, threads: 0 });
+  const plugins = ['opensearch-knn', 'opensearch-neural-search'];
+  for (const [number, nodes] of [
+    ['2.19.1', [plugins]],
+    ['3.2.0', [plugins]],
+    ['3.3.0', [['opensearch-knn']]],
+    ['3.3.0', [plugins, ['opensearch-knn']]],
+    ['3.3.0', []],
+  ] as const)
+    await withServer(serverOf(number, nodes), async (options) => {
+      assert.match(await codeOf(() => open(options)), /^WINNOW_UNSUPPORTED/);
+    });
+  await withServer(serverOf('3.3.0', [plugins, plugins], FOUND), async (options, received) => {
+    const backend = await open(options);
+    const made = JSON.parse(received.find(({ path }) => path === '/docs')!.body);
+    assert.is(made.settings.sparse, true);
+    assert.is(made.mappings.properties.approximate.type, 'sparse_vector');
+    const searched = async (scan: 'auto' | 'exact') => {
+      await backend.search({ query: 'kidney stones', scan, rerank: false });
+      return JSON.parse(received.at(-1)!.body);
+    };
+    const { query, rescore } = await searched('auto');
+    const { query_tokens: tokens, method_parameters: parameters } = query.neural_sparse.approximate;
+    assert.ok(Object.keys(tokens).length >= 2 && Object.keys(tokens).every((name) => /^\d+$/.test(name)));
+    assert.is(parameters.k, 10);
+    assert.equal([rescore[0].query.query_weight, rescore[0].query.rescore_query_weight], [0, 1]);
+    assert.is(rescore[0].query.rescore_query.bool.should.length, Object.keys(tokens).length);
+    assert.ok((await searched('exact')).query.bool);
+    await backend.close();
+  });
+});
+
+test('answers that lack shards, or that ran out of time, say that they are not complete', async () => {
+  const cases = [
+    [FOUND, true],
+    [{ ...FOUND, timed_out: true }, false],
+    [{ ...FOUND, _shards: { total: 2, successful: 1, failed: 1 } }, false],
+    // As for a shard of which no copy is there.
+    [{ ...FOUND, _shards: { total: 2, successful: 1, failed: 0 } }, false],
+  ] as const;
+  for (const [answer, complete] of cases)
+    await withServer(serverOf('2.19.1', [], answer), async (options) => {
+      const backend = await openOpenSearch('docs', { ...options, create: true, lexicalOnly: true });
+      const found = await backend.search({ query: 'kidney stones' });
+      const isPartial = answer._shards.successful < 2;
+      assert.equal(
+        [found.complete, found.notices?.[0]?.code],
+        [complete, isPartial ? 'shards-failed' : undefined],
+      );
+      // What must not be wrong fails instead.
+      if (!complete) assert.match(await codeOf(() => backend.contentHashes(['a'])), /^WINNOW_CLUSTER/);
+      await backend.close();
+    });
+});
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+(hasOpenssl ? test : test.skip)(
+  'a server is trusted by the authority that is named, and no other',
+  async () => {
+    const folder = tempFolder();
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    const request =
+      'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=cluster';
+    const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
+    assert.is(spawnSync('openssl', [...request.split(' '), ...names]).status, 0);
+    const server = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}'),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const ask = (options: Partial<ClusterOptions>) =>
+      codeOf(() =>
+        withCluster({ url, retries: 0, ...options }, async (cluster) => {
+          await cluster.request({ method: 'GET', path: '/' });
+        }),
+      );
+    try {
+      assert.match(await ask({}), /^WINNOW_CLUSTER/);
+      await withCluster({ url, caFile: cert }, async (cluster) => {
+        assert.equal((await cluster.request({ method: 'GET', path: '/' })).body, { ok: true });
+      });
+      await withCluster({ url, insecure: true }, async (cluster) => {
+        assert.equal((await cluster.request({ method: 'GET', path: '/' })).body, { ok: true });
+      });
+      assert.match(await ask({ caFile: join(folder, 'none.pem') }), /^WINNOW_NOT_FOUND/);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
+);
 
 test('another server than OpenSearch is refused', () =>
   withServer(

@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { openIndex, type SearchIndex } from '../../app/search-index.ts';
 import { createProgram } from '../../cli/program.ts';
 import { addSettings, settingsOf } from '../../cli/serve/settings.ts';
@@ -114,6 +114,107 @@ test('the compose file names variables, commands and files that exist, and gives
   assert.equal([winnow.read_only, winnow.cap_drop], [true, ['ALL']]);
   assert.ok(Number.parseInt(winnow.stop_grace_period, 10) > 5);
   for (const [, words] of read('deploy/compose.yaml').matchAll(/--rm winnow (.*)/g))
+    await checkCommand(words!.split(' '));
+});
+
+/** Hosts of a list of addresses. */
+const urlsOf = (value: string): string[] => value.split(',').map((url) => new URL(url).hostname);
+
+test('the compose file of a cluster names variables, commands, nodes and volumes that exist', async () => {
+  const text = read('deploy/compose.cluster.yaml');
+  const { services, volumes } = parse(text, { merge: true });
+  const nodes = Object.keys(services).filter((name) => name.startsWith('opensearch-'));
+  assert.is(nodes.length, 3);
+  for (const name of nodes) {
+    const { environment, volumes: mounted } = services[name];
+    assert.is(environment['node.name'], name);
+    assert.equal(environment['cluster.initial_cluster_manager_nodes'].split(','), nodes);
+    assert.equal(environment['discovery.seed_hosts'].split(','), nodes);
+    assert.ok(Object.hasOwn(volumes, mounted[0].split(':')[0]), mounted[0]);
+  }
+  const { winnow } = services;
+  for (const name of Object.keys(winnow.environment)) assert.ok(variables.includes(name), name);
+  assert.equal(urlsOf(winnow.environment.WINNOW_URL), nodes);
+  await checkCommand(winnow.command);
+  assert.ok(Object.hasOwn(volumes, winnow.volumes[0].split(':')[0]));
+  assert.match(winnow.ports[0], /^127\.0\.0\.1:/);
+  for (const [, words] of text.matchAll(/ run --rm(?: -v \S+)? winnow (.*)$/gm))
+    await checkCommand(words!.split(' '));
+});
+
+interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly selector?: object;
+    readonly template?: {
+      readonly metadata: { readonly labels: object };
+      readonly spec: {
+        readonly containers: readonly Container[];
+        readonly volumes?: readonly { name: string }[];
+      };
+    };
+    readonly ports?: readonly { readonly port: number; readonly targetPort?: string }[];
+    readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
+  };
+}
+
+interface Container {
+  readonly args?: readonly string[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly volumeMounts: readonly { readonly name: string }[];
+  readonly readinessProbe: { readonly httpGet: { readonly path: string; readonly port: string } };
+  readonly livenessProbe?: { readonly httpGet: { readonly path: string; readonly port: string } };
+}
+
+test('the Kubernetes manifests fit together, and name variables, commands, ports and routes that exist', async () => {
+  const files = ['deploy/kubernetes/opensearch.yaml', 'deploy/kubernetes/winnow.yaml'];
+  const manifests = files.flatMap((file) =>
+    parseAllDocuments(read(file)).map((document) => {
+      assert.equal(document.errors, []);
+      return document.toJS() as Manifest;
+    }),
+  );
+  const of = (kind: string, name: string): Manifest =>
+    manifests.find((one) => one.kind === kind && one.metadata.name === name)!;
+  for (const [kind, name] of [
+    ['StatefulSet', 'opensearch'],
+    ['Deployment', 'winnow'],
+  ] as const) {
+    const { template, selector, volumeClaimTemplates = [] } = of(kind, name).spec;
+    const { metadata, spec } = template!;
+    assert.equal((selector as { matchLabels: object }).matchLabels, metadata.labels);
+    assert.equal(of('Service', name).spec.selector, metadata.labels);
+    assert.equal(of('PodDisruptionBudget', name).spec.selector, selector);
+    const [container] = spec.containers;
+    const mounted = [
+      ...(spec.volumes ?? []).map((one) => one.name),
+      ...volumeClaimTemplates.map((one) => one.metadata.name),
+    ];
+    assert.equal(container!.volumeMounts.map((one) => one.name).sort(), mounted.sort());
+    const named = container!.ports.map((one) => one.name);
+    for (const { httpGet } of [
+      container!.readinessProbe,
+      container!.livenessProbe ?? container!.readinessProbe,
+    ])
+      assert.ok(named.includes(httpGet.port), httpGet.port);
+    for (const { port } of of('Service', name).spec.ports!)
+      assert.ok(container!.ports.some(({ containerPort }) => containerPort === port));
+  }
+  const [winnow] = of('Deployment', 'winnow').spec.template!.spec.containers;
+  await checkCommand(winnow!.args!);
+  for (const { name } of winnow!.env) assert.ok(variables.includes(name), name);
+  const nodes = urlsOf(winnow!.env.find(({ name }) => name === 'WINNOW_URL')!.value!);
+  assert.equal(nodes, ['opensearch-0.opensearch', 'opensearch-1.opensearch', 'opensearch-2.opensearch']);
+  assert.is(winnow!.ports[0]!.containerPort, SETTINGS.find(({ name }) => name === 'port')!.default);
+  for (const { httpGet } of [winnow!.readinessProbe, winnow!.livenessProbe!])
+    assert.is((await app.inject({ url: httpGet.path, headers: { host: 'localhost' } })).statusCode, 200);
+  for (const [, words] of files
+    .map(read)
+    .join('\n')
+    .matchAll(/^# {2}winnow (.*)$/gm))
     await checkCommand(words!.split(' '));
 });
 

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import {
   type ArenaLayout,
   fillInt8Matrix,
+  gatherOutputs,
   type Kernels,
   padTo,
   reserveInt8Matrix,
@@ -207,6 +208,35 @@ test('rows that are constant, huge or tiny quantise without NaN', () => {
       .digest('hex');
   });
   for (const { backend, result } of results) assert.is(result, results[0]!.result, backend);
+});
+
+test('gathered outputs are multiplied as in the whole matrix', () => {
+  fc.assert(
+    fc.property(shapes, fc.array(fc.nat(), { minLength: 1, maxLength: 70 }), (shape, picks) => {
+      const outputs = Int32Array.from(picks, (pick) => pick % shape.outputs);
+      onEveryBackend(
+        (layout) => ({
+          ...plan(shape)(layout),
+          gathered: reserveInt8Matrix(layout, outputs.length, shape.inputs),
+          few: layout.reserve(4 * shape.rows * padTo(outputs.length, 32)),
+        }),
+        (kernels, planned) => {
+          fill(kernels, planned, shape);
+          const input = { input: planned.quantized, rows: shape.rows };
+          kernels.dense.gemmInt8({ ...input, weights: planned.weights, out: planned.out });
+          const weights = gatherOutputs(kernels.arena, planned.weights, outputs, planned.gathered);
+          kernels.dense.gemmInt8({ ...input, weights, out: planned.few });
+          const all = kernels.arena.floats(planned.out, shape.rows * shape.outputs);
+          const few = kernels.arena.floats(planned.few, shape.rows * outputs.length);
+          for (let row = 0; row < shape.rows; row++)
+            outputs.forEach((output, i) => {
+              assert.is(few[row * outputs.length + i], all[row * shape.outputs + output]);
+            });
+        },
+      );
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test.run();

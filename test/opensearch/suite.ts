@@ -1,14 +1,29 @@
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { suite, type Test } from 'uvu';
+import { packageRoot } from '../../package-root.ts';
 import { say } from '../helpers/say.ts';
 import { openTestCluster, type TestCluster } from './cluster.ts';
 
+/** Time to fetch a server from a package registry. */
+const PREPARE_MS = 180_000;
+
 /** Why no cluster can be had here; undefined where one can. */
-function whyNone(): string | undefined {
+export function clusterUnavailable(): string | undefined {
   if (process.env.WINNOW_OPENSEARCH_URL || process.env.WINNOW_OPENSEARCH_START) return undefined;
-  const missing = ['java', 'mvn'].filter((name) => spawnSync(name, ['-version']).status !== 0);
-  return missing.length > 0 ? `${missing.join(' and ')} not found` : undefined;
+  const { WINNOW_TEST_JAVA: java = 'java' } = process.env;
+  const missing = [java, 'mvn'].filter((name) => spawnSync(name, ['-version']).status !== 0);
+  if (missing.length > 0) return `${missing.join(' and ')} not found`;
+  const start = join(packageRoot, 'test/opensearch/start.mjs');
+  const prepared = spawnSync(process.execPath, [start, '--prepare'], {
+    timeout: PREPARE_MS,
+    encoding: 'utf8',
+  });
+  if (prepared.status === 0) return undefined;
+  return `the server cannot be fetched (${lastLine(prepared.stderr) ?? prepared.error?.message ?? prepared.signal})`;
 }
+
+const lastLine = (text: string): string | undefined => text.trim().split('\n').at(-1) || undefined;
 
 /** A cluster that is started by the first test that needs it. */
 export class LazyCluster {
@@ -35,7 +50,7 @@ export function runWithCluster<Context>(
   make: (cluster: LazyCluster) => Test<Context>,
   nodes = 1,
 ): void {
-  const why = whyNone();
+  const why = clusterUnavailable();
   if (why) {
     const skipped = suite(name);
     skipped.skip(`needs a cluster: ${why}`);

@@ -52,23 +52,29 @@ test('the pages of a query joined are one call, in every mode', async () => {
 test('a fusion of lists cut at any depth begins as that of the whole lists, beyond the fused depth too', async () => {
   const ids = (n: number, step: number) =>
     Array.from({ length: n }, (_, i) => ({ id: `d${(i * step) % 4999}`, score: 1000 / (1 + i) }));
+  const idOf = ({ id }: { readonly id: string }) => id;
   await check(
     fc.property(
       fc.constantFrom('weighted' as const, 'rrf' as const),
       fc.constantFrom(0, 0.25, 0.8, 1),
-      fc.integer({ min: FUSED_DEPTH, max: 4500 }),
+      fc.oneof(fc.integer({ min: 1, max: 2 * FUSED_DEPTH }), fc.integer({ min: 1, max: 4500 })),
       fc.integer({ min: 1, max: 4900 }),
       (fusion, weight, depth, step) => {
         const lists = [ids(4500, 1), ids(3000, step)];
         const weights = [weight, 1 - weight];
-        const whole = fuse(lists, weights, fusion);
-        const cut = fuse(
-          lists.map((list) => list.slice(0, depth)),
+        const whole = fuse<{ id: string; score: number }>(lists, weights, fusion, {
+          depth: 7500,
+          keyOf: idOf,
+          idOf,
+        });
+        const cut = fuse<{ id: string; score: number }>(
+          lists.map((list) => list.slice(0, Math.max(depth, FUSED_DEPTH))),
           weights,
           fusion,
+          { depth, keyOf: idOf, idOf },
         );
-        assert.equal(cut.slice(0, depth), whole.slice(0, depth));
-        assert.is(new Set(whole.map(({ id }) => id)).size, whole.length);
+        assert.equal(cut, whole.slice(0, depth));
+        assert.is(new Set(whole.map(idOf)).size, whole.length);
       },
     ),
     { numRuns: 20 },

@@ -1,16 +1,18 @@
 // The long versions of the reliability tests (docs/reliability.md): npm run torture [-- NAME ...]
-// Names: kill, power, full, fuzz, readers, http, serve-kills. TORTURE_SEED=N repeats a run, TORTURE_ROUNDS=N sets its length.
+// Names: kill, power, full, fuzz, readers, http, serve-kills, cluster. TORTURE_SEED=N repeats a run, TORTURE_ROUNDS=N sets its length.
 // The servers of the last two are the built program with WINNOW_TEST_BUILT=1, which starts sooner.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openIndex } from '../../app/search-index.ts';
 import { serve, stop } from '../helpers/served.ts';
+import { clusterUnavailable } from '../opensearch/suite.ts';
 import { readWhileWriting } from './concurrency.ts';
 import { fuzz } from './fuzz.ts';
 import { fuzzTarget } from './fuzz-target.ts';
 import { fuzzServer } from './http-fuzz.ts';
 import { killWriters } from './kills.ts';
+import { killNodes } from './node-kills.ts';
 import { killServers } from './serve-kills.ts';
 import { cutPower, faultsUnavailable, fillDisk } from './storage-faults.ts';
 import { fuzzV1 } from './v1-fuzz.ts';
@@ -20,6 +22,8 @@ const rounds = (usual: number): number => Number(process.env.TORTURE_ROUNDS ?? u
 /** Steps of a history that is played under the shim. */
 const STEPS = 100;
 const CUTS_A_HISTORY = 250;
+/** Documents that a cluster is loaded with. */
+const DOCUMENTS = 50_000;
 
 type Torture = (folder: string) => Promise<object> | AsyncGenerator<object>;
 
@@ -70,12 +74,21 @@ const tortures: Record<string, Torture> = {
       yield { lexicalOnly, ...report };
     }
   },
+  cluster: () =>
+    killNodes(DOCUMENTS, rounds(6), seed, (kills) =>
+      console.log(`  ${kills} nodes killed and started again`),
+    ),
 };
 
 const wanted = process.argv.slice(2);
 for (const [name, torture] of Object.entries(tortures)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const reason = name === 'power' || name === 'full' ? faultsUnavailable() : undefined;
+  const reason =
+    name === 'power' || name === 'full'
+      ? faultsUnavailable()
+      : name === 'cluster'
+        ? clusterUnavailable()
+        : undefined;
   console.log(reason ? `${name} skipped: ${reason}` : `${name}, seed ${seed}`);
   if (reason) continue;
   const folder = mkdtempSync(join(tmpdir(), 'winnow-torture-'));

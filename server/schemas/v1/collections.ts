@@ -40,6 +40,14 @@ const SETTINGS_SCHEMA = Type.Object(SETTINGS, CLOSED);
 true satisfies Agrees<Settings, Type.Static<typeof SETTINGS_SCHEMA>>;
 export const CollectionSettings = Type.Unsafe<Settings>(SETTINGS_SCHEMA);
 
+const ENGINE = {
+  kind: Type.Unsafe<'opensearch'>({ type: 'string', enum: ['opensearch'], description: 'What it is' }),
+  index: Type.String({
+    pattern: '^[a-z0-9][a-z0-9._-]{0,199}$',
+    description: 'Name of an index of the cluster or an alias of one; made where there is none',
+  }),
+};
+
 export const CreateCollection = Type.Object(
   {
     name: CollectionName('Name of the new collection'),
@@ -63,6 +71,24 @@ export const CreateCollection = Type.Object(
         description: 'Keep vectors of documents for reranking, where the model makes them',
       }),
     ),
+    engine: Type.Optional(
+      Type.Object(
+        {
+          ...ENGINE,
+          shards: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 1024, description: 'Primary shards, default 1' }),
+          ),
+          replicas: Type.Optional(
+            Type.Integer({ minimum: 0, maximum: 16, description: 'Copies of each, default 1' }),
+          ),
+        },
+        {
+          ...CLOSED,
+          description:
+            'What holds the documents, default a file of the data folder. A cluster is the one that the server was started with (--url)',
+        },
+      ),
+    ),
     ...SETTINGS,
   },
   CLOSED,
@@ -79,6 +105,9 @@ const INFO = Type.Object({
   settings: CollectionSettings,
   createdAt: text('ISO 8601, UTC'),
   aliases: Type.Array(Type.String(), { description: 'Other names that it answers to' }),
+  engine: Type.Optional(
+    Type.Object(ENGINE, { description: 'What holds the documents; absent: a file of the data folder' }),
+  ),
   error: Type.Optional(Failure),
 });
 true satisfies Agrees<Info, Type.Static<typeof INFO>>;
