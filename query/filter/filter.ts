@@ -4,7 +4,8 @@ import type { FieldValues, FilterColumn } from '../../indexer/segment/filter-col
 import type { Segment } from '../../indexer/segment/segment.ts';
 import type { FilterField } from '../../indexer/types.ts';
 import type { Deadline } from '../deadline.ts';
-import { FILTER_LIMITS, type Filter } from '../request.ts';
+import { FILTER_LIMITS } from '../limits.ts';
+import type { Filter } from '../request.ts';
 import { complement } from '../retrieve/accept-bits.ts';
 import { JOIN_HINT, type ParsedFilter, parseFilter, type ValueTest } from './parse-filter.ts';
 

@@ -1,7 +1,8 @@
 import { WinnowError } from '../../errors.ts';
 import { coerce } from '../../indexer/segment/filter-columns.ts';
 import type { FilterField } from '../../indexer/types.ts';
-import { FILTER_LIMITS, type Filter } from '../request.ts';
+import { FILTER_LIMITS } from '../limits.ts';
+import type { Filter } from '../request.ts';
 import { declaredField } from './fields.ts';
 
 /** A filter whose fields are declared and whose values have the fields' types. */

@@ -1,4 +1,5 @@
-import { MAX_TEXTS_READ, type SearchMode } from '../request.ts';
+import { MAX_TEXTS_READ } from '../limits.ts';
+import type { SearchMode } from '../request.ts';
 import type { Notice } from '../response.ts';
 
 /** Words that a notice names. */

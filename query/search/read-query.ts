@@ -1,5 +1,6 @@
 import { WinnowError } from '../../errors.ts';
-import { MAX_TEXT_CONDITIONS, SEARCH_OPTIONS, type SearchMode, type SearchOptions } from '../request.ts';
+import { MAX_TEXT_CONDITIONS } from '../limits.ts';
+import { SEARCH_OPTIONS, type SearchMode, type SearchOptions } from '../request.ts';
 import type { Notice } from '../response.ts';
 import { analyze } from '../text/english-analyzer.ts';
 import type { KnownScripts } from '../text/known-scripts.ts';

@@ -5,7 +5,7 @@ import type { IndexView, SegmentView } from '../../indexer/store/index-view.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
 import { NOT_DENSE } from '../../kernels/search/layout.ts';
 import { type Deadline, NO_DEADLINE } from '../deadline.ts';
-import { MAX_TEXTS_READ } from '../request.ts';
+import { MAX_TEXTS_READ } from '../limits.ts';
 import { type AcceptBits, complement, intersect } from '../retrieve/accept-bits.ts';
 import { isStopWord, phraseWords } from './english-analyzer.ts';
 import { containsPhrase, type TextCondition } from './operators.ts';

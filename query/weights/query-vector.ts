@@ -1,6 +1,6 @@
 import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { badArgument, shown } from '../check-value.ts';
-import { MAX_VECTOR_TOKENS } from '../request.ts';
+import { MAX_VECTOR_TOKENS } from '../limits.ts';
 import { type QuantizedQuery, quantizeQuery } from './quantized-query.ts';
 
 const TOKEN_HINT = 'tokens are WordPieces in lower case, such as "sky" and "##s"';

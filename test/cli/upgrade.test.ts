@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { INDEX_FILE } from '../../indexer/store/files.ts';
 import { openStorage } from '../../indexer/store/storage.ts';
 import { packageRoot } from '../../package-root.ts';
+import { asOfBundledModel } from '../helpers/bundled-model.ts';
 import { cli } from '../helpers/cli.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
@@ -24,6 +25,7 @@ test('an index of format 3 is upgraded and repaired from the command line', asyn
   assert.match(upgraded.stdout, /"half": its stored fields cannot be read/);
   assert.match(upgraded.stdout, /"a" \(2 passages left\)/);
   assert.match(upgraded.stdout, /holds 9 documents/);
+  await asOfBundledModel(index);
   const found = await cli('search', 'volcano', '--index', index);
   assert.match(found.stdout, /guide passage 0/);
   const explained = await cli('explain', 'ice', 'guide', '--passage', '1', '--index', index);

@@ -81,7 +81,10 @@ async function runBlock(block: string): Promise<string> {
 }
 
 async function runToEnd(commands: string): Promise<string> {
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', commands], { cwd: place, env: environment });
+  const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', commands], {
+    cwd: place,
+    env: environment,
+  });
   let [printed, complaints] = ['', ''];
   child.stdout.on('data', (chunk) => {
     printed += chunk;
@@ -95,7 +98,10 @@ async function runToEnd(commands: string): Promise<string> {
 }
 
 async function leaveRunning(line: string, ready: string): Promise<void> {
-  const child = spawn('bash', ['-c', `exec ${line.replace(/#.*/, '')}`], { cwd: place, env: environment });
+  const child = spawn('bash', ['--norc', '-c', `exec ${line.replace(/#.*/, '')}`], {
+    cwd: place,
+    env: environment,
+  });
   let printed = '';
   running.push({ child, printed: () => printed });
   await new Promise<void>((resolve, reject) => {

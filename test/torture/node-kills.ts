@@ -201,14 +201,15 @@ async function kill(
 ): Promise<void> {
   while (report.kills < kills) {
     await sleep(1000 + random() * 3000);
+    await untilGreen(cluster);
     const node = 1 + (report.kills % NODES);
     await cluster.kill(node);
     await sleep(random() * 3000);
     await cluster.start(node);
-    await untilGreen(cluster);
     report.kills++;
     onKill(report.kills);
   }
+  await untilGreen(cluster);
 }
 
 async function untilGreen({ urls }: NodeCluster): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { busy } from '../../../app/lane.ts';
-import { failureOf } from '../../../app/service/failure.ts';
+import { shownFailure } from '../../../app/service/failure.ts';
 import type { Failure, WriteResult } from '../../../app/service/types.ts';
 import { fileKind } from '../../../corpus/folder.ts';
 import { openCorpus } from '../../../corpus/open-corpus.ts';
@@ -137,7 +137,7 @@ async function answer(
     lines.end({ summary: summary() });
   } catch (error) {
     if (!(error instanceof WinnowError)) request.log.error(error);
-    lines.end({ summary: summary(), error: show(failureOf(error)) });
+    lines.end({ summary: summary(), error: shownFailure(error) });
   }
   return sent;
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import { failureOf } from '../../../app/service/failure.ts';
+import { shownFailure } from '../../../app/service/failure.ts';
 import type { SearchService } from '../../../app/service/search-service.ts';
 import type { SearchQuery } from '../../../app/service/types.ts';
 import { WinnowError } from '../../../errors.ts';
@@ -67,7 +67,7 @@ function addMultiSearchRoute(app: TypedApp, service: SearchService, turns: Searc
           results.push(await search(service, turns, reply, collection, query));
         } catch (error) {
           if (!(error instanceof WinnowError)) log.error(error);
-          results.push({ error: failureOf(error) });
+          results.push({ error: shownFailure(error) });
         }
       }
       return { results };

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { busy } from '../../../app/lane.ts';
-import { failureOf } from '../../../app/service/failure.ts';
+import { shownFailure } from '../../../app/service/failure.ts';
 import type { WriteResult } from '../../../app/service/types.ts';
 import { type DocumentWriter, rowsOfList } from '../../../app/service/write-documents.ts';
 import { openJsonlStream } from '../../../corpus/open-corpus.ts';
@@ -112,7 +112,7 @@ async function answerLines(
   } catch (error) {
     if (!(error instanceof WinnowError)) log.error(error);
     request.written = { ...writer.summary };
-    lines.end({ summary: writer.summary, error: failureOf(error) });
+    lines.end({ summary: writer.summary, error: shownFailure(error) });
   }
   return sent;
 }

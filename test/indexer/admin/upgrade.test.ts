@@ -13,6 +13,7 @@ import { FORMAT_VERSION } from '../../../indexer/format/format.ts';
 import { IndexStore } from '../../../indexer/index-store.ts';
 import { INDEX_FILE } from '../../../indexer/store/files.ts';
 import { packageRoot } from '../../../package-root.ts';
+import { asOfBundledModel } from '../../helpers/bundled-model.ts';
 import { tempFolder } from '../../helpers/temp-folder.ts';
 import { thrownBy } from '../../helpers/thrown.ts';
 
@@ -63,6 +64,7 @@ test('an upgrade keeps vectors and texts, separates passages from ids, and drops
       { id: 'half', documentsLeft: 0 },
     ],
   );
+  await asOfBundledModel(folder);
   const index = openIndex(folder);
   index.backend.verify();
   // The checksum proves that the name was `__proto__`; which half surrogate U+FFFD was it cannot.
