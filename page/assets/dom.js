@@ -89,8 +89,10 @@ export function dialog({ title, class: kind = '', onclose }, ...content) {
     if (event.target === element) element.close(); // outside of it
   });
   element.addEventListener('close', () => {
+    // The browser has given the focus back, and a key may have moved it on since: this event comes later than the closing.
+    const isLost = document.activeElement === document.body || element.contains(document.activeElement);
     element.remove();
-    if (before instanceof HTMLElement && before.isConnected) before.focus();
+    if (isLost && before instanceof HTMLElement && before.isConnected) before.focus();
     onclose?.();
   });
   document.body.append(element);
