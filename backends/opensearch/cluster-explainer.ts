@@ -6,11 +6,11 @@ import type { Hydrator } from '../../query/hydrate/hydrator.ts';
 import type { ExplainOptions } from '../../query/request.ts';
 import type { Explanation } from '../../query/response.ts';
 import { inverseDocumentFrequency, type WordContribution } from '../../query/retrieve/bm25.ts';
-import { UNKNOWN_DOCUMENT } from '../../query/search/notices.ts';
+import { explanationOf, USUAL_HITS } from '../../query/search/explanation.ts';
+import { NO_TERMS } from '../../query/search/prepared-search.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';
 import type { KnownScripts } from '../../query/text/known-scripts.ts';
 import { conditionsHold } from '../../query/text/text-conditions.ts';
-import { quantizeQuery } from '../../query/weights/quantized-query.ts';
 import { type ClusterSource, HIT_FIELDS, impactsOf, recordOf } from './cluster-document.ts';
 import type { ClusterIndex, ClusterResponse } from './cluster-index.ts';
 import type { DocumentFetcher } from './fetched-docs.ts';
@@ -19,9 +19,6 @@ import type { PreparedQuery, QueryPreparer } from './prepared-query.ts';
 import { wordClauses } from './queries.ts';
 import type { ClusterRankings } from './rankings.ts';
 import { hitsOf } from './stored-parts.ts';
-
-/** The rank whose score an explanation names for comparison. */
-const USUAL_HITS = 10;
 
 /** A passage with what decides whether it is a hit. */
 interface Candidate {
@@ -65,34 +62,27 @@ export class ClusterExplainer {
     const mode = search.mode === 'bm25' ? 'bm25' : 'sparse';
     const best = await this.bestPassage(search, ref, mode);
     const { source, record, verdicts, score } = best;
-    const { id, passage } = record;
-    const sid = storedId(id, passage);
+    const sid = storedId(record.id, record.passage);
     const words = mode === 'bm25' ? await this.words(search, sid) : undefined;
     const { segment } = this.fetcher.segment([{ id: sid, source }]);
-    const quantized = words ? quantizeQuery([], []) : search.quantized;
+    const quantized = words ? NO_TERMS : search.quantized;
     const explained = this.hydrator.explain({ ...search, quantized }, segment, 0, record);
     const isHit = score > 0 && verdicts.every(Boolean);
     const rank = isHit ? await this.rank(search, mode, score, sid) : undefined;
-    const tenth = await this.tenth({ ...search, mode });
-    const notices = this.scripts.isUnknown(`${record.title} ${record.text}`)
-      ? [...search.notices, UNKNOWN_DOCUMENT]
-      : search.notices;
-    return {
-      id,
-      ...(passage === undefined ? {} : { passage }),
-      score: this.rankings.toScore(score, mode, search),
-      ...(rank === undefined ? {} : { rank }),
-      ...(tenth === undefined ? {} : { tenthScore: tenth }),
-      tokens: explained.tokens,
-      ...(explained.omittedTokens > 0 ? { omittedTokens: explained.omittedTokens } : {}),
-      ...(words ? { words } : {}),
-      ...(search.conditions.length > 0
-        ? {
-            conditions: search.conditions.map(({ kind, text }, i) => ({ kind, text, holds: verdicts[i]! })),
-          }
-        : {}),
-      ...(notices.length > 0 ? { notices } : {}),
-    };
+    return explanationOf(
+      {
+        record,
+        score: this.rankings.toScore(score, mode, search),
+        rank,
+        tenthScore: await this.tenth({ ...search, mode }),
+        explained,
+        words,
+        conditions: search.conditions,
+        verdicts,
+      },
+      search.notices,
+      this.scripts,
+    );
   }
 
   /** The passage that is a hit most easily: it meets the conditions, and has the best score of those. */

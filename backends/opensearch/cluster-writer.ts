@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import type { Metadata, MetadataValue } from '../../corpus/types.ts';
+import type { MetadataValue } from '../../corpus/types.ts';
 import type { Model } from '../../encoder/model.ts';
 import { WinnowError } from '../../errors.ts';
 import type { PassageRef } from '../../indexer/format/stored-id.ts';
@@ -7,7 +6,8 @@ import { fieldValues } from '../../indexer/segment/filter-columns.ts';
 import { type Checked, type StorableSource, storableSource } from '../../indexer/store/storable.ts';
 import type { IndexableSource, SourceDocument } from '../../indexer/types.ts';
 import type { WriteBatch, WriteReport } from '../../query/backend.ts';
-import { type SourceEncoder, searchableText } from '../../query/embedded/source-encoder.ts';
+import { changedHash, mergedMetadata, prepareBatch } from '../../query/embedded/source-batch.ts';
+import type { SourceEncoder } from '../../query/embedded/source-encoder.ts';
 import { KnownScripts } from '../../query/text/known-scripts.ts';
 import type { BulkOperation } from './bulk.ts';
 import { clusterDocuments, metadataFields, recordOf } from './cluster-document.ts';
@@ -40,16 +40,12 @@ export class ClusterWriter {
     onRejected: WriteBatch['onRejected'],
     requireWritable: () => void,
   ): Promise<Omit<WriteReport, 'deleted'>> {
-    const prepared = upserts.flatMap((source, position) => {
-      try {
-        return [this.prepare(source)];
-      } catch (error) {
-        if (!onRejected || !(error instanceof WinnowError)) throw error;
-        onRejected(source, error, position);
-        return [];
-      }
-    });
-    const latest = [...new Map(prepared.map(({ value }) => [value.id, value])).values()];
+    const { latest, counts: batch } = prepareBatch(
+      upserts,
+      (source) => this.prepare(source),
+      onRejected,
+      this.scripts,
+    );
     const ready = await this.encoder.encode(latest);
     requireWritable();
     const { refused, ...counts } = await this.put(ready);
@@ -60,14 +56,7 @@ export class ClusterWriter {
       if (!onRejected) throw error;
       onRejected(source, error, position);
     }
-    return {
-      ...counts,
-      duplicates: prepared.length - latest.length,
-      mended: prepared.filter(({ mended }) => mended).length,
-      unknownScript: latest
-        .flatMap(({ documents }) => documents)
-        .filter((document) => this.scripts.isUnknown(searchableText(document))).length,
-    };
+    return { ...counts, ...batch };
   }
 
   /**
@@ -131,14 +120,13 @@ export class ClusterWriter {
       FIELDS.metadata,
     ]);
     if (stored.size === 0) return false;
-    // A hash that no document has: when the whole source is indexed again, it replaces this one.
-    const hash = `changed-${randomUUID()}`;
+    const hash = changedHash();
     const documents = parts.flatMap((part) => {
       const source = stored.get(part.key);
       return source ? [{ part, record: recordOf(source) }] : [];
     });
     const changed = documents.map(({ part, record }): BulkOperation => {
-      const metadata = merged(record.metadata, changes);
+      const metadata = mergedMetadata(record.metadata, changes);
       const { value } = storableSource({ id, contentHash: hash, documents: [{ text: '', metadata }] });
       const checked = { id, metadata: value.documents[0]!.metadata };
       const fields = {
@@ -186,12 +174,4 @@ function newLeads(
     if (!first || rest.some(({ isLead }) => isLead)) return [];
     return [{ change: { key: first.key, routing: first.ref.id, fields: { [FIELDS.lead]: true } } }];
   });
-}
-
-function merged(metadata: Metadata, changes: Readonly<Record<string, MetadataValue>>): Metadata {
-  const entries = new Map(Object.entries(metadata));
-  for (const [name, value] of Object.entries(changes))
-    if (value === null) entries.delete(name);
-    else entries.set(name, value);
-  return Object.fromEntries(entries);
 }

@@ -1,15 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import type { Metadata, MetadataValue } from '../../corpus/types.ts';
+import type { MetadataValue } from '../../corpus/types.ts';
 import type { Model } from '../../encoder/model.ts';
 import { WinnowError } from '../../errors.ts';
 import { storedId } from '../../indexer/format/stored-id.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
-import type { StorableSource } from '../../indexer/store/storable.ts';
 import type { IndexableDocument, IndexableSource } from '../../indexer/types.ts';
 import type { WriteBatch, WriteReport } from '../backend.ts';
 import { KnownScripts } from '../text/known-scripts.ts';
-import { indexableDocument, type SourceEncoder, searchableText } from './source-encoder.ts';
+import { changedHash, mergedMetadata, prepareBatch } from './source-batch.ts';
+import { indexableDocument, type SourceEncoder } from './source-encoder.ts';
 
 export const NOTHING_WRITTEN: WriteReport = {
   added: 0,
@@ -43,28 +42,17 @@ export class EmbeddedWriter {
     onRejected: WriteBatch['onRejected'],
     requireWritable: () => void,
   ): Promise<WriteReport> {
-    const prepared = upserts.flatMap((source, position) => {
-      try {
-        return [this.store.prepare(source)];
-      } catch (error) {
-        if (!onRejected || !(error instanceof WinnowError)) throw error;
-        onRejected(source, error, position);
-        return [];
-      }
-    });
     // Only the last source with an id is encoded.
-    const latest = [...new Map(prepared.map(({ value }) => [value.id, value])).values()];
+    const { latest, counts } = prepareBatch(
+      upserts,
+      (source) => this.store.prepare(source),
+      onRejected,
+      this.scripts,
+    );
     const ready = await this.encoder.encode(latest);
     requireWritable();
     const { added, replaced } = this.store.upsert(ready);
-    return {
-      added,
-      replaced,
-      duplicates: prepared.length - latest.length,
-      mended: prepared.filter(({ mended }) => mended).length,
-      unknownScript: this.countUnknown(latest),
-      deleted: 0,
-    };
+    return { added, replaced, ...counts, deleted: 0 };
   }
 
   /**
@@ -78,11 +66,9 @@ export class EmbeddedWriter {
     const records = this.store.view().documentsOf({ id });
     const [first] = records;
     if (!first) return false;
-    // A hash that no document has: when the whole source is indexed again, it replaces this one.
-    const contentHash = `changed-${randomUUID()}`;
     const source: IndexableSource = {
       id,
-      contentHash,
+      contentHash: changedHash(),
       documents: records.map((record) => this.changed(record, changes)),
     };
     this.store.upsert([source]);
@@ -101,7 +87,7 @@ export class EmbeddedWriter {
     const dense = segment.denseVectors?.vector(found.docId);
     const { impactScale } = this.store.settings;
     const weights = Float32Array.from(impacts, (impact) => impact * impactScale);
-    const document = { ...record, metadata: merged(record.metadata, changes) };
+    const document = { ...record, metadata: mergedMetadata(record.metadata, changes) };
     // Copies: the segment's arrays are views of an index that is about to change.
     return indexableDocument(
       document,
@@ -113,18 +99,4 @@ export class EmbeddedWriter {
       this.model,
     );
   }
-
-  private countUnknown(sources: readonly StorableSource[]): number {
-    return sources
-      .flatMap(({ documents }) => documents)
-      .filter((document) => this.scripts.isUnknown(searchableText(document))).length;
-  }
-}
-
-function merged(metadata: Metadata, changes: Readonly<Record<string, MetadataValue>>): Metadata {
-  const entries = new Map(Object.entries(metadata));
-  for (const [name, value] of Object.entries(changes))
-    if (value === null) entries.delete(name);
-    else entries.set(name, value);
-  return Object.fromEntries(entries);
 }

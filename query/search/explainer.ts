@@ -13,11 +13,8 @@ import type { SparseRetriever } from '../retrieve/sparse-retriever.ts';
 import { analyze } from '../text/english-analyzer.ts';
 import type { KnownScripts } from '../text/known-scripts.ts';
 import type { CandidateFinder } from './candidates.ts';
-import { UNKNOWN_DOCUMENT } from './notices.ts';
+import { explanationOf, USUAL_HITS } from './explanation.ts';
 import { NO_TERMS, type PreparedSearch, type SearchPreparer } from './prepared-search.ts';
-
-/** The rank whose score an explanation names for comparison: where the usual list of hits ends. */
-const USUAL_HITS = 10;
 
 /** A document with what decides whether it is a hit. */
 interface Candidate {
@@ -65,7 +62,6 @@ export class Explainer {
     const { quantized, conditions } = search;
     const best = this.bestPassage(search, document);
     const { record, view, docId, verdicts, words } = best;
-    const { id, passage } = record;
     const explained = this.hydrator.explain(
       { ...search, quantized: words ? NO_TERMS : quantized },
       view.segment,
@@ -74,29 +70,20 @@ export class Explainer {
     );
     const rank = best.score > 0 && verdicts.every(Boolean) ? this.rank(search, best) : undefined;
     const tenth = this.candidates.find(search, { documents: USUAL_HITS, sources: 0 }).docs[USUAL_HITS - 1];
-    const notices = this.scripts.isUnknown(`${record.title} ${record.text}`)
-      ? [...search.notices, UNKNOWN_DOCUMENT]
-      : search.notices;
-    return {
-      id,
-      ...(passage === undefined ? {} : { passage }),
-      score: words ? best.score : this.sparse.toScore(best.score, quantized),
-      ...(rank === undefined ? {} : { rank }),
-      ...(tenth === undefined ? {} : { tenthScore: tenth.score }),
-      tokens: explained.tokens,
-      ...(explained.omittedTokens > 0 ? { omittedTokens: explained.omittedTokens } : {}),
-      ...(words ? { words } : {}),
-      ...(conditions
-        ? {
-            conditions: conditions.conditions.map(({ kind, text }, i) => ({
-              kind,
-              text,
-              holds: verdicts[i]!,
-            })),
-          }
-        : {}),
-      ...(notices.length > 0 ? { notices } : {}),
-    };
+    return explanationOf(
+      {
+        record,
+        score: words ? best.score : this.sparse.toScore(best.score, quantized),
+        rank,
+        tenthScore: tenth?.score,
+        explained,
+        words,
+        conditions: conditions?.conditions ?? [],
+        verdicts,
+      },
+      search.notices,
+      this.scripts,
+    );
   }
 
   /**

@@ -1,9 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { isAbsolute } from 'node:path';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import plugin from 'fastify-plugin';
-import { withoutPaths } from '../../app/without-paths.ts';
+import { shownFailure } from '../../app/service/failure.ts';
 import { type ErrorCode, WinnowError } from '../../errors.ts';
 import { BadParameter, badParameter } from '../bad-parameter.ts';
 
@@ -145,17 +144,10 @@ function statusOf(error: WinnowError): number {
   return error.code === 'WINNOW_TOO_LARGE' && statusCode === 414 ? 414 : error.status;
 }
 
-function shapeOf(error: WinnowError): object {
-  const { code, message, place, hint } = error;
-  const shown = (text: string) => withoutPaths(text, place);
-  return {
-    code,
-    message: shown(message),
-    ...(place && !isAbsolute(place) ? { place: shown(place) } : {}),
-    ...(hint ? { hint: shown(hint) } : {}),
-    ...(error instanceof BadParameter ? { suggestion: error.suggestion } : {}),
-  };
-}
+const shapeOf = (error: WinnowError): object => ({
+  ...shownFailure(error),
+  ...(error instanceof BadParameter ? { suggestion: error.suggestion } : {}),
+});
 
 /** The error for a content type that a route does not read. */
 export const mediaType = (given: string | undefined, wanted: string): WinnowError =>
