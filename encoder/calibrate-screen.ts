@@ -3,6 +3,7 @@ import { WinnowError } from '../errors.ts';
 import { SCREEN } from './head-screen.ts';
 import type { ModelConfig } from './model.ts';
 import { sparseHead, transformRows } from './sparse-head.ts';
+import { rowsOf } from './transformer/body.ts';
 import type { Head } from './transformer/head.ts';
 import { InferencePool } from './transformer/inference-pool.ts';
 import { quantizeWeightRows, TensorSource } from './transformer/tensor-source.ts';
@@ -60,45 +61,37 @@ export async function calibrateScreen(
         hint: `there are ${sequences.length} texts, size ${size} of ${hidden}, misses ${misses}`,
       },
     );
-  const states = await statesOf(model, sequences);
+  const states = await resultsOf(statesHead, model, sequences);
+  const vectors = await resultsOf(sparseHead, model, sequences);
+  const heldOut = <T>(all: readonly T[]): T[] => all.filter((_, i) => i % 2 === 1);
   const decoder = decoderOf(model);
-  const seen = states.filter((_, i) => i % 2 === 0);
-  const statistics = momentsOf(seen, hidden);
-  const { project, expand } = projectionOf(statistics.covariance, secondMoments(decoder.rows), size);
+  const { mean, covariance } = momentsOf(
+    states.filter((_, i) => i % 2 === 0),
+    hidden,
+  );
+  const { project, expand } = projectionOf(covariance, secondMoments(decoder.rows), size);
   const terms = decoder.rows.mmul(expand);
-  const deviations = errorDeviations(decoder.rows, terms, project, statistics.covariance);
-  const center = Matrix.rowVector(statistics.mean);
+  const deviations = errorDeviations(decoder.rows, terms, project, covariance);
+  const center = Matrix.rowVector(mean);
   const centered = decoder.rows.mmul(center.transpose()).to1DArray();
   const bias = Float32Array.from(decoder.bias, (own, term) => own + centered[term]!);
-  const vectors = await vectorsOf(model, sequences);
-  const multiple = marginMultiple(
-    states.flatMap((state, i) => (i % 2 === 1 ? [{ state, vector: vectors[i]! }] : [])),
-    { project, mean: statistics.mean, terms, bias, deviations },
-    misses,
-  );
+  const unseen = { states: heldOut(states), vectors: heldOut(vectors) };
+  const margin = marginMultiple(unseen, { project, mean, terms, bias, deviations }, misses);
   const offset = center.mmul(project).mul(-1).to1DArray();
-  const withMargin = bias.map((value, term) => value + multiple * deviations[term]!);
+  const withMargin = bias.map((value, term) => value + margin * deviations[term]!);
   const tensors = new Map<string, Tensor>([
     [SCREEN.states[0], int8Of(project.transpose())],
     [SCREEN.states[1], { dtype: 'f32', shape: [size], data: Float32Array.from(offset) }],
     [SCREEN.terms[0], int8Of(terms)],
     [SCREEN.terms[1], { dtype: 'f32', shape: [decoder.rows.rows], data: withMargin }],
   ]);
-  const heldOut = (_: unknown, i: number) => i % 2 === 1;
-  const screened = await vectorsOf(
-    { ...model, tensors: new Map([...model.tensors, ...tensors]) },
-    sequences.filter(heldOut),
-  );
+  const whole = { ...model, tensors: new Map([...model.tensors, ...tensors]) };
+  const screened = await resultsOf(sparseHead, whole, heldOut(sequences));
   return {
     tensors,
-    margin: multiple,
-    ...missesOf(vectors.filter(heldOut), screened),
-    candidates: candidateShare(states.filter(heldOut), {
-      project,
-      mean: statistics.mean,
-      terms,
-      bias: withMargin,
-    }),
+    margin,
+    ...missesOf(unseen.vectors, screened),
+    candidates: candidateShare(unseen.states, { project, mean, terms, bias: withMargin }),
   };
 }
 
@@ -122,42 +115,28 @@ function missesOf(
 }
 
 /** The rows that the decoder takes, f32[tokens][H] of each sequence. */
-async function statesOf(
-  model: ModelWeights<ModelConfig>,
-  sequences: readonly { readonly ids: ArrayLike<number> }[],
-): Promise<Float32Array[]> {
-  const head: Head<Float32Array, ModelConfig, ReturnType<typeof sparseHead.planWeights>, undefined> = {
-    workerEntry: 'encoder/sparse-worker',
-    lastRows: 'all',
-    maxBatchSequences: sparseHead.maxBatchSequences,
-    planWeights: sparseHead.planWeights,
-    planWorkspace: () => undefined,
-    run(kernels, states, weights) {
-      transformRows(kernels, states, weights);
-      const { work, body } = states;
-      return Array.from({ length: states.sequences }, (_, i) => {
-        const [first, end] = kernels.arena.ints(work.starts + 4 * i, 2) as unknown as [number, number];
-        const { hiddenSize } = body;
-        return kernels.arena.floats(work.hidden + 4 * first * hiddenSize, (end - first) * hiddenSize).slice();
-      });
-    },
-    // Results stay on the calling thread.
-    pack: () => ({}),
-    unpack: () => [],
-  };
-  const pool = InferencePool.create(head, model, { threads: 0 });
-  try {
-    return await pool.run(sequences);
-  } finally {
-    await pool.close();
-  }
-}
+const statesHead: Head<Float32Array, ModelConfig, ReturnType<typeof sparseHead.planWeights>, undefined> = {
+  workerEntry: sparseHead.workerEntry,
+  lastRows: sparseHead.lastRows,
+  maxBatchSequences: sparseHead.maxBatchSequences,
+  planWeights: sparseHead.planWeights,
+  planWorkspace: () => undefined,
+  run(kernels, states, weights) {
+    transformRows(kernels, states, weights);
+    return Array.from({ length: states.sequences }, (_, i) => rowsOf(kernels, states, i).slice());
+  },
+  // Results stay on the calling thread.
+  pack: () => ({}),
+  unpack: () => [],
+};
 
-async function vectorsOf(
+/** One result per sequence, computed on the calling thread. */
+async function resultsOf<Result>(
+  head: Head<Result, ModelConfig>,
   model: ModelWeights<ModelConfig>,
   sequences: readonly { readonly ids: ArrayLike<number> }[],
-): Promise<SparseVector[]> {
-  const pool = InferencePool.create(sparseHead, model, { threads: 0 });
+): Promise<Result[]> {
+  const pool = InferencePool.create(head, model, { threads: 0 });
   try {
     return await pool.run(sequences);
   } finally {
@@ -277,22 +256,25 @@ interface Estimate {
 
 /** The multiple of its deviation that a term's estimate needs so that all but `misses` of the terms that are on are candidates. */
 function marginMultiple(
-  documents: readonly { readonly state: Float32Array; readonly vector: SparseVector }[],
+  {
+    states,
+    vectors,
+  }: { readonly states: readonly Float32Array[]; readonly vectors: readonly SparseVector[] },
   { project, mean, terms, bias, deviations }: Estimate,
   misses: number,
 ): number {
   const hidden = project.rows;
   const needed: number[] = [];
-  for (const { state, vector } of documents) {
+  states.forEach((state, document) => {
     const rows = Matrix.from1DArray(state.length / hidden, hidden, state);
     const projected = rows.subRowVector([...mean]).mmul(project);
-    const on = [...vector.termIds];
+    const on = [...vectors[document]!.termIds];
     const estimates = projected.mmul(terms.subMatrixRow(on).transpose());
     on.forEach((term, column) => {
       const largest = Math.max(...estimates.getColumn(column)) + bias[term]!;
       needed.push(-largest / Math.max(deviations[term]!, 1e-9));
     });
-  }
+  });
   needed.sort((a, b) => b - a);
   return Math.max(0, needed[Math.floor(misses * needed.length)] ?? 0);
 }

@@ -1,5 +1,5 @@
 import type { ArenaLayout, F32Matrix, Kernels } from '../kernels/index.ts';
-import type { HiddenStates } from './transformer/body.ts';
+import { type HiddenStates, rowsOf } from './transformer/body.ts';
 import type { WeightPlanner } from './transformer/weight-planner.ts';
 import type { BatchLimits } from './transformer/workspace.ts';
 
@@ -39,31 +39,29 @@ export const planVectorWorkspace = (
  * @returns f32[size] each; all 0 where the map gives 0
  */
 export function vectorsOf(
-  { arena, dense }: Kernels,
+  kernels: Kernels,
   states: HiddenStates,
   map: F32Matrix,
   { means, vectors }: VectorOutputWorkspace,
 ): Float32Array[] {
+  const { arena, dense } = kernels;
   const { sequences } = states;
   for (let sequence = 0; sequence < sequences; sequence++)
-    arena.floats(means + 4 * sequence * map.inputs, map.inputs).set(meanOf(arena, states, sequence));
+    arena.floats(means + 4 * sequence * map.inputs, map.inputs).set(meanOf(kernels, states, sequence));
   dense.gemmF32({ x: means, rows: sequences, weights: map, out: vectors });
   return Array.from({ length: sequences }, (_, sequence) =>
     normalized(arena.floats(vectors + 4 * sequence * map.outputs, map.outputs)),
   );
 }
 
-function meanOf(
-  arena: Kernels['arena'],
-  { work, body: { hiddenSize } }: HiddenStates,
-  sequence: number,
-): Float64Array {
-  const [first, end] = arena.ints(work.starts + 4 * sequence, 2) as unknown as [number, number];
-  const rows = arena.floats(work.hidden + 4 * first * hiddenSize, (end - first) * hiddenSize);
+function meanOf(kernels: Kernels, states: HiddenStates, sequence: number): Float64Array {
+  const { hiddenSize } = states.body;
+  const rows = rowsOf(kernels, states, sequence);
   const mean = new Float64Array(hiddenSize);
   for (let at = 0; at < rows.length; at += hiddenSize)
     for (let k = 0; k < hiddenSize; k++) mean[k]! += rows[at + k]!;
-  return mean.map((sum) => sum / (end - first));
+  const count = rows.length / hiddenSize;
+  return mean.map((sum) => sum / count);
 }
 
 /** @returns the vector with length 1, or unchanged when it is 0 */

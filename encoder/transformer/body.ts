@@ -52,6 +52,16 @@ export function runBody(
   return { body: weights, work, rows: sequences, sequences };
 }
 
+/** The last layer's rows of one sequence, f32[tokens][H]: a view of the arena. */
+export function rowsOf(
+  { arena }: Kernels,
+  { work, body: { hiddenSize } }: HiddenStates,
+  sequence: number,
+): Float32Array {
+  const [first, end] = arena.ints(work.starts + 4 * sequence, 2) as unknown as [number, number];
+  return arena.floats(work.hidden + 4 * first * hiddenSize, (end - first) * hiddenSize);
+}
+
 /** Writes ids, positions, token types and row ranges of a batch into the arena. @returns the number of rows */
 function loadTokens({ kernels: { arena }, work }: Pass, batch: readonly TokenSequence[]): number {
   const ids = arena.ints(work.tokenIds, work.limits.tokens);
