@@ -29,6 +29,8 @@ export async function heldOutCollection(
     for (const source of grades.keys()) for (const id of passageIds(index, source)) ids.add(id);
   for (const { candidates } of queries) for (const { id } of candidates.slice(0, HARD)) ids.add(id);
   const room = Math.max(0, documents - ids.size);
-  if (room > 0) for (const { id } of await samplePassages(index, ids.size + room, seed)) if (ids.size < documents) ids.add(id);
+  if (room > 0)
+    for (const { id } of await samplePassages(index, ids.size + room, seed))
+      if (ids.size < documents) ids.add(id);
   return { sources: asSources(readPassages(index, ids).values()), queries: measured };
 }

@@ -4,7 +4,7 @@ import { defined } from '../../defined.ts';
 import type { TrainingStage } from '../../encoder/training/types.ts';
 import { evaluateRun, type ScoredDocument } from '../../evaluation/metrics.ts';
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
-import type { SourceDocument } from '../../indexer/types.ts';
+import type { IndexableSource, SourceDocument } from '../../indexer/types.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import { openEmbedded } from '../../query/embedded/open-embedded.ts';
 
@@ -31,6 +31,8 @@ export interface MeasuredModels {
   /** Cross-encoder, for the stage `rerank`. */
   readonly reranker?: string | undefined;
   readonly threads?: number | undefined;
+  /** An open index that has the documents; what the same model has encoded is copied out of it. */
+  readonly encoded?: EmbeddedBackend | undefined;
 }
 
 /** `bm25` needs no model. */
@@ -59,7 +61,7 @@ const DEPTH = 50;
 export async function measure<Stage extends MeasuredStage>(
   { sources, queries }: Collection,
   stages: readonly Stage[],
-  { model, reranker, threads }: MeasuredModels,
+  { model, reranker, threads, encoded }: MeasuredModels,
   folder: string,
   signal?: AbortSignal,
 ): Promise<Readonly<Record<Stage, Measurement>>> {
@@ -71,9 +73,12 @@ export async function measure<Stage extends MeasuredStage>(
     ...defined({ model, reranker, threads }),
   });
   try {
-    for (let at = 0; at < sources.length; at += BATCH) {
+    const known =
+      encoded?.modelHash === index.modelHash ? await copyEncoded(encoded, index, sources) : new Set();
+    const left = sources.filter(({ id }) => !known.has(id));
+    for (let at = 0; at < left.length; at += BATCH) {
       signal?.throwIfAborted();
-      await index.write({ upserts: sources.slice(at, at + BATCH) });
+      await index.write({ upserts: left.slice(at, at + BATCH) });
     }
     const { postings, documents } = index.stats();
     const measured: Partial<Record<Stage, Measurement>> = {};
@@ -89,6 +94,35 @@ export async function measure<Stage extends MeasuredStage>(
   }
 }
 
+/** Copies the wanted passages with their weights. @returns sources of which all wanted passages were there */
+async function copyEncoded(
+  from: EmbeddedBackend,
+  to: EmbeddedBackend,
+  sources: readonly SourceDocument[],
+): Promise<Set<string>> {
+  const wanted = new Map(sources.map((source) => [source.id, source]));
+  const copied = new Set<string>();
+  await from.raw.reading((contents) => {
+    let batch: IndexableSource[] = [];
+    const flush = (): void => {
+      to.raw.write(batch);
+      batch = [];
+    };
+    for (const { id, documents } of contents.sources()) {
+      const source = wanted.get(id);
+      if (!source) continue;
+      const ordinals = new Set(source.documents.map(({ passage }) => passage));
+      const kept = documents.filter(({ document }) => ordinals.has(document.passage));
+      if (kept.length < ordinals.size) continue;
+      batch.push({ id, contentHash: source.contentHash, documents: kept });
+      copied.add(id);
+      if (batch.length === BATCH) flush();
+    }
+    if (batch.length > 0) flush();
+  });
+  return copied;
+}
+
 async function ndcgOfStage(
   index: EmbeddedBackend,
   queries: readonly MeasuredQuery[],
@@ -100,7 +134,9 @@ async function ndcgOfStage(
     signal?.throwIfAborted();
     const docs =
       stage === 'vector' || stage === 'rerank'
-        ? await index.rankReranked(query, 'sparse', DEPTH, { rerank: stage === 'vector' ? 'vector' : 'cross' })
+        ? await index.rankReranked(query, 'sparse', DEPTH, {
+            rerank: stage === 'vector' ? 'vector' : 'cross',
+          })
         : index.rank(query, stage === 'bm25' ? 'bm25' : 'sparse', DEPTH, { rerank: false });
     const hits = docs.map(({ id, score }) => ({ id: parseStoredId(id).id, score }));
     run.set(

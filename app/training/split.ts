@@ -62,14 +62,14 @@ export function splitQueries<T extends Splittable>(
 }
 
 /** The query that shares its documents with the fewest others, of some that come first. */
-function cheapest<T extends Splittable>(
-  open: readonly T[],
-  at: number,
-): { query: T; lost: T[] } | undefined {
+function cheapest<T extends Splittable>(open: readonly T[], at: number): { query: T; lost: T[] } | undefined {
   const tried = Array.from({ length: Math.min(8, open.length) }, (_, i) => open[(at + i) % open.length]!);
   const costs = tried.map((query) => {
     const keys = new Set(keysOf(query));
-    return { query, lost: open.filter((other) => other !== query && keysOf(other).some((key) => keys.has(key))) };
+    return {
+      query,
+      lost: open.filter((other) => other !== query && keysOf(other).some((key) => keys.has(key))),
+    };
   });
   return costs.sort((a, b) => a.lost.length - b.lost.length)[0];
 }

@@ -22,17 +22,23 @@ export interface LabelRun {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+export interface Labelled {
+  /** Those with something to learn from: at least two candidates, of which one is better. */
+  readonly queries: readonly LabelledQuery[];
+  /** Queries of the plan that were looked at in time. */
+  readonly done: number;
+}
+
 /**
  * Labels queries one after another and keeps each on disk.
  *
- * @returns those that were labelled in time and have at least two candidates, of which one is better
  * @throws the signal's reason when it is aborted; what was labelled before stays
  */
 export async function labelQueries(
   plan: readonly PlannedQuery[],
   labeller: Labeller,
   { file, deadline, signal, onProgress }: LabelRun,
-): Promise<LabelledQuery[]> {
+): Promise<Labelled> {
   const lists = readLabels(file).slice(0, plan.length);
   for (let i = lists.length; i < plan.length; i++) {
     signal?.throwIfAborted();
@@ -42,14 +48,14 @@ export async function labelQueries(
     lists.push(candidates);
     onProgress?.(i + 1, plan.length);
   }
-  return lists
-    .map((candidates, i) => ({ ...plan[i]!, candidates }))
-    .filter(({ candidates, judged }) =>
-      judged
-        ? candidates.length > 0 || judged.positiveTexts.length > 0
-        : candidates.length > 1 && candidates[0]!.score > candidates[1]!.score,
-    );
+  const queries = lists.map((candidates, i) => ({ ...plan[i]!, candidates }));
+  return { queries: queries.filter(isUseful), done: lists.length };
 }
+
+const isUseful = ({ candidates, judged }: LabelledQuery): boolean =>
+  judged
+    ? candidates.length > 0 || judged.positiveTexts.length > 0
+    : candidates.length > 1 && candidates[0]!.score > candidates[1]!.score;
 
 function label(
   { query, hidden, judged }: PlannedQuery,

@@ -98,7 +98,9 @@ test('compressed files are read, and any mixture of good and bad rows loses no g
     fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 20 }), async (rows) => {
       fc.pre(rows.some(({ good }) => good));
       const file = join(tempFolder(), 'rows.jsonl.gz');
-      const lines = rows.map(({ good, id }) => (good ? `{"query":"q${id}","positive":"d${id}"}` : `{"q":${id}`));
+      const lines = rows.map(({ good, id }) =>
+        good ? `{"query":"q${id}","positive":"d${id}"}` : `{"q":${id}`,
+      );
       writeFileSync(file, gzipSync(lines.join('\n')));
       let bad = 0;
       const found = await readJudgedQueries(file, 'pairs', () => bad++);

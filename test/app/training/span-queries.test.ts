@@ -17,7 +17,10 @@ test('queries are made of whole words of their passage, in order', () =>
       const cut = cutQuery({ title, text }, seed, rarity);
       if (!cut) return;
       const bare = (one: string) => one.replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
-      assert.ok(` ${bare(`${title} ${text}`)} `.includes(` ${bare(cut.query)} `), `${cut.kind}: ${cut.query}`);
+      assert.ok(
+        ` ${bare(`${title} ${text}`)} `.includes(` ${bare(cut.query)} `),
+        `${cut.kind}: ${cut.query}`,
+      );
       assert.ok(cut.query.length > 0);
       assert.equal(cutQuery({ title, text }, seed, rarity), cut);
     }),

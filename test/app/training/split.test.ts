@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { sameQuery } from '../../../corpus/judged-queries.ts';
 import { type Splittable, shuffled, splitQueries } from '../../../app/training/split.ts';
+import { sameQuery } from '../../../corpus/judged-queries.ts';
 import { check } from '../../helpers/property.ts';
 
 const test = suite('held-out split');
@@ -66,7 +66,10 @@ test('where a document joins all queries, some are held out and the others are d
 
 test('shuffling keeps all items and depends on the seed', () => {
   const items = Array.from({ length: 50 }, (_, i) => i);
-  assert.equal([...shuffled(items, 1)].sort((a, b) => a - b), items);
+  assert.equal(
+    [...shuffled(items, 1)].sort((a, b) => a - b),
+    items,
+  );
   assert.equal(shuffled(items, 1), shuffled(items, 1));
   assert.not.equal(shuffled(items, 1), shuffled(items, 2));
 });
