@@ -41,7 +41,8 @@ test('scores are the mean of min-max normalised judges, whatever their scales', 
         ...rest,
         ...(cross === undefined ? {} : { cross: cross * scale + 3 }),
       }));
-      ensemble(moved, SPAN_SHARES).forEach((one, i) => assert.ok(Math.abs(one - scores[i]!) < 1e-6));
+      for (const [i, one] of ensemble(moved, SPAN_SHARES).entries())
+        assert.ok(Math.abs(one - scores[i]!) < 1e-6);
     }),
   ));
 
