@@ -119,8 +119,9 @@ export class Engine {
    * Runs the sequences through the model; the results and what the gradient needs stay in the arena until the next batch.
    *
    * @param batch at most `plan.limits` sequences and rows
+   * @param withTerms sequences at the front whose terms are computed, which takes most of the time
    */
-  async forward(batch: readonly BatchSequence[]): Promise<void> {
+  async forward(batch: readonly BatchSequence[], withTerms: number): Promise<void> {
     const { plan, arena } = this;
     const starts = arena.ints(plan.starts, batch.length + 1);
     starts[0] = 0;
@@ -136,7 +137,7 @@ export class Engine {
         loadStates!(arena.floats(plan.input + 4 * starts[i]! * H, ids.length * H)),
       );
     }
-    await this.run({ kind: 'forward', rows: this.#rows, sequences: batch.length });
+    await this.run({ kind: 'forward', rows: this.#rows, sequences: batch.length, withTerms });
   }
 
   #loadTokens(batch: readonly BatchSequence[]): void {

@@ -28,7 +28,13 @@ export interface UpdateFactors {
 
 /** What all threads do together. Rows, starts, tokens or states and the gradients of the outputs lie in the arena. */
 export type Command =
-  | { readonly kind: 'forward'; readonly rows: number; readonly sequences: number }
+  | {
+      readonly kind: 'forward';
+      readonly rows: number;
+      readonly sequences: number;
+      /** Sequences at the front whose terms are computed; 0 where they are known. */
+      readonly withTerms: number;
+    }
   | { readonly kind: 'backward'; readonly rows: number; readonly sequences: number; readonly pairs: number }
   /** Sets all gradients to 0. */
   | { readonly kind: 'clear' }
@@ -61,7 +67,7 @@ export class Program {
     const { kernels, team } = this.#thread;
     switch (command.kind) {
       case 'forward':
-        return this.#forward({ ...command, starts: this.#plan.starts });
+        return this.#forward({ ...command, starts: this.#plan.starts }, command.withTerms);
       case 'backward':
         return this.#backward({ ...command, starts: this.#plan.starts }, command.pairs);
       case 'clear':
@@ -81,7 +87,7 @@ export class Program {
     }
   }
 
-  #forward(batch: Batch): void {
+  #forward(batch: Batch, withTerms: number): void {
     const plan = this.#plan;
     const { shape, gradients, embedding } = plan;
     const { epsilon } = shape;
@@ -96,7 +102,11 @@ export class Program {
       x = activations.out;
     }
     if (plan.sparse)
-      sparseHeadForward(this.#thread, plan.sparse.parameters, plan.sparse.activations, batch, { x, epsilon });
+      sparseHeadForward(this.#thread, plan.sparse.parameters, plan.sparse.activations, batch, {
+        x,
+        epsilon,
+        withTerms,
+      });
     if (plan.vector)
       vectorHeadForward(this.#thread, plan.vector.parameters, plan.vector.activations, batch, x);
     if (plan.pair) pairHeadForward(this.#thread, plan.pair.parameters, plan.pair.activations, batch, x);

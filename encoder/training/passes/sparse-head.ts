@@ -44,13 +44,16 @@ export interface SparseHeadActivations {
 /** As in the product (sparse-head.ts): a term whose quantised logit is below this is taken to be off. */
 const LEAST_LOGIT = -0.05;
 
-/** Computes the terms of each sequence. @param x [T][H], the body's last states */
+/**
+ * @param call.x [T][H], the body's last states
+ * @param call.withTerms sequences at the front whose terms are found; the states are computed for all
+ */
 export function sparseHeadForward(
   thread: Thread,
   head: SparseHeadParameters,
   kept: SparseHeadActivations,
   batch: Batch,
-  { x, epsilon }: { readonly x: number; readonly epsilon: number },
+  { x, epsilon, withTerms }: { readonly x: number; readonly epsilon: number; readonly withTerms: number },
 ): void {
   const { kernels, team } = thread;
   const H = head.decoder.columns;
@@ -59,10 +62,10 @@ export function sparseHeadForward(
     linearForward(thread, head.transform, { x: x + skipped, rows, out: kept.inner + skipped });
     kernels.rows.gelu(kept.inner + skipped, rows * H, kept.active + skipped);
     normForward(thread, head.norm, kept.norm, { x: kept.active, out: kept.states, first, rows, epsilon });
-    if (head.packed.kind === 'int8')
+    if (head.packed.kind === 'int8' && withTerms > 0)
       kernels.rows.quantizeRows({ x: kept.states + skipped, rows, out: kept.quantized, firstRow: first });
   });
-  team.each(batch.sequences, (sequence) => termsOf(thread, head, kept, batch, sequence));
+  team.each(withTerms, (sequence) => termsOf(thread, head, kept, batch, sequence));
 }
 
 function termsOf(
