@@ -2,7 +2,6 @@ import { existsSync, rmSync } from 'node:fs';
 import { defined } from '../../defined.ts';
 import { DEFAULT_MODEL } from '../../encoder/model.ts';
 import { DEFAULT_RERANKER } from '../../encoder/rerank/model.ts';
-import { createModelFolder } from '../../encoder/training/new-model.ts';
 import { train } from '../../encoder/training/train.ts';
 import type {
   Train,
@@ -125,6 +124,8 @@ async function newModel(state: RunState, index: EmbeddedBackend): Promise<string
   const target = state.path('start');
   if (existsSync(target)) return target;
   const passages = await samplePassages(index, VOCABULARY_TEXTS, state.input.seed);
+  const path = '../../encoder/training/new-model.ts';
+  const { createModelFolder } = await import(path);
   createModelFolder({ texts: passages.map(trainingText), target, seed: state.input.seed });
   return target;
 }
