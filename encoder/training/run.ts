@@ -26,7 +26,13 @@ export interface RunSettings {
   readonly batch: (step: number) => readonly PreparedExample[];
 }
 
-const NOTHING_FOUND: BestScore = { firstScore: undefined, score: undefined, step: 0, waited: 0, validated: -1 };
+const NOTHING_FOUND: BestScore = {
+  firstScore: undefined,
+  score: undefined,
+  step: 0,
+  waited: 0,
+  validated: -1,
+};
 
 /** The steps of a run, with checkpoints and validations. */
 export class TrainingRun {
