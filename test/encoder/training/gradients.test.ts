@@ -81,12 +81,7 @@ function exactLoss(model: ModelWeights, factors: ReturnType<typeof factorsOf>, o
 }
 
 /** The slope of the loss by one number of a tensor: central differences. */
-function slope(
-  model: ModelWeights,
-  name: string,
-  at: number,
-  loss: (model: ModelWeights) => number,
-): number {
+function slope(model: ModelWeights, name: string, at: number, loss: (model: ModelWeights) => number): number {
   const step = 1e-5;
   const moved = (by: number) => {
     const data = Float64Array.from(model.tensors.get(name)!.data);
