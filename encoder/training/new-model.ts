@@ -15,8 +15,11 @@ const LEAST_VOCABULARY = 600;
 
 /** Deviation of random weights, as in BERT. */
 const DEVIATION = 0.02;
-/** Of word embeddings, and the bias of the decoder: a term is on for a token of its own, and off for most others. */
-const WORD_DEVIATION = 0.06;
+/**
+ * Deviation of word embeddings times the hidden size, and the bias of the decoder. A token's logit of its own term is then about 5.4 before
+ * the bias, whatever the size: it is on, and most others are off.
+ */
+const WORD_DEVIATION = 7.7;
 const DECODER_BIAS = -3;
 
 /**
@@ -148,7 +151,7 @@ function randomTensors(
     add(`${name}.weight`, [H], () => 1);
     add(`${name}.bias`, [H], () => 0);
   };
-  add('bert.embeddings.word_embeddings.weight', [V, H], () => WORD_DEVIATION * normal());
+  add('bert.embeddings.word_embeddings.weight', [V, H], () => (WORD_DEVIATION / H) * normal());
   add('bert.embeddings.position_embeddings.weight', [P, H], () => DEVIATION * normal());
   add('bert.embeddings.token_type_embeddings.weight', [2, H], () => DEVIATION * normal());
   norm('bert.embeddings.LayerNorm');

@@ -172,6 +172,8 @@ export class SparseLoss {
   #control(terms: number): void {
     if (this.#settings.flops !== undefined) return;
     if (this.#wanted === 0) this.#wanted = terms;
+    // A model that has no terms yet gets them by the other losses.
+    if (this.#wanted === 0) return;
     this.#penalty *= Math.min(2, Math.max(0.5, terms / this.#wanted)) ** GAIN;
   }
 }
