@@ -47,10 +47,12 @@ export function resolveOptions(options: TrainingOptions, examples: number, windo
   const learningRate = options.learningRate ?? LEARNING_RATES[stage][scope];
   const whole = { steps, batchSize, memoryMB, checkpointEvery, patience };
   for (const [name, value] of Object.entries(whole))
-    if (!(Number.isInteger(value) && value >= 1)) throw badOption(name, `must be a whole number from 1, not ${value}`);
+    if (!(Number.isInteger(value) && value >= 1))
+      throw badOption(name, `must be a whole number from 1, not ${value}`);
   if (!(Number.isInteger(given.maxTokens) && given.maxTokens >= 8))
     throw badOption('maxTokens', `must be a whole number from 8, not ${given.maxTokens}`);
-  if (!(learningRate > 0 && learningRate < 1)) throw badOption('learningRate', `must be in 0..1, not ${learningRate}`);
+  if (!(learningRate > 0 && learningRate < 1))
+    throw badOption('learningRate', `must be in 0..1, not ${learningRate}`);
   for (const [name, value] of Object.entries({ flops: options.flops, terms: options.terms, l0: options.l0 }))
     if (value !== undefined && !(value >= 0 && value < Infinity))
       throw badOption(name, `must be a number from 0, not ${value}`);
@@ -88,7 +90,8 @@ export function bodyScope(
 ): BodyScope {
   if (scope === 'head') return { layers: 0, embeddings: false };
   const count = layers ?? (scope === 'all' ? all : Math.min(CHANNEL_LAYERS, all));
-  if (!(Number.isInteger(count) && count >= 1 && count <= all)) throw badOption('layers', `must be 1..${all}, not ${layers}`);
+  if (!(Number.isInteger(count) && count >= 1 && count <= all))
+    throw badOption('layers', `must be 1..${all}, not ${layers}`);
   if (scope === 'all') return { layers: count, embeddings: count === all };
   const part = (total: number) => Math.max(1, Math.round(SLICE * total));
   return { layers: count, embeddings: false, slice: { channels: part(channels), heads: part(heads) } };

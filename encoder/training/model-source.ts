@@ -30,7 +30,12 @@ export interface ModelSource {
 export function openSource({ modelFolder, stage }: TrainingOptions): ModelSource {
   if (stage === 'rerank') {
     const model = openCrossEncoderModel(modelFolder);
-    return { ...shared(model), queryWeights: undefined, hasScreen: false, readWeights: () => model.readWeights() };
+    return {
+      ...shared(model),
+      queryWeights: undefined,
+      hasScreen: false,
+      readWeights: () => model.readWeights(),
+    };
   }
   const model = openModel(modelFolder);
   if (stage === 'vector') requireVector(model);
@@ -57,17 +62,25 @@ function requireVector({ folder, config }: Model): void {
       hint: 'train the stage "encoder", or name a model with winnow.vector in its config.json',
     });
   if (vector.query === 'tokens')
-    throw new WinnowError('WINNOW_UNSUPPORTED', 'vectors of queries that are sums of token vectors cannot be trained here', {
-      place: folder,
-      hint: 'train the stage "encoder"',
-    });
+    throw new WinnowError(
+      'WINNOW_UNSUPPORTED',
+      'vectors of queries that are sums of token vectors cannot be trained here',
+      {
+        place: folder,
+        hint: 'train the stage "encoder"',
+      },
+    );
 }
 
 /** A model may leave out the bias of its decoder; training needs one to change. */
 function withDecoderBias({ config, tensors }: ModelWeights): ModelWeights {
   const name = 'cls.predictions.bias';
   if (tensors.has(name)) return { config, tensors };
-  const bias: Tensor = { dtype: 'f32', shape: [config.vocab_size], data: new Float32Array(config.vocab_size) };
+  const bias: Tensor = {
+    dtype: 'f32',
+    shape: [config.vocab_size],
+    data: new Float32Array(config.vocab_size),
+  };
   return { config, tensors: new Map([...tensors, [name, bias]]) };
 }
 
@@ -112,7 +125,12 @@ export function scopedWeights(
 }
 
 /** Names a run: what decides its result. */
-export const identityOf = (source: ModelSource, examples: string, options: ResolvedOptions, layers: number): string =>
+export const identityOf = (
+  source: ModelSource,
+  examples: string,
+  options: ResolvedOptions,
+  layers: number,
+): string =>
   createHash('sha256')
     .update(JSON.stringify([1, source.hash, examples, options, layers]))
     .digest('hex')

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { WinnowError } from '../../errors.ts';
 import type { Tensor } from '../transformer/weights-file.ts';
 import type { PreparedExample } from './data/examples.ts';
 import type { ResolvedOptions } from './defaults.ts';
@@ -26,7 +27,13 @@ export interface RunSettings {
   readonly batch: (step: number) => readonly PreparedExample[];
 }
 
-const NOTHING_FOUND: BestScore = { firstScore: undefined, score: undefined, step: 0, waited: 0, validated: -1 };
+const NOTHING_FOUND: BestScore = {
+  firstScore: undefined,
+  score: undefined,
+  step: 0,
+  waited: 0,
+  validated: -1,
+};
 
 /** The steps of a run, with checkpoints and validations. */
 export class TrainingRun {
@@ -95,6 +102,7 @@ export class TrainingRun {
     const { settings, batch } = this.#run;
     await this.#engine.clearGradients();
     const result = await this.#objective.step(this.#engine, batch(this.#step));
+    this.#requireFinite(result.loss);
     const rate = learningRateAt(this.#step, settings.steps, settings.learningRate);
     const norm = await this.#engine.gradientNorm();
     await this.#engine.update(updateFactors(this.#step, rate, norm));
@@ -102,6 +110,14 @@ export class TrainingRun {
     this.#losses.push(result.loss);
     this.#tokens += result.tokens;
     this.#report({ phase: 'steps', learningRate: rate }, result);
+  }
+
+  #requireFinite(loss: number): void {
+    if (Number.isFinite(loss)) return;
+    throw new WinnowError('WINNOW_BAD_ARGUMENT', `the loss of step ${this.#step + 1} is no number`, {
+      place: 'learningRate',
+      hint: 'train with a smaller learning rate; the last checkpoint is still good',
+    });
   }
 
   /** Judges the model where it is time to: before the first step, after each period and after the last step. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { ModelConfig } from '../model.ts';
 import { BatchOrder } from './data/batches.ts';
 import { type PreparedExamples, prepareExamples } from './data/examples.ts';
 import { StateCache } from './data/states.ts';
@@ -12,7 +13,6 @@ import { identityOf, lossesOf, type ModelSource, openSource, scopedWeights } fro
 import type { Objective, SequenceSource } from './objectives/objective.ts';
 import { PairObjective } from './objectives/pairs.ts';
 import { RetrievalObjective } from './objectives/retrieval.ts';
-import type { ModelConfig } from '../model.ts';
 import { addScreen, copyModel, writeModel } from './output/model-files.ts';
 import { TrainingRun } from './run.ts';
 import type { TrainingExample, TrainingOptions, TrainingResult } from './types.ts';
@@ -36,7 +36,8 @@ export async function train(
   options: TrainingOptions,
 ): Promise<TrainingResult> {
   const source = openSource(options);
-  if (resolve(options.target) === resolve(source.folder)) throw badOption('target', 'must not be the folder of the model');
+  if (resolve(options.target) === resolve(source.folder))
+    throw badOption('target', 'must not be the folder of the model');
   const settings = resolveOptions(options, examples.length, source.config.max_position_embeddings);
   const folder = options.checkpointFolder ?? mkdtempSync(join(tmpdir(), 'winnow-train-'));
   mkdirSync(folder, { recursive: true });
@@ -60,7 +61,10 @@ async function trainIn(
     maxTokens: settings.maxTokens,
     form: settings.stage === 'rerank' ? 'pairs' : 'passages',
     withQueries: losses.outputs.vector,
-    queryWeights: options.queryWeights ?? source.queryWeights ?? (() => ({ termIds: new Uint16Array(0), weights: new Float32Array(0) })),
+    queryWeights:
+      options.queryWeights ??
+      source.queryWeights ??
+      (() => ({ termIds: new Uint16Array(0), weights: new Float32Array(0) })),
   });
   const { weights, scope } = scopedWeights(source.readWeights(), settings, options.layers);
   const threads = options.threads ?? Math.min(availableParallelism(), MAX_DEFAULT_THREADS);
@@ -149,5 +153,9 @@ async function writeResult(
   }
   if (best === undefined) writeModel(source.folder, target, run.tensors());
   else copyModel(best, target);
-  if (source.hasScreen) await addScreen(target, data.sequences.filter(({ typeIds }) => !typeIds));
+  if (source.hasScreen)
+    await addScreen(
+      target,
+      data.sequences.filter(({ typeIds }) => !typeIds),
+    );
 }

@@ -120,7 +120,16 @@ test('LayerNorm and its gradient agree with the reference', () => {
     fc.property(size(9), size(70), fc.boolean(), fc.nat(), (rows, columns, hasResidual, seed) => {
       const all = rows * columns;
       const { plan, fill } = regions(
-        { x: all, residual: all, gamma: columns, beta: columns, normal: all, inverse: rows, out: all, dx: all },
+        {
+          x: all,
+          residual: all,
+          gamma: columns,
+          beta: columns,
+          normal: all,
+          inverse: rows,
+          out: all,
+          dx: all,
+        },
         seed,
       );
       agree(
@@ -263,13 +272,22 @@ test('bad strides and regions are refused', () => {
   const { plan } = regions({ a: 64, scratch: GEMM_SCRATCH_BYTES / 4 }, 1);
   for (const library of libraries) {
     const results = onEveryBackend(plan, (kernels, at) => {
-      const call = { b: rowMajor(at.a, 8), c: at.a, cRow: 8, rows: 8, columns: 8, depth: 8, scratch: at.scratch };
+      const call = {
+        b: rowMajor(at.a, 8),
+        c: at.a,
+        cRow: 8,
+        rows: 8,
+        columns: 8,
+        depth: 8,
+        scratch: at.scratch,
+      };
       const bad = [
         { ...call, a: { offset: at.a, row: 8, column: 2 } },
         { ...call, a: rowMajor(at.a, 8), cRow: 7 },
         { ...call, a: rowMajor(2 ** 31, 8) },
       ];
-      for (const each of bad) assert.throws(() => kernels.training.gemm(each), /WINNOW_BAD_ARGUMENT|must be|inside/);
+      for (const each of bad)
+        assert.throws(() => kernels.training.gemm(each), /WINNOW_BAD_ARGUMENT|must be|inside/);
       return true;
     });
     assert.ok(results.length > 0, library.backend);

@@ -102,7 +102,10 @@ function checkExample({ passages, targets }: TrainingExample, index: number): vo
   const place = `examples[${index}]`;
   if (passages.length === 0) throw badExample(place, 'an example has no passage');
   if (targets && (targets.length !== passages.length || !targets.every(Number.isFinite)))
-    throw badExample(place, `${passages.length} passages have ${targets.length} targets, or one is no number`);
+    throw badExample(
+      place,
+      `${passages.length} passages have ${targets.length} targets, or one is no number`,
+    );
 }
 
 const badExample = (place: string, message: string): WinnowError =>

@@ -133,9 +133,8 @@ export class Engine {
     if (plan.embedding) this.#loadTokens(batch);
     else {
       const H = plan.shape.hiddenSize;
-      batch.forEach(({ loadStates, ids }, i) =>
-        loadStates!(arena.floats(plan.input + 4 * starts[i]! * H, ids.length * H)),
-      );
+      for (const [i, { loadStates, ids }] of batch.entries())
+        loadStates!(arena.floats(plan.input + 4 * starts[i]! * H, ids.length * H));
     }
     await this.run({ kind: 'forward', rows: this.#rows, sequences: batch.length, withTerms });
   }
@@ -196,9 +195,8 @@ export class Engine {
     const pairs = this.#writePairs(gradients.terms ?? []);
     if (plan.vector) {
       const size = plan.vector.parameters.weight.rows;
-      gradients.vectors!.forEach((vector, i) =>
-        arena.floats(plan.vector!.dVectors + 4 * i * size, size).set(vector),
-      );
+      for (const [i, vector] of gradients.vectors!.entries())
+        arena.floats(plan.vector.dVectors + 4 * i * size, size).set(vector);
     }
     if (plan.pair) arena.floats(plan.pair.dLogits, this.#sequences).set(gradients.logits!);
     await this.run({ kind: 'backward', rows: this.#rows, sequences: this.#sequences, pairs });
@@ -263,9 +261,7 @@ export class Engine {
     let at = 0;
     for (const parameter of this.#trained()) {
       const { trained } = parameter;
-      eachTrainedRow(this.arena, parameter, (row, i) =>
-        state.weights.set(row, at + i * trained!.columns),
-      );
+      eachTrainedRow(this.arena, parameter, (row, i) => state.weights.set(row, at + i * trained!.columns));
       const size = sizeOf(trained);
       state.first.set(this.arena.floats(trained!.first, size), at);
       state.second.set(this.arena.floats(trained!.second, size), at);

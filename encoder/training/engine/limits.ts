@@ -38,14 +38,21 @@ export function limitsFor(
       ),
     );
     mostSequences = Math.max(mostSequences, own.size);
-    mostRows = Math.max(mostRows, [...own].reduce((sum, sequence) => sum + rowsOf(sequence), 0));
+    mostRows = Math.max(
+      mostRows,
+      [...own].reduce((sum, sequence) => sum + rowsOf(sequence), 0),
+    );
   }
   const sequences = Math.min(mostSequences, MOST_SEQUENCES);
   const byTerm = outputs.sparse ? 36 * config.vocab_size * sequences : 0;
-  const bytes = Math.min(settings.memoryMB * 2 ** 20, MOST_BYTES) - weightBytes(config, tensors, scope, outputs) - byTerm;
+  const bytes =
+    Math.min(settings.memoryMB * 2 ** 20, MOST_BYTES) - weightBytes(config, tensors, scope, outputs) - byTerm;
   const rows = Math.floor(bytes / (4 * floatsPerRow(config, scope)));
   if (rows < longest)
-    throw badOption('memoryMB', `${settings.memoryMB} does not hold the model and one sequence of ${longest} tokens`);
+    throw badOption(
+      'memoryMB',
+      `${settings.memoryMB} does not hold the model and one sequence of ${longest} tokens`,
+    );
   return { rows: Math.min(rows, mostRows), sequences, longest };
 }
 

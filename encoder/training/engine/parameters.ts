@@ -137,10 +137,7 @@ export function eachTrainedRow(
   if (!trained) return;
   for (let row = 0; row < trained.rows; row++)
     visit(
-      arena.floats(
-        offset + 4 * ((trained.firstRow + row) * columns + trained.firstColumn),
-        trained.columns,
-      ),
+      arena.floats(offset + 4 * ((trained.firstRow + row) * columns + trained.firstColumn), trained.columns),
       row,
     );
 }

@@ -88,10 +88,15 @@ export interface TrainingPlan {
   /** i32[sequences + 1] */
   readonly starts: number;
   readonly tokens: TokenRows;
-  readonly embedding: { readonly parameters: EmbeddingParameters; readonly activations: EmbeddingActivations } | undefined;
+  readonly embedding:
+    | { readonly parameters: EmbeddingParameters; readonly activations: EmbeddingActivations }
+    | undefined;
   /** [T][H]: what the first trained layer takes; the embeddings' result, or states of the frozen body. */
   readonly input: number;
-  readonly layers: readonly { readonly parameters: LayerParameters; readonly activations: LayerActivations }[];
+  readonly layers: readonly {
+    readonly parameters: LayerParameters;
+    readonly activations: LayerActivations;
+  }[];
   readonly sparse: SparsePlan | undefined;
   readonly vector: VectorPlan | undefined;
   readonly pair: PairPlan | undefined;
@@ -162,7 +167,10 @@ export function planTraining(
     threads: Array.from({ length: options.threads }, () => ({
       stack: layout.reserve(library.stackBytes),
       scratch: layout.reserve(
-        Math.max(attentionBackwardScratchBytes(limits.longest), attentionScratchBytes(limits.longest, H / heads)),
+        Math.max(
+          attentionBackwardScratchBytes(limits.longest),
+          attentionScratchBytes(limits.longest, H / heads),
+        ),
       ),
     })),
     shape: { hiddenSize: H, intermediateSize: I, attentionHeads: heads, epsilon: config.layer_norm_eps },

@@ -1,9 +1,4 @@
-import {
-  fillF32Matrix,
-  fillInt8Matrix,
-  type Int8Matrix,
-  loadKernels,
-} from '../../../kernels/index.ts';
+import { fillF32Matrix, fillInt8Matrix, type Int8Matrix, loadKernels } from '../../../kernels/index.ts';
 import { quantizeWeightRows } from '../../transformer/tensor-source.ts';
 import { embeddingBackward, embeddingForward } from '../passes/embedding.ts';
 import { layerBackward, layerForward } from '../passes/layer.ts';
@@ -12,7 +7,7 @@ import type { Batch, Thread } from '../passes/pass.ts';
 import { sparseHeadBackward, sparseHeadForward } from '../passes/sparse-head.ts';
 import { vectorHeadBackward, vectorHeadForward } from '../passes/vector-head.ts';
 import type { TrainingContext, TrainingPlan } from './plan.ts';
-import { Team, TEAM_WORDS } from './team.ts';
+import { TEAM_WORDS, Team } from './team.ts';
 import { type Piece, piecesOf } from './update.ts';
 
 /** Factors of one AdamW step; `kernels/training/training-kernels.ts` says what they mean. */
@@ -63,28 +58,23 @@ export class Program {
   }
 
   run(command: Command): void {
-    const pieces = this.#pieces;
+    const { starts } = this.#plan;
+    if (command.kind === 'forward') this.#forward({ ...command, starts }, command.withTerms);
+    else if (command.kind === 'backward') this.#backward({ ...command, starts }, command.pairs);
+    else if (command.kind === 'pack') this.#packDecoder();
+    else this.#eachPiece(command);
+  }
+
+  #eachPiece(command: Extract<Command, { kind: 'clear' | 'squares' | 'update' }>): void {
     const { kernels, team } = this.#thread;
-    switch (command.kind) {
-      case 'forward':
-        return this.#forward({ ...command, starts: this.#plan.starts }, command.withTerms);
-      case 'backward':
-        return this.#backward({ ...command, starts: this.#plan.starts }, command.pairs);
-      case 'clear':
-        return team.each(pieces.length, (i) => {
-          const { offset, count } = gradientOf(pieces[i]!);
-          kernels.arena.floats(offset, count).fill(0);
-        });
-      case 'squares':
-        return team.each(pieces.length, (i) => {
-          const { offset, count } = gradientOf(pieces[i]!);
-          kernels.training.sumSquares(offset, count, this.#plan.partialSums + 4 * i);
-        });
-      case 'update':
-        return team.each(pieces.length, (i) => this.#update(pieces[i]!, command.factors));
-      case 'pack':
-        return this.#packDecoder();
-    }
+    team.each(this.#pieces.length, (i) => {
+      const piece = this.#pieces[i]!;
+      const { offset, count } = gradientOf(piece);
+      if (command.kind === 'clear') kernels.arena.floats(offset, count).fill(0);
+      else if (command.kind === 'squares')
+        kernels.training.sumSquares(offset, count, this.#plan.partialSums + 4 * i);
+      else this.#update(piece, command.factors);
+    });
   }
 
   #forward(batch: Batch, withTerms: number): void {

@@ -19,7 +19,8 @@ export function orderOf(
 ): LayerOrder {
   const source = new TensorSource(tensors);
   const name = `bert.encoder.layer.${layer}`;
-  const read = (part: string, rows: number, columns: number) => source.floats(`${name}.${part}.weight`, [rows, columns]);
+  const read = (part: string, rows: number, columns: number) =>
+    source.floats(`${name}.${part}.weight`, [rows, columns]);
   const size = H / heads;
   const [value, context] = [read('attention.self.value', H, H), read('attention.output.dense', H, H)];
   const [inner, output] = [read('intermediate.dense', I, H), read('output.dense', H, I)];

@@ -1,7 +1,13 @@
 import type { PreparedExample } from '../data/examples.ts';
 import type { Engine } from '../engine/engine.ts';
 import { listwise } from '../losses/ranking.ts';
-import { type Objective, type ObjectiveState, runForward, type SequenceSource, type StepResult } from './objective.ts';
+import {
+  type Objective,
+  type ObjectiveState,
+  runForward,
+  type SequenceSource,
+  type StepResult,
+} from './objective.ts';
 
 /** Ranking of each query's own passages by a cross-encoder's logits. */
 export class PairObjective implements Objective {

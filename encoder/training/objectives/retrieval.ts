@@ -4,7 +4,14 @@ import type { PreparedExample } from '../data/examples.ts';
 import type { Engine, SequenceTermGradients, SequenceTerms } from '../engine/engine.ts';
 import { cosine } from '../losses/cosine.ts';
 import { listwise } from '../losses/ranking.ts';
-import { fitScale, type Objective, type ObjectiveState, runForward, type SequenceSource, type StepResult } from './objective.ts';
+import {
+  fitScale,
+  type Objective,
+  type ObjectiveState,
+  runForward,
+  type SequenceSource,
+  type StepResult,
+} from './objective.ts';
 import { SparseLoss, type SparseSettings } from './sparse-loss.ts';
 
 /** What a document encoder is trained for. */
@@ -59,9 +66,7 @@ export class RetrievalObjective implements Objective {
       sparseWeight > 0 ? passages.length : 0,
       (inGroup, index) => ({
         terms:
-          sparseWeight > 0 && index < passages.length
-            ? termsOf(engine, inGroup, asked[index]!)
-            : undefined,
+          sparseWeight > 0 && index < passages.length ? termsOf(engine, inGroup, asked[index]!) : undefined,
         vector: vectorWeight > 0 ? engine.vectorOf(inGroup) : undefined,
       }),
     );
@@ -82,7 +87,11 @@ export class RetrievalObjective implements Objective {
         : undefined;
     const vectors =
       vectorWeight > 0
-        ? this.#vectorLoss(pass.results.map(({ vector }) => vector!), passages.length, targets)
+        ? this.#vectorLoss(
+            pass.results.map(({ vector }) => vector!),
+            passages.length,
+            targets,
+          )
         : undefined;
     await pass.backward((first, count) => ({
       ...(sparse && { terms: sparse.gradients.slice(first, first + count) }),
@@ -139,7 +148,9 @@ function termsOf(engine: Engine, inGroup: number, asked: readonly number[]): Seq
   const found = engine.termsOf(inGroup);
   const kept = [...found.terms.keys()].filter((i) => !SPECIAL_IDS.has(found.terms[i]!));
   const on = new Set(found.terms);
-  const off = asked.filter((term) => !on.has(term)).map((term) => ({ term, ...engine.maximumOf(inGroup, term) }));
+  const off = asked
+    .filter((term) => !on.has(term))
+    .map((term) => ({ term, ...engine.maximumOf(inGroup, term) }));
   return {
     terms: Int32Array.from([...kept.map((i) => found.terms[i]!), ...off.map(({ term }) => term)]),
     rows: Int32Array.from([...kept.map((i) => found.rows[i]!), ...off.map(({ row }) => row)]),

@@ -94,7 +94,10 @@ export class SparseLoss {
   #rank(
     passages: readonly SequenceTerms[],
     activated: readonly (readonly ActivatedTerm[])[],
-    { examples, targets }: { readonly examples: readonly PreparedExample[]; readonly targets: readonly Float64Array[] },
+    {
+      examples,
+      targets,
+    }: { readonly examples: readonly PreparedExample[]; readonly targets: readonly Float64Array[] },
     gradients: readonly Float64Array[],
   ): number {
     const queries = examples.map(({ query, mass }) => denseQuery(query, mass, this.#config.vocab_size));
@@ -122,7 +125,10 @@ export class SparseLoss {
     gradients: readonly Float64Array[],
   ): number {
     const found = flops(
-      passages.map(({ terms }, d) => ({ terms, activations: activated[d]!.map(({ activation }) => activation) })),
+      passages.map(({ terms }, d) => ({
+        terms,
+        activations: activated[d]!.map(({ activation }) => activation),
+      })),
       this.#config.vocab_size,
       this.#settings.l0,
     );
@@ -135,7 +141,10 @@ export class SparseLoss {
 
   #revive(
     passages: readonly SequenceTerms[],
-    { examples, firsts }: { readonly examples: readonly PreparedExample[]; readonly firsts: readonly number[] },
+    {
+      examples,
+      firsts,
+    }: { readonly examples: readonly PreparedExample[]; readonly firsts: readonly number[] },
     gradients: readonly Float64Array[],
   ): number {
     const { revival: weight } = this.#settings;
@@ -163,6 +172,8 @@ export class SparseLoss {
   #control(terms: number): void {
     if (this.#settings.flops !== undefined) return;
     if (this.#wanted === 0) this.#wanted = terms;
+    // A model that has no terms yet gets them by the other losses.
+    if (this.#wanted === 0) return;
     this.#penalty *= Math.min(2, Math.max(0.5, terms / this.#wanted)) ** GAIN;
   }
 }

@@ -20,7 +20,8 @@ const UNCHANGED = ['config.json', 'tokenizer.json', 'idf.json', TOKEN_VECTORS_FI
 export function writeModel(source: string, folder: string, tensors: ReadonlyMap<string, Tensor>): void {
   replaceFolder(folder, (partial) => {
     for (const name of UNCHANGED)
-      if (existsSync(join(source, name))) writeAtomically(join(partial, name), readFileSync(join(source, name)));
+      if (existsSync(join(source, name)))
+        writeAtomically(join(partial, name), readFileSync(join(source, name)));
     writeAtomically(join(partial, 'weights.winnow'), encodeWeights(tensors));
   });
 }

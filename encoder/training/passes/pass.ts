@@ -23,7 +23,11 @@ export type GradientTask = (thread: Thread) => void;
 const CHUNK_ROWS = 384;
 
 /** Calls `step(first, count)` over the rows in pieces, on all threads; returns when all are done. */
-export function eachChunk({ team }: Thread, rows: number, step: (first: number, count: number) => void): void {
+export function eachChunk(
+  { team }: Thread,
+  rows: number,
+  step: (first: number, count: number) => void,
+): void {
   team.each(Math.ceil(rows / CHUNK_ROWS), (item) => {
     const first = item * CHUNK_ROWS;
     step(first, Math.min(CHUNK_ROWS, rows - first));
