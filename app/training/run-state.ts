@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { WinnowError } from '../../errors.ts';
 import { syncFile, syncFolder } from '../../indexer/store/files.ts';
 import type { PlannedQuery } from './query-plan.ts';
+import type { TrainingReport } from './report.ts';
 import type { TrainingInput } from './types.ts';
 
 /** What a run has decided or finished, so that a later process goes on with it. */
@@ -26,6 +27,7 @@ interface RunFile {
 
 const RUN_FILE = 'run.json';
 const PLAN_FILE = 'plan.jsonl';
+const REPORT_FILE = 'report.json';
 
 /** The folder beside the target in which a run keeps all that it has done: every step can be taken up by a later process. */
 export class RunState {
@@ -103,9 +105,24 @@ export class RunState {
     return plan;
   }
 
-  /** Removes what only a run under way needs; what {@link resume} needs to adopt the model later stays. */
+  /** Model folder that the trainer writes. */
+  get candidate(): string {
+    return this.path('candidate');
+  }
+
+  /** Keeps the report of a run that has trained and measured. */
+  keepReport(report: TrainingReport): void {
+    this.replace(REPORT_FILE, JSON.stringify(report));
+  }
+
+  readReport(): TrainingReport | undefined {
+    const file = this.path(REPORT_FILE);
+    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as TrainingReport) : undefined;
+  }
+
+  /** Removes what only a run under way needs; the report and the model stay. */
   removeScratch(): void {
-    for (const name of ['index', 'checkpoint', 'measured'])
+    for (const name of ['index', 'checkpoint', 'measured', 'validated', 'start'])
       rmSync(this.path(name), { recursive: true, force: true });
   }
 

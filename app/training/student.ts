@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { defined } from '../../defined.ts';
 import { DEFAULT_MODEL } from '../../encoder/model.ts';
 import { DEFAULT_RERANKER } from '../../encoder/rerank/model.ts';
+import { createModelFolder } from '../../encoder/training/new-model.ts';
 import { train } from '../../encoder/training/train.ts';
 import type {
   Train,
@@ -25,7 +26,7 @@ interface Lesson {
   readonly queries: readonly LabelledQuery[];
   readonly validation: Collection;
   readonly secondsLeft: number;
-  /** What encoding and measuring took per document of the collections that are measured again at the end. */
+  /** What encoding and measuring takes per document. */
   readonly secondsPerDocument: number;
   readonly progress: (fraction: number, note: string) => void;
 }
@@ -61,7 +62,7 @@ export async function trainOnExamples(
   const modelFolder = fromScratch
     ? await newModel(state, index)
     : (model ?? (stage === 'rerank' ? DEFAULT_RERANKER : DEFAULT_MODEL));
-  const folder = state.path('candidate');
+  const folder = state.candidate;
   const common = {
     modelFolder,
     target: folder,
@@ -124,8 +125,6 @@ async function newModel(state: RunState, index: EmbeddedBackend): Promise<string
   const target = state.path('start');
   if (existsSync(target)) return target;
   const passages = await samplePassages(index, VOCABULARY_TEXTS, state.input.seed);
-  const path = '../../encoder/training/new-model.ts';
-  const { createModelFolder } = await import(path);
   createModelFolder({ texts: passages.map(trainingText), target, seed: state.input.seed });
   return target;
 }

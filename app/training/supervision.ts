@@ -10,8 +10,8 @@ export interface LabelledQuery extends PlannedQuery {
   readonly candidates: readonly Candidate[];
 }
 
-/** Passages that each ranking brings per query: as many as the recipe of the bundled model had hard candidates (docs/training.md). */
-export const LABEL_DEPTH = 24;
+/** Passages that each ranking brings per query: the reranker reads all of them, and an example has room for four. */
+const LABEL_DEPTH = 16;
 
 export interface LabelRun {
   /** A line of JSON per query that is labelled, in the order of the plan. A run that finds some goes on after them. */

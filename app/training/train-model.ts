@@ -50,6 +50,7 @@ export function trainModel(state: RunState, options: TrainModelOptions): Promise
 interface Measured {
   readonly heldOut: Measurement;
   readonly control: Measurement;
+  readonly controlSeconds: number;
 }
 
 class TrainingRun {
@@ -66,6 +67,8 @@ class TrainingRun {
   async run(): Promise<TrainingReport> {
     recoverModel(this.options.out);
     requireModelTarget(this.options.out);
+    const ended = this.state.readReport();
+    if (ended) return this.conclude(ended);
     const index = this.openIndex();
     try {
       return await this.runOn(index);
@@ -87,15 +90,17 @@ class TrainingRun {
     const validation = await heldOutCollection(index, split.validation, VALIDATION_DOCUMENTS, seed);
     const control = await controlCollection();
     const trainStart = performance.now();
-    const before = await this.measureBoth(heldOut, control, this.comparedWith(), index);
     const bm25 = (await measure(heldOut, ['bm25'], {}, this.state.path('measured'), signal)).bm25;
+    const before = await this.measureBoth(heldOut, control, this.comparedWith(), index);
     const measureSeconds = secondsSince(trainStart);
+    // Of the held-out collection the weights may be known already; the control set is encoded.
+    const secondsPerDocument = before.controlSeconds / documentsOf(control);
     const trained = await trainOnExamples(this.state, this.options, {
       index,
       queries: split.train,
       validation,
-      secondsLeft: this.secondsLeft() - measureSeconds,
-      secondsPerDocument: measureSeconds / (documentsOf(heldOut) + documentsOf(control)),
+      secondsLeft: this.secondsLeft() - secondsPerDocument * (documentsOf(heldOut) + documentsOf(control)),
+      secondsPerDocument,
       progress: (fraction, note) => this.progress('train', fraction, note),
     });
     const trainSeconds = secondsSince(trainStart) - measureSeconds;
@@ -106,7 +111,8 @@ class TrainingRun {
       train: trainSeconds,
       measure: measureSeconds + secondsSince(measureStart),
     });
-    return this.conclude(report, trained.folder);
+    this.state.keepReport(report);
+    return this.conclude(report);
   }
 
   private openIndex(): EmbeddedBackend {
@@ -161,7 +167,8 @@ class TrainingRun {
       ...(await planCutQueries(index, { count, seed, rarity: rarityOf(tokenizer, query.idf) })),
     ]);
     const wanted = plan.slice(0, progress.labelled ?? plan.length);
-    const reranker = createCrossEncoder(openCrossEncoderModel(DEFAULT_RERANKER), {
+    const judge = openCrossEncoderModel(this.state.input.reranker ?? DEFAULT_RERANKER);
+    const reranker = createCrossEncoder(judge, {
       threads: this.options.threads,
     });
     const started = performance.now();
@@ -242,7 +249,10 @@ class TrainingRun {
         )
       )[measured];
     };
-    return { heldOut: await one(heldOut, 'held-out queries'), control: await one(control, 'control set') };
+    const onHeldOut = await one(heldOut, 'held-out queries');
+    const started = performance.now();
+    const onControl = await one(control, 'control set');
+    return { heldOut: onHeldOut, control: onControl, controlSeconds: secondsSince(started) };
   }
 
   private secondsLeft(): number {
@@ -297,11 +307,12 @@ class TrainingRun {
     };
   }
 
-  private conclude(report: TrainingReport, candidate: string): TrainingReport {
+  /** Of a run that has ended without replacing the model, the candidate is kept: a later process may be forced to take it. */
+  private conclude(report: TrainingReport): TrainingReport {
     const { out, force = false } = this.options;
     const replaced = report.verdict === 'helped' || force;
     if (replaced) {
-      adoptModel(candidate, out);
+      adoptModel(this.state.candidate, out);
       this.state.remove();
     } else this.state.removeScratch();
     return { ...report, replaced };

@@ -15,6 +15,8 @@ export interface TrainingInput {
   readonly scope: TrainingScope;
   /** Model to start from: bundled name or folder. Default: the bundled one of the stage. */
   readonly model?: string | undefined;
+  /** Reranker that labels queries. Default: the bundled one. */
+  readonly reranker?: string | undefined;
   /** Begin with a tiny model of random weights. Without {@link docs} it learns from the control set. */
   readonly fromScratch: boolean;
   /** Minutes that the whole run may take, some of which it keeps for measuring. */

@@ -25,6 +25,7 @@ interface TrainCliOptions {
   readonly pairs?: string;
   readonly clicks?: string;
   readonly model?: string;
+  readonly reranker?: string;
   readonly stage: TrainingStage;
   readonly scope: TrainingScope;
   readonly fromScratch?: boolean;
@@ -154,6 +155,7 @@ function inputOf(docs: string | undefined, options: TrainCliOptions): TrainingIn
     pairs,
     clicks,
     model,
+    reranker,
     stage,
     scope,
     fromScratch = false,
@@ -174,7 +176,7 @@ function inputOf(docs: string | undefined, options: TrainCliOptions): TrainingIn
     throw bad('docs', 'there is nothing to train on', 'name your documents, or give --index or --pairs');
   const judged = pairs !== undefined || clicks !== undefined;
   return {
-    ...defined({ docs: source, index, pairs, clicks, model }),
+    ...defined({ docs: source, index, pairs, clicks, model, reranker }),
     stage,
     scope: fromScratch ? 'all' : scope,
     fromScratch,
