@@ -27,6 +27,10 @@ export const ERROR_CODES = {
   WINNOW_STORAGE: { status: 507, summary: 'the disk or the file system refused a write' },
   WINNOW_MODEL_NOT_FOUND: { status: 404, summary: 'no model of that name or at that path' },
   WINNOW_MODEL_INVALID: { status: 400, summary: 'a model file is damaged or not of a supported shape' },
+  WINNOW_TRAINING_MISMATCH: {
+    status: 409,
+    summary: 'a checkpoint of training is damaged, or of another model, other examples or other options',
+  },
   WINNOW_NO_VECTORS: { status: 409, summary: 'reranking by vectors, and the model or the index has none' },
   WINNOW_KERNEL_UNAVAILABLE: { status: 500, summary: 'the requested kernel backend cannot run here' },
   WINNOW_MISSING_PACKAGE: { status: 500, summary: 'an optional package is not installed' },

@@ -48,3 +48,10 @@ export {
   reserveN16Matrix,
   unpackN16Matrix,
 } from './sparse/n16-matrix.ts';
+export {
+  attentionBackwardScratchBytes,
+  GEMM_SCRATCH_BYTES,
+  rowMajor,
+  type StridedMatrix,
+  transposed,
+} from './training/training-kernels.ts';

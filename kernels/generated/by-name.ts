@@ -56,6 +56,7 @@ export function byName(kernels: PositionalKernels): RawKernels {
     gelu: (call) =>
       kernels.gelu(
         call.x,
+        call.out,
         call.count,
       ),
     layer_norm_quantize: (call) =>
@@ -208,6 +209,96 @@ export function byName(kernels: PositionalKernels): RawKernels {
         call.dw,
         call.pairs,
         call.K,
+      ),
+    gemm_strided: (call) =>
+      kernels.gemm_strided(
+        call.a,
+        call.b,
+        call.bias,
+        call.c,
+        call.scratch,
+        call.M,
+        call.N,
+        call.K,
+        call.aRow,
+        call.aColumn,
+        call.bRow,
+        call.bColumn,
+        call.cRow,
+        call.accumulate,
+      ),
+    layer_norm_forward: (call) =>
+      kernels.layer_norm_forward(
+        call.x,
+        call.residual,
+        call.gamma,
+        call.beta,
+        call.epsilon,
+        call.normal,
+        call.inverse,
+        call.out,
+        call.T,
+        call.K,
+      ),
+    layer_norm_backward: (call) =>
+      kernels.layer_norm_backward(
+        call.dOut,
+        call.normal,
+        call.inverse,
+        call.gamma,
+        call.dx,
+        call.T,
+        call.K,
+      ),
+    gelu_backward: (call) =>
+      kernels.gelu_backward(
+        call.x,
+        call.dOut,
+        call.dx,
+        call.count,
+      ),
+    attention_backward: (call) =>
+      kernels.attention_backward(
+        call.qkv,
+        call.starts,
+        call.dOut,
+        call.dQkv,
+        call.scratch,
+        call.sequences,
+        call.heads,
+        call.size,
+      ),
+    column_sums: (call) =>
+      kernels.column_sums(
+        call.x,
+        call.other,
+        call.out,
+        call.T,
+        call.K,
+        call.stride,
+      ),
+    sum_squares: (call) =>
+      kernels.sum_squares(
+        call.x,
+        call.out,
+        call.count,
+      ),
+    adamw: (call) =>
+      kernels.adamw(
+        call.w,
+        call.g,
+        call.first,
+        call.second,
+        call.rows,
+        call.K,
+        call.stride,
+        call.clip,
+        call.rate,
+        call.decay,
+        call.beta1,
+        call.beta2,
+        call.rootCorrection,
+        call.epsilon,
       ),
   };
 }

@@ -25,7 +25,7 @@ static double call_gelu_quantize(const struct kernels *kernels, uint8_t *m, cons
   return 0;
 }
 static double call_gelu(const struct kernels *kernels, uint8_t *m, const double *a) {
-  kernels->gelu(P(0), I(1));
+  kernels->gelu(P(0), P(1), I(2));
   return 0;
 }
 static double call_layer_norm_quantize(const struct kernels *kernels, uint8_t *m, const double *a) {
@@ -70,6 +70,38 @@ static double call_head_backward(const struct kernels *kernels, uint8_t *m, cons
   kernels->head_backward(P(0), P(1), P(2), P(3), P(4), P(5), P(6), I(7), I(8));
   return 0;
 }
+static double call_gemm_strided(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->gemm_strided(P(0), P(1), P(2), P(3), P(4), I(5), I(6), I(7), I(8), I(9), I(10), I(11), I(12), I(13));
+  return 0;
+}
+static double call_layer_norm_forward(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->layer_norm_forward(P(0), P(1), P(2), P(3), F(4), P(5), P(6), P(7), I(8), I(9));
+  return 0;
+}
+static double call_layer_norm_backward(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->layer_norm_backward(P(0), P(1), P(2), P(3), P(4), I(5), I(6));
+  return 0;
+}
+static double call_gelu_backward(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->gelu_backward(P(0), P(1), P(2), I(3));
+  return 0;
+}
+static double call_attention_backward(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->attention_backward(P(0), P(1), P(2), P(3), P(4), I(5), I(6), I(7));
+  return 0;
+}
+static double call_column_sums(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->column_sums(P(0), P(1), P(2), I(3), I(4), I(5));
+  return 0;
+}
+static double call_sum_squares(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->sum_squares(P(0), P(1), I(2));
+  return 0;
+}
+static double call_adamw(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->adamw(P(0), P(1), P(2), P(3), I(4), I(5), I(6), F(7), F(8), F(9), F(10), F(11), F(12), F(13));
+  return 0;
+}
 
 #undef P
 #undef I
@@ -86,7 +118,7 @@ static const struct arena_function ARENA_FUNCTIONS[] = {
     {"gemm_f32", 7, call_gemm_f32},
     {"quantize_rows", 9, call_quantize_rows},
     {"gelu_quantize", 9, call_gelu_quantize},
-    {"gelu", 2, call_gelu},
+    {"gelu", 3, call_gelu},
     {"layer_norm_quantize", 14, call_layer_norm_quantize},
     {"embed", 11, call_embed},
     {"collect_above", 5, call_collect_above},
@@ -98,4 +130,12 @@ static const struct arena_function ARENA_FUNCTIONS[] = {
     {"head_argmax_f32", 10, call_head_argmax_f32},
     {"score_pairs_int8", 10, call_score_pairs_int8},
     {"head_backward", 9, call_head_backward},
+    {"gemm_strided", 14, call_gemm_strided},
+    {"layer_norm_forward", 10, call_layer_norm_forward},
+    {"layer_norm_backward", 7, call_layer_norm_backward},
+    {"gelu_backward", 4, call_gelu_backward},
+    {"attention_backward", 8, call_attention_backward},
+    {"column_sums", 6, call_column_sums},
+    {"sum_squares", 3, call_sum_squares},
+    {"adamw", 14, call_adamw},
 };

@@ -3,8 +3,8 @@
 #include "../search/search-kernels.h"
 
 // Identifies the table that a module was built from; the loader rejects any other.
-#define KERNEL_ABI 0x45df14b2u
-#define KERNEL_ABI_EXPORT "abi_45df14b2"
+#define KERNEL_ABI 0xd84583c3u
+#define KERNEL_ABI_EXPORT "abi_d84583c3"
 
 // The kernels of one instruction set. They are documented where they are defined.
 struct kernels {
@@ -16,7 +16,7 @@ struct kernels {
                         int32_t stride, const float *share, const int32_t *splits);
   void (*gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K, int32_t stride,
                         const float *share, const int32_t *splits);
-  void (*gelu)(float *x, int32_t count);
+  void (*gelu)(const float *x, float *out, int32_t count);
   void (*layer_norm_quantize)(const float *x, const float *residual, const float *gamma, const float *beta,
                               float epsilon, float *out, uint8_t *quantized, float *scale, float *minimum, int32_t T,
                               int32_t K, int32_t stride, const float *share, const int32_t *splits);
@@ -46,6 +46,20 @@ struct kernels {
                            int32_t stride);
   void (*head_backward)(const float *x, const float *w, const int32_t *rows, const int32_t *terms,
                         const float *gradients, float *dx, float *dw, int32_t pairs, int32_t K);
+  void (*gemm_strided)(const float *a, const float *b, const float *bias, float *c, float *scratch, int32_t M,
+                       int32_t N, int32_t K, int32_t a_row, int32_t a_column, int32_t b_row, int32_t b_column,
+                       int32_t c_row, int32_t accumulate);
+  void (*layer_norm_forward)(const float *x, const float *residual, const float *gamma, const float *beta,
+                             float epsilon, float *normal, float *inverse, float *out, int32_t T, int32_t K);
+  void (*layer_norm_backward)(const float *d_out, const float *normal, const float *inverse, const float *gamma,
+                              float *dx, int32_t T, int32_t K);
+  void (*gelu_backward)(const float *x, const float *d_out, float *dx, int32_t count);
+  void (*attention_backward)(const float *qkv, const int32_t *starts, const float *d_out, float *d_qkv, float *scratch,
+                             int32_t sequences, int32_t heads, int32_t size);
+  void (*column_sums)(const float *x, const float *other, float *out, int32_t T, int32_t K, int32_t stride);
+  void (*sum_squares)(const float *x, float *out, int32_t count);
+  void (*adamw)(float *w, const float *g, float *first, float *second, int32_t rows, int32_t K, int32_t stride,
+                float clip, float rate, float decay, float beta1, float beta2, float root_correction, float epsilon);
   search_exact_kernel *search_exact;
   search_pruned_kernel *search_pruned;
   search_lexical_kernel *search_lexical;
@@ -70,7 +84,15 @@ const struct kernels *kernels_in_use(void);
   _(head_argmax_int8) \
   _(head_argmax_f32) \
   _(score_pairs_int8) \
-  _(head_backward)
+  _(head_backward) \
+  _(gemm_strided) \
+  _(layer_norm_forward) \
+  _(layer_norm_backward) \
+  _(gelu_backward) \
+  _(attention_backward) \
+  _(column_sums) \
+  _(sum_squares) \
+  _(adamw)
 #define SEARCH_KERNELS(_) _(search_exact) _(search_pruned) _(search_lexical)
 
 // A definition that differs from the table does not compile.
@@ -83,7 +105,7 @@ void KERNEL(quantize_rows)(const float *x, uint8_t *out, float *scale, float *mi
                            int32_t stride, const float *share, const int32_t *splits);
 void KERNEL(gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum, int32_t T, int32_t K, int32_t stride,
                            const float *share, const int32_t *splits);
-void KERNEL(gelu)(float *x, int32_t count);
+void KERNEL(gelu)(const float *x, float *out, int32_t count);
 void KERNEL(layer_norm_quantize)(const float *x, const float *residual, const float *gamma, const float *beta,
                                  float epsilon, float *out, uint8_t *quantized, float *scale, float *minimum,
                                  int32_t T, int32_t K, int32_t stride, const float *share, const int32_t *splits);
@@ -113,4 +135,19 @@ void KERNEL(score_pairs_int8)(const float *x, const int8_t *w, const float *w_sc
                               int32_t stride);
 void KERNEL(head_backward)(const float *x, const float *w, const int32_t *rows, const int32_t *terms,
                            const float *gradients, float *dx, float *dw, int32_t pairs, int32_t K);
+void KERNEL(gemm_strided)(const float *a, const float *b, const float *bias, float *c, float *scratch, int32_t M,
+                          int32_t N, int32_t K, int32_t a_row, int32_t a_column, int32_t b_row, int32_t b_column,
+                          int32_t c_row, int32_t accumulate);
+void KERNEL(layer_norm_forward)(const float *x, const float *residual, const float *gamma, const float *beta,
+                                float epsilon, float *normal, float *inverse, float *out, int32_t T, int32_t K);
+void KERNEL(layer_norm_backward)(const float *d_out, const float *normal, const float *inverse, const float *gamma,
+                                 float *dx, int32_t T, int32_t K);
+void KERNEL(gelu_backward)(const float *x, const float *d_out, float *dx, int32_t count);
+void KERNEL(attention_backward)(const float *qkv, const int32_t *starts, const float *d_out, float *d_qkv,
+                                float *scratch, int32_t sequences, int32_t heads, int32_t size);
+void KERNEL(column_sums)(const float *x, const float *other, float *out, int32_t T, int32_t K, int32_t stride);
+void KERNEL(sum_squares)(const float *x, float *out, int32_t count);
+void KERNEL(adamw)(float *w, const float *g, float *first, float *second, int32_t rows, int32_t K, int32_t stride,
+                   float clip, float rate, float decay, float beta1, float beta2, float root_correction,
+                   float epsilon);
 #endif

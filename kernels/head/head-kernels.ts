@@ -97,13 +97,13 @@ export class HeadKernels {
   /**
    * Exact gradient of the maximum head: for pair i, dx[rows[i]] += g w[terms[i]] and dw[terms[i]] += g x[rows[i]] with
    * g = gradients[i]. Pairs that did not reach a maximum have no gradient. f32 row-major: x, dx [rowCount][K];
-   * w, dw [termCount][K].
+   * w, dw [termCount][K]; without dw the weights are frozen.
    */
   backward(call: {
     x: number;
     w: number;
     dx: number;
-    dw: number;
+    dw?: number;
     rowCount: number;
     termCount: number;
     columns: number;
@@ -112,7 +112,7 @@ export class HeadKernels {
     gradients: number;
     pairs: number;
   }): void {
-    const { x, w, dx, dw, rowCount, termCount, columns, rows, terms, gradients, pairs } = call;
+    const { x, w, dx, dw = 0, rowCount, termCount, columns, rows, terms, gradients, pairs } = call;
     requireCount('rowCount', rowCount, 1, MAX_ROWS);
     requireCount('termCount', termCount, 1, MAX_OUTPUTS);
     requireCount('columns', columns, 1, MAX_INPUTS);
@@ -120,7 +120,7 @@ export class HeadKernels {
     for (const [name, offset] of Object.entries({ x, dx })) {
       this.#arena.require(name, offset, 4 * rowCount * columns, 4);
     }
-    for (const [name, offset] of Object.entries({ w, dw })) {
+    for (const [name, offset] of Object.entries({ w, ...(dw && { dw }) })) {
       this.#arena.require(name, offset, 4 * termCount * columns, 4);
     }
     this.#arena.require('gradients', gradients, 4 * pairs, 4);

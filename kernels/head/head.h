@@ -124,17 +124,17 @@ void KERNEL(score_pairs_int8)(const float *x, const int8_t *w, const float *w_sc
 
 // Exact gradient of the head, for pairs (argmax row, term) with gradient g of the pair's logit:
 //   dx[row] += g * w[term],  dw[term] += g * x[row]
-// All f32 and row-major: x, dx [T][K]; w, dw [N][K]. Every other pair has gradient 0, so nothing is left out.
+// All f32 and row-major: x, dx [T][K]; w, dw [N][K]; dw NULL: w is frozen. Every other pair has gradient 0, so nothing is left out.
 void KERNEL(head_backward)(const float *x, const float *w, const int32_t *rows, const int32_t *terms,
                            const float *gradients, float *dx, float *dw, int32_t pairs, int32_t K) {
   for (int32_t i = 0; i < pairs; i++) {
     const float *row = x + (size_t)rows[i] * K, *term = w + (size_t)terms[i] * K;
-    float *d_row = dx + (size_t)rows[i] * K, *d_term = dw + (size_t)terms[i] * K;
+    float *d_row = dx + (size_t)rows[i] * K, *d_term = dw ? dw + (size_t)terms[i] * K : NULL;
     vf g = vf_set(gradients[i]);
     for (int32_t k = 0; k < K; k += LANES) {
       int left = K - k;
       vf_store_some(d_row + k, vf_fma(g, vf_load_some(term + k, left, 0), vf_load_some(d_row + k, left, 0)), left);
-      vf_store_some(d_term + k, vf_fma(g, vf_load_some(row + k, left, 0), vf_load_some(d_term + k, left, 0)), left);
+      if (d_term) vf_store_some(d_term + k, vf_fma(g, vf_load_some(row + k, left, 0), vf_load_some(d_term + k, left, 0)), left);
     }
   }
 }

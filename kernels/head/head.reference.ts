@@ -75,7 +75,7 @@ export const headBackward: ReferenceKernel<'head_backward'> = ({ f32, i32 }, cal
     const g = f32[gradients / 4 + i]!;
     for (let k = 0; k < K; k++) {
       f32[dx / 4 + row + k] = f32[dx / 4 + row + k]! + g * f32[w / 4 + term + k]!;
-      f32[dw / 4 + term + k] = f32[dw / 4 + term + k]! + g * f32[x / 4 + row + k]!;
+      if (dw) f32[dw / 4 + term + k] = f32[dw / 4 + term + k]! + g * f32[x / 4 + row + k]!;
     }
   }
 };

@@ -51,11 +51,12 @@ export class RowKernels {
     );
   }
 
-  /** x = GELU(x) in place over `count` floats. */
-  gelu(x: number, count: number): void {
+  /** out = GELU(x) over `count` floats; in place where no `out` is given. */
+  gelu(x: number, count: number, out: number = x): void {
     requireCount('count', count, 1, 2 ** 30);
     this.#arena.require('x', x, 4 * count, 4);
-    this.#raw.gelu({ x, count });
+    this.#arena.require('out', out, 4 * count, 4);
+    this.#raw.gelu({ x, out, count });
   }
 
   /**

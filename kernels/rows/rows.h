@@ -134,10 +134,11 @@ void KERNEL(gelu_quantize)(float *x, uint8_t *out, float *scale, float *minimum,
   }
 }
 
-void KERNEL(gelu)(float *x, int32_t count) {
+// out = GELU(x); out may be x.
+void KERNEL(gelu)(const float *x, float *out, int32_t count) {
   for (int32_t k = 0; k < count; k += LANES) {
     vf v = vf_gelu(vf_load_some(x + k, count - k, 0));
-    vf_store_some(x + k, v, count - k);
+    vf_store_some(out + k, v, count - k);
   }
 }
 

@@ -83,12 +83,23 @@ function erf(x: number): number {
   return x >= 0 ? 1 - complement : complement - 1;
 }
 
-export const gelu: ReferenceKernel<'gelu'> = ({ f32 }, { x, count }) => {
-  for (let i = x / 4; i < x / 4 + count; i++) f32[i] = 0.5 * f32[i]! * (1 + erf(f32[i]! * Math.SQRT1_2));
+/** Share of the normal distribution that lies below x. */
+const normalBelow = (x: number): number => 0.5 * (1 + erf(x * Math.SQRT1_2));
+
+export const gelu: ReferenceKernel<'gelu'> = ({ f32 }, { x, out, count }) => {
+  for (let i = 0; i < count; i++) f32[out / 4 + i] = f32[x / 4 + i]! * normalBelow(f32[x / 4 + i]!);
+};
+
+export const geluBackward: ReferenceKernel<'gelu_backward'> = ({ f32 }, { x, dOut, dx, count }) => {
+  for (let i = 0; i < count; i++) {
+    const v = f32[x / 4 + i]!;
+    const bell = Math.exp((-v * v) / 2) / Math.sqrt(2 * Math.PI);
+    f32[dx / 4 + i] = f32[dOut / 4 + i]! * (normalBelow(v) + v * bell);
+  }
 };
 
 export const geluQuantize: ReferenceKernel<'gelu_quantize'> = (arena, call) => {
-  gelu(arena, { x: call.x, count: call.T * call.K });
+  gelu(arena, { x: call.x, out: call.x, count: call.T * call.K });
   quantizeRows(arena, call);
 };
 

@@ -3,6 +3,7 @@ import { DenseKernels } from '../dense/dense-kernels.ts';
 import { HeadKernels } from '../head/head-kernels.ts';
 import { RowKernels } from '../rows/row-kernels.ts';
 import { SparseKernels } from '../sparse/sparse-kernels.ts';
+import { TrainingKernels } from '../training/training-kernels.ts';
 import type { Arena } from './arena.ts';
 import type { RawKernels } from './raw-kernels.ts';
 
@@ -28,6 +29,8 @@ export class Kernels {
   readonly head: HeadKernels;
   /** Products with sparse weights or sparse activations. */
   readonly sparse: SparseKernels;
+  /** Forward steps that keep what their gradients need, the gradients, and the optimiser. */
+  readonly training: TrainingKernels;
 
   constructor(backend: KernelBackend, arena: Arena, raw: RawKernels) {
     this.backend = backend;
@@ -37,5 +40,6 @@ export class Kernels {
     this.attention = new AttentionKernels(arena, raw);
     this.head = new HeadKernels(arena, raw);
     this.sparse = new SparseKernels(arena, raw);
+    this.training = new TrainingKernels(arena, raw);
   }
 }

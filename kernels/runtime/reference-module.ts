@@ -5,11 +5,21 @@ import {
   collectAbove,
   embed,
   gelu,
+  geluBackward,
   geluQuantize,
   layerNormQuantize,
   quantizeRows,
 } from '../rows/rows.reference.ts';
 import { gemmBlock4, gemmN16, gemvThresholded } from '../sparse/sparse.reference.ts';
+import {
+  adamw,
+  attentionBackward,
+  columnSums,
+  gemmStrided,
+  layerNormBackward,
+  layerNormForward,
+  sumSquares,
+} from '../training/training.reference.ts';
 import { Arena, newSharedMemory } from './arena.ts';
 import { Kernels } from './kernels.ts';
 import type { KernelLibrary } from './library.ts';
@@ -37,6 +47,14 @@ function referenceKernels(arena: Arena): RawKernels {
     head_argmax_f32: (call) => headArgmaxF32(arena, call),
     score_pairs_int8: (call) => scorePairsInt8(arena, call),
     head_backward: (call) => headBackward(arena, call),
+    gemm_strided: (call) => gemmStrided(arena, call),
+    layer_norm_forward: (call) => layerNormForward(arena, call),
+    layer_norm_backward: (call) => layerNormBackward(arena, call),
+    gelu_backward: (call) => geluBackward(arena, call),
+    attention_backward: (call) => attentionBackward(arena, call),
+    column_sums: (call) => columnSums(arena, call),
+    sum_squares: (call) => sumSquares(arena, call),
+    adamw: (call) => adamw(arena, call),
   };
 }
 

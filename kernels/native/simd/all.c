@@ -10,6 +10,7 @@
 #include "../../sparse/gemm-blocks.h"
 #include "../../sparse/gemm-n16.h"
 #include "../../sparse/gemv.h"
+#include "../../training/training.h"
 #ifdef __wasm__
 // The search kernels are a module of their own: wasm/search.c.
 __attribute__((export_name(KERNEL_ABI_EXPORT))) void kernel_abi(void) {}

@@ -1,0 +1,62 @@
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { calibrateScreen } from '../../calibrate-screen.ts';
+import { madeFor, SCREEN_FILE } from '../../head-screen.ts';
+import { openModel } from '../../model.ts';
+import { TOKEN_VECTORS_FILE } from '../../token-vectors.ts';
+import type { TokenSequence } from '../../transformer/batches.ts';
+import { encodeWeights, type Tensor } from '../../transformer/weights-file.ts';
+import { syncFolder, writeAtomically } from '../data/atomic-file.ts';
+
+/** Files of a model that training does not change. */
+const UNCHANGED = ['config.json', 'tokenizer.json', 'idf.json', TOKEN_VECTORS_FILE];
+
+/**
+ * Writes a model folder with new weights and the other files of `source`. A screen belongs to the weights that it was made for, so there is
+ * none: {@link addScreen} makes one.
+ *
+ * @param folder replaced as a whole
+ */
+export function writeModel(source: string, folder: string, tensors: ReadonlyMap<string, Tensor>): void {
+  replaceFolder(folder, (partial) => {
+    for (const name of UNCHANGED)
+      if (existsSync(join(source, name)))
+        writeAtomically(join(partial, name), readFileSync(join(source, name)));
+    writeAtomically(join(partial, 'weights.winnow'), encodeWeights(tensors));
+  });
+}
+
+/** Copies a model folder. @param to replaced as a whole */
+export const copyModel = (from: string, to: string): void =>
+  replaceFolder(to, (partial) => cpSync(from, partial, { recursive: true }));
+
+/**
+ * Builds a folder beside its place and moves it there. A crash leaves the old folder or the new one, or, between two names, the new one
+ * under the name `<folder>.partial`.
+ */
+function replaceFolder(folder: string, build: (partial: string) => void): void {
+  const path = resolve(folder);
+  const partial = `${path}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true });
+  build(partial);
+  syncFolder(partial);
+  rmSync(path, { recursive: true, force: true });
+  renameSync(partial, path);
+  syncFolder(dirname(path));
+}
+
+/** Sequences that a screen is made from at most. */
+const SCREEN_SEQUENCES = 400;
+
+/** Makes the screen of a model for texts like those that it was trained on. */
+export async function addScreen(folder: string, sequences: readonly TokenSequence[]): Promise<void> {
+  const model = openModel(folder);
+  const every = Math.max(1, Math.ceil(sequences.length / SCREEN_SEQUENCES));
+  const used = sequences.filter((_, i) => i % every === 0);
+  const { tensors } = await calibrateScreen(model.readWeights({ screen: false }), used);
+  writeAtomically(
+    join(folder, SCREEN_FILE),
+    encodeWeights(new Map([...tensors, madeFor(model.weightsHash)])),
+  );
+}
