@@ -12,7 +12,7 @@ bundled=${BUNDLED:-$(realpath ../../../models)}
 lanes=${LANES:-2}
 export PYTHONUNBUFFERED=1 PYTORCH_ALLOC_CONF=expandable_segments:True
 
-python3 derive_config.py ../gpu/config/winnow-mini.json "$rows" "$work/config.json" || exit 1
+python3 derive_config.py "${CONFIG:-../gpu/config/winnow-mini.json}" "$rows" "$work/config.json" || exit 1
 data=(--config "$work/config.json" --data "$work/world" --models "$work/models")
 if [ ! -f "$work/prepared/prepared.pt" ]; then
   (cd ../gpu && python3 prepare.py "${data[@]}" --work "$work/prepared" --student "$bundled/winnow-mini") >"$work/prepare.log" 2>&1 || exit 1
