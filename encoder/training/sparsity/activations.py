@@ -88,13 +88,13 @@ def thresholds(kind: str, rows: torch.Tensor, weight: torch.Tensor, sparsity: fl
     size = rows.float().abs()
     importance = torch.ones(rows.shape[1], device=rows.device)
     if kind == "channel":
-        return importance, size.kthvalue(max(1, round(sparsity * len(size))), dim=0).values
+        return importance, size.sort(0).values[round(sparsity * (len(size) - 1))]
     if kind == "weighted":
         importance = weight.float().norm(dim=0)
     elif kind != "magnitude":
         raise ValueError(f"activation score {kind!r}: expected magnitude, weighted or channel")
-    scores = (size * importance).flatten()
-    level = scores.kthvalue(max(1, round(sparsity * len(scores)))).values
+    scores = (size * importance).flatten().sort().values
+    level = scores[round(sparsity * (len(scores) - 1))]
     return importance, level.expand(rows.shape[1])
 
 

@@ -1,5 +1,7 @@
 """The loss of a sparse reranker: that of the dense recipe, plus the distance from the dense parent."""
 
+from collections.abc import Sequence
+
 import torch
 
 import recipe  # noqa: F401
@@ -20,14 +22,15 @@ logits. `chunk_loss`: for a model whose feed-forward layers are sparse (activati
 
 
 class SparseReranking(Reranking):
-    def __init__(self, model: CrossEncoder, judge: CrossEncoder, parent: CrossEncoder, world: World, settings: dict):
-        """`settings`: those of `reranker` in the config and of DEFAULTS."""
+    def __init__(self, model: CrossEncoder, judge: CrossEncoder, parent: CrossEncoder, world: World, settings: dict, dropped: Sequence[int] = ()):
+        """`settings`: those of `reranker` in the config and of DEFAULTS. `dropped`: layers of the parent that the model does not have."""
         super().__init__(model, judge, world, {**DEFAULTS, **settings})
         s = self.settings
         self.parent = parent
         self.own_layers, self.parent_layers = LayerOutputs(model), LayerOutputs(parent)
-        # A layer that the student lacks (an allocation may drop one) has no counterpart, nor have pooled tokens.
-        self.comparable = len(model.bert.encoder.layer) == len(parent.bert.encoder.layer) and not getattr(model, "pool_after", 0)
+        self.dropped = dropped
+        # Pooled tokens have no counterpart.
+        self.comparable = not getattr(model, "pool_after", 0)
 
     def close(self) -> None:
         """Call it at the end: the parent serves other runs."""
@@ -42,7 +45,7 @@ class SparseReranking(Reranking):
         if use_states or s["parent_weight"]:
             with torch.no_grad():
                 parent_logits = self.parent(*inputs).view(target.shape)
-        parent_states = self.parent_layers.take(inputs[1])
+        parent_states = [x for i, x in enumerate(self.parent_layers.take(inputs[1])) if i not in self.dropped]
         own = self.model.pooled(*inputs)
         own_states = self.own_layers.take(inputs[1])
         logits = self.model.classified(own).view(target.shape)

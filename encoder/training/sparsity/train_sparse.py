@@ -143,7 +143,7 @@ def trained(task: Task, row: dict, start: dict[str, torch.Tensor], save=None) ->
             master.copy_(start[name])
             average.copy_(start[name])
     method = method_of(task, row, model, optimizer, start)
-    reranking = SparseReranking(model, task.judge, task.parent, world, settings)
+    reranking = SparseReranking(model, task.judge, task.parent, world, settings, row.get("drop_layers", ()))
     shares = torch.tensor([b.share for b in batches.buckets])
     spent, step, clock = 0.0, 0, time.time()
     last_log = last_save = 0.0
