@@ -78,12 +78,13 @@ function drawing({ second: { rows, first_stage_visible } }: Figures): string {
     const { method, pattern, visible } = point.row;
     return `<circle cx="${cx}" cy="${cy}" r="4" fill="${colourOf(point.row)}"><title>${escapeXml(`${method}, ${pattern}: ${visible}`)}</title></circle>`;
   });
-  // Labels of the front stand above it, where nothing is; that of the first point, for lack of room, below.
+  // Labels of the front stand above it, where nothing is, or beside it where it is steep; that of the first point, for lack of room, below.
   const labels = best.map(({ row, ms }, i) => {
+    const isSteep = i > 0 && x(ms) - x(best[i - 1]!.ms) < 12;
     const place =
       i === 0
         ? `x="${(x(ms) + 8).toFixed(1)}" y="${(y(row.visible) + 15).toFixed(1)}"`
-        : `x="${(x(ms) - 6).toFixed(1)}" y="${(y(row.visible) - 8).toFixed(1)}" text-anchor="end"`;
+        : `x="${(x(ms) - 6).toFixed(1)}" y="${(y(row.visible) + (isSteep ? 6 : -8)).toFixed(1)}" text-anchor="end"`;
     return `<text ${place} fill="${colourOf(row)}" font-size="11">${escapeXml(row.method)}</text>`;
   });
   const legend = LEGEND.map(
