@@ -27,6 +27,7 @@ export async function samplePassages(
   count: number,
   seed: number,
 ): Promise<Passage[]> {
+  if (count < 1) return [];
   return index.raw.reading(({ vectors }) => {
     let kept: { id: string; draw: string; record: Passage }[] = [];
     let limit = '~'; // after every hexadecimal digit

@@ -33,6 +33,7 @@ interface TrainCliOptions {
   readonly queries?: number;
   readonly measureOn: number;
   readonly seed: number;
+  readonly rerankDepth: number;
   readonly memory?: number;
   readonly threads?: number;
   readonly resume?: boolean;
@@ -79,6 +80,12 @@ export function registerTrain(program: Command): void {
     .option(
       '--model <name>',
       'model to begin with (default: winnow-mini, or winnow-rerank for --stage rerank)',
+    )
+    .option(
+      '--rerank-depth <n>',
+      'passages per query that the reranker reads; fewer label faster, 0 does without it',
+      wholeNumber(0, 100),
+      12,
     )
     .option(
       '--from-scratch',
@@ -182,6 +189,7 @@ function inputOf(docs: string | undefined, options: TrainCliOptions): TrainingIn
     fromScratch,
     minutes,
     queries: options.queries ?? (judged ? 0 : CUT_QUERIES),
+    rerankDepth: options.rerankDepth,
     measureOn,
     seed,
   };
