@@ -81,9 +81,10 @@ export function registerTrain(program: Command): void {
       '--model <name>',
       'model to begin with (default: winnow-mini, or winnow-rerank for --stage rerank)',
     )
+    .option('--reranker <name>', 'reranker that labels queries (default: winnow-rerank)')
     .option(
       '--rerank-depth <n>',
-      'passages per query that the reranker reads; fewer label faster, 0 does without it',
+      'passages per query that it reads; fewer label faster, 0 does without it',
       wholeNumber(0, 100),
       12,
     )

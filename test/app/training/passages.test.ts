@@ -56,6 +56,14 @@ test('passages are read by their ids, and become sources again', () => {
       wanted,
     );
   }
+  const [cut] = sources.filter(({ documents }) => documents.length > 2);
+  const gap = all.filter(({ id }) => id.startsWith(cut!.id) && parseStoredId(id).passage !== 1);
+  assert.equal(
+    asSources(gap)
+      .find(({ id }) => id === cut!.id)!
+      .documents.map(({ passage }) => passage),
+    cut!.documents.slice(1).map((_, i) => i),
+  );
   assert.equal(passageIds(index.backend, 'gone'), []);
 });
 
