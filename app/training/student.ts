@@ -77,6 +77,7 @@ export async function trainOnExamples(
       : { queryWeights: (query: string) => index.raw.queryWeights(query) }),
     ...defined({ threads: options.threads, memoryMB: options.memoryMB, signal: options.signal }),
   };
+  progress(0, 'a short trial says how much fits into the time');
   const { steps, examples } = await budgetOf(state, trainer, all, common, lesson);
   const result = await trainer(all.slice(0, examples), {
     ...common,
