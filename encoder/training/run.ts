@@ -114,10 +114,14 @@ export class TrainingRun {
 
   #requireFinite(lossAndNorm: number): void {
     if (Number.isFinite(lossAndNorm)) return;
-    throw new WinnowError('WINNOW_BAD_ARGUMENT', `the loss of step ${this.#step + 1} or its gradient is no number`, {
-      place: 'learningRate',
-      hint: 'train with a smaller learning rate; the last checkpoint is still good',
-    });
+    throw new WinnowError(
+      'WINNOW_BAD_ARGUMENT',
+      `the loss of step ${this.#step + 1} or its gradient is no number`,
+      {
+        place: 'learningRate',
+        hint: 'train with a smaller learning rate; the last checkpoint is still good',
+      },
+    );
   }
 
   /** Judges the model where it is time to: before the first step, after each period and after the last step. */

@@ -55,44 +55,31 @@ async function trainIn(
   options: TrainingOptions,
   settings: ResolvedOptions,
 ): Promise<TrainingResult> {
+  const started = performance.now();
   const losses = lossesOf(settings, source.config);
+  const { outputs } = losses;
   const data = prepareExamples(examples, {
     tokenizer: source.tokenizer,
     maxTokens: settings.maxTokens,
     form: settings.stage === 'rerank' ? 'pairs' : 'passages',
-    withQueries: losses.outputs.vector,
-    queryWeights:
-      options.queryWeights ??
-      source.queryWeights ??
-      (() => ({ termIds: new Uint16Array(0), weights: new Float32Array(0) })),
+    withQueries: outputs.vector,
+    queryWeights: options.queryWeights ?? source.queryWeights,
   });
   const { weights, scope } = scopedWeights(source.readWeights(), settings, options.layers);
   const threads = options.threads ?? Math.min(availableParallelism(), MAX_DEFAULT_THREADS);
   const order = new BatchOrder(data.examples.length, settings.batchSize, settings.seed);
-  const started = performance.now();
   const cache = scope.embeddings
     ? undefined
     : await StateCache.open(weights, source.hash, data.sequences, {
         layers: source.config.num_hidden_layers - scope.layers,
-        firstRows: losses.outputs.pair && scope.layers === 0,
+        firstRows: outputs.pair && scope.layers === 0,
         folder,
         threads,
         signal: options.signal,
-        onProgress: (done) =>
-          options.onStep?.({
-            phase: 'states',
-            step: done,
-            steps: data.sequences.length,
-            tokens: 0,
-            seconds: (performance.now() - started) / 1000,
-          }),
+        onProgress: reportStates(options, data.sequences.length, started),
       });
-  const engine = await Engine.create(weights, {
-    scope,
-    outputs: losses.outputs,
-    limits: limitsFor(weights, { settings, scope, outputs: losses.outputs, data, order, cache }),
-    threads,
-  });
+  const limits = limitsFor(weights, { settings, scope, outputs, data, order, cache });
+  const engine = await Engine.create(weights, { scope, outputs, limits, threads });
   try {
     const run = new TrainingRun(engine, objectiveOf(data, cache, source, settings, losses), {
       folder,
@@ -114,6 +101,11 @@ async function trainIn(
     await setImmediate();
   }
 }
+
+const reportStates =
+  ({ onStep }: TrainingOptions, steps: number, started: number) =>
+  (step: number) =>
+    onStep?.({ phase: 'states', step, steps, tokens: 0, seconds: (performance.now() - started) / 1000 });
 
 function objectiveOf(
   data: PreparedExamples,
