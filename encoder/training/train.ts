@@ -13,7 +13,7 @@ import { identityOf, lossesOf, type ModelSource, openSource, scopedWeights } fro
 import type { Objective, SequenceSource } from './objectives/objective.ts';
 import { PairObjective } from './objectives/pairs.ts';
 import { RetrievalObjective } from './objectives/retrieval.ts';
-import { addScreen, copyModel, writeModel } from './output/model-files.ts';
+import { addScreen, copyModel, requireReplaceable, writeModel } from './output/model-files.ts';
 import { TrainingRun } from './run.ts';
 import type { TrainingExample, TrainingOptions, TrainingResult } from './types.ts';
 
@@ -29,7 +29,7 @@ const REVIVAL = 0.2;
  * losses, bit for bit, on the same instruction set.
  *
  * @throws WinnowError WINNOW_BAD_ARGUMENT for bad examples or options; WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID, WINNOW_NO_VECTORS for
- *   the model; WINNOW_TRAINING_MISMATCH for a checkpoint of another run; WINNOW_STORAGE; the signal's reason when it is aborted
+ *   the model; WINNOW_ALREADY_EXISTS for a target that holds something else; WINNOW_TRAINING_MISMATCH for a checkpoint of another run; WINNOW_STORAGE; the signal's reason when it is aborted
  */
 export async function train(
   examples: readonly TrainingExample[],
@@ -38,6 +38,7 @@ export async function train(
   const source = openSource(options);
   if (resolve(options.target) === resolve(source.folder))
     throw badOption('target', 'must not be the folder of the model');
+  requireReplaceable(options.target);
   const settings = resolveOptions(options, examples.length, source.config.max_position_embeddings);
   const folder = options.checkpointFolder ?? mkdtempSync(join(tmpdir(), 'winnow-train-'));
   mkdirSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -170,6 +170,17 @@ test('bad examples and options are named', async () => {
     train(examples, runOf({ learningRate: 0.99, scope: 'all', flops: 1e30 })),
   );
   assert.is(diverged.code, 'WINNOW_BAD_ARGUMENT');
+});
+
+test('a target that holds anything but a model is left alone', async () => {
+  const target = tempFolder();
+  writeFileSync(join(target, 'thesis.txt'), 'years of work');
+  assert.is(await codeOf(() => train(tinyExamples(), runOf({ target }))), `WINNOW_ALREADY_EXISTS ${target}`);
+  assert.is(readFileSync(join(target, 'thesis.txt'), 'utf8'), 'years of work');
+  const options = runOf({ steps: 2 });
+  await train(tinyExamples(), options);
+  await train(tinyExamples(), { ...options, steps: 3 });
+  assert.ok(openModel(options.target));
 });
 
 test('a run leaves nothing but its result', () => {
