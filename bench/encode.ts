@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Model, openModel } from '../encoder/model.ts';
@@ -6,11 +6,11 @@ import { createOnnxEncoder } from '../encoder/onnx-encoder.ts';
 import { sparseHead } from '../encoder/sparse-head.ts';
 import { InferencePool } from '../encoder/transformer/inference-pool.ts';
 import type { SparseVector } from '../encoder/types.ts';
-import { WinnowError } from '../errors.ts';
 import { childTask, isChild, runChild, yieldAsEncodingThreads } from './child.ts';
 import { exportOnnx } from './onnx-export.ts';
 import { withScratch, writePeerFolder } from './peer-folder.ts';
 import { type BenchReport, report, round } from './report.ts';
+import { readTexts } from './texts.ts';
 
 // Document encoding end to end: text in, sparse vector out, the same documents, the same weights. Each system runs in a
 // process of its own (its peak memory counts) and encodes warm-up documents first. Systems take turns for `rounds` rounds
@@ -100,24 +100,6 @@ export async function run(options: EncodeBenchOptions): Promise<BenchReport<Enco
     });
     return report(rows);
   });
-}
-
-function readTexts(corpus: string, count: number): string[] {
-  if (!existsSync(corpus)) {
-    throw new WinnowError('WINNOW_NOT_FOUND', 'the corpus does not exist', {
-      place: corpus,
-      hint: 'name a JSONL file of documents with title and text',
-    });
-  }
-  const lines = readFileSync(corpus, 'utf8').split('\n').filter(Boolean);
-  const step = Math.max(1, Math.floor(lines.length / count));
-  return lines
-    .filter((_, i) => i % step === 0)
-    .slice(0, count)
-    .map((line) => {
-      const { title = '', text = '' } = JSON.parse(line);
-      return `${title} ${text}`.trim();
-    });
 }
 
 /** The peers' folders in the form that @huggingface/transformers reads. */

@@ -77,6 +77,17 @@ benchmark(
 )
   .requiredOption('--corpus <file>', 'corpus.jsonl to take documents from')
   .option('--documents <n>', 'documents to encode', wholeNumber(1, 100_000), 48);
+benchmark(
+  'train',
+  'forward and backward passes of training, beside PyTorch on the same threads',
+  () => import('./train.ts'),
+)
+  .requiredOption('--corpus <file>', 'corpus.jsonl to take documents from')
+  .option('--documents <n>', 'documents of a batch', wholeNumber(1, 1000), 16)
+  .option('--tokens <n>', 'tokens of a document, at most', wholeNumber(8, 512), 256)
+  .option('--threads <n,n,…>', 'threads of each system', wholeNumbers(1, 64), [1, 2])
+  .option('--rounds <n>', 'timed passes of each turn', wholeNumber(1, 100), 3)
+  .option('--python <path>', 'a Python with torch; without it there is no peer');
 
 benchmark(
   'rerank',

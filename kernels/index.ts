@@ -52,6 +52,5 @@ export {
   attentionBackwardScratchBytes,
   GEMM_SCRATCH_BYTES,
   rowMajor,
-  type StridedMatrix,
   transposed,
 } from './training/training-kernels.ts';

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import * as layout from './search/layout.ts';
+import { TRAINING_KERNELS } from './training/table.ts';
 
 // The one list of native and WebAssembly functions. The TypeScript types of a call follow from it
 // (runtime/raw-kernels.ts); the C prototypes, the tables of native/module.c and native/simd/all.c, and the ABI number
@@ -254,109 +255,7 @@ export const ARENA_KERNELS = {
       K: 'i32',
     },
   },
-  // training/
-  gemm_strided: {
-    returns: 'void',
-    parameters: {
-      a: 'const f32[M][K]',
-      b: 'const f32[K][N]',
-      bias: 'const f32[N]?',
-      c: 'f32[M][N]',
-      scratch: 'f32[]',
-      M: 'i32',
-      N: 'i32',
-      K: 'i32',
-      aRow: 'i32',
-      aColumn: 'i32',
-      bRow: 'i32',
-      bColumn: 'i32',
-      cRow: 'i32',
-      accumulate: 'i32',
-    },
-  },
-  layer_norm_forward: {
-    returns: 'void',
-    parameters: {
-      x: 'const f32[T][K]',
-      residual: 'const f32[T][K]?',
-      gamma: 'const f32[K]',
-      beta: 'const f32[K]',
-      epsilon: 'f32',
-      normal: 'f32[T][K]',
-      inverse: 'f32[T]',
-      out: 'f32[T][K]',
-      T: 'i32',
-      K: 'i32',
-    },
-  },
-  layer_norm_backward: {
-    returns: 'void',
-    parameters: {
-      dOut: 'const f32[T][K]',
-      normal: 'const f32[T][K]',
-      inverse: 'const f32[T]',
-      gamma: 'const f32[K]',
-      dx: 'f32[T][K]',
-      T: 'i32',
-      K: 'i32',
-    },
-  },
-  gelu_backward: {
-    returns: 'void',
-    parameters: {
-      x: 'const f32[count]',
-      dOut: 'const f32[count]',
-      dx: 'f32[count]',
-      count: 'i32',
-    },
-  },
-  attention_backward: {
-    returns: 'void',
-    parameters: {
-      qkv: 'const f32[T][3 * heads * size]',
-      starts: 'const i32[sequences + 1]',
-      dOut: 'const f32[T][heads * size]',
-      dQkv: 'f32[T][3 * heads * size]',
-      scratch: 'f32[]',
-      sequences: 'i32',
-      heads: 'i32',
-      size: 'i32',
-    },
-  },
-  column_sums: {
-    returns: 'void',
-    parameters: {
-      x: 'const f32[T][stride]',
-      other: 'const f32[T][stride]?',
-      out: 'f32[K]',
-      T: 'i32',
-      K: 'i32',
-      stride: 'i32',
-    },
-  },
-  sum_squares: {
-    returns: 'void',
-    parameters: { x: 'const f32[count]', out: 'f32[1]', count: 'i32' },
-  },
-  adamw: {
-    returns: 'void',
-    parameters: {
-      w: 'f32[rows][stride]',
-      g: 'const f32[rows][K]',
-      first: 'f32[rows][K]',
-      second: 'f32[rows][K]',
-      rows: 'i32',
-      K: 'i32',
-      stride: 'i32',
-      clip: 'f32',
-      rate: 'f32',
-      decay: 'f32',
-      beta1: 'f32',
-      beta2: 'f32',
-      rootCorrection: 'f32',
-      epsilon: 'f32',
-    },
-  },
+  ...TRAINING_KERNELS,
 } as const satisfies { readonly [name: string]: ArenaKernel };
 
 /** The type of a parameter of a search function: a typed array (WebAssembly: its byte offset) or a number. */

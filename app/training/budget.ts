@@ -9,7 +9,7 @@ export interface Budget {
 /** Passes over the examples that are worth their time; early stopping ends those that are not. */
 const EPOCHS: Readonly<Record<TrainingScope, number>> = { head: 8, channels: 4, all: 4 };
 /** Examples and steps of the trial. */
-const TRIAL = { examples: 32, steps: 4 } as const;
+const TRIAL = { examples: 16, steps: 2 } as const;
 /** Share of the time that the states of the frozen body may take; with less data there is more time to learn from it. */
 const STATES_SHARE = 0.5;
 /** Below this a run learns nothing. */

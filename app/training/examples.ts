@@ -6,7 +6,7 @@ import type { Passage } from './passages.ts';
 import type { LabelledQuery } from './supervision.ts';
 
 /** Passages per query: as in the recipe of the bundled model (docs/training.md, "Objective"). */
-export const PASSAGES_PER_QUERY = 4;
+const PASSAGES_PER_QUERY = 4;
 /** Of people's positives: above whatever the judges found best, who score 0..1. */
 const POSITIVE_TARGET = 1.25;
 

@@ -1,3 +1,4 @@
+import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import type { Collection, MeasuredQuery } from './measure.ts';
 import { asSources, passageIds, readPassages, samplePassages } from './passages.ts';
@@ -25,12 +26,13 @@ export async function heldOutCollection(
     })
     .filter(({ grades }) => grades.size > 0);
   const ids = new Set<string>();
-  for (const { grades } of measured)
-    for (const source of grades.keys()) for (const id of passageIds(index, source)) ids.add(id);
-  for (const { candidates } of queries) for (const { id } of candidates.slice(0, HARD)) ids.add(id);
-  const room = Math.max(0, documents - ids.size);
-  if (room > 0)
-    for (const { id } of await samplePassages(index, ids.size + room, seed))
-      if (ids.size < documents) ids.add(id);
+  const take = (source: string): void => {
+    for (const id of passageIds(index, source)) ids.add(id);
+  };
+  for (const { grades } of measured) for (const source of grades.keys()) take(source);
+  for (const { candidates } of queries)
+    for (const { id } of candidates.slice(0, HARD)) take(parseStoredId(id).id);
+  for (const { id } of await samplePassages(index, documents, seed))
+    if (ids.size < documents) take(parseStoredId(id).id);
   return { sources: asSources(readPassages(index, ids).values()), queries: measured };
 }

@@ -4,7 +4,7 @@ import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import { searchableText } from '../../query/embedded/source-encoder.ts';
 import type { ScoredDoc } from '../../query/retrieve/retriever.ts';
 import { ensemble, type JudgeScores, type JudgeShares } from './ensemble.ts';
-import { passageIds, readPassages } from './passages.ts';
+import { type Passage, passageIds, readPassages } from './passages.ts';
 
 /** A passage that was found for a query, with what the judges say of it together. */
 export interface Candidate {
@@ -18,6 +18,8 @@ export interface LabelOptions {
   readonly shares: JudgeShares;
   /** Passages that each of the two rankings brings, 1..1,000. */
   readonly depth: number;
+  /** Passages that the reranker reads, those that the other judges like best, 0..; it takes most of the time. */
+  readonly rerankDepth: number;
   /** Source that is left out. */
   readonly hidden?: string | undefined;
   /** Sources that are scored whether they are found or not. */
@@ -47,7 +49,7 @@ export class Labeller {
    */
   async label(
     query: string,
-    { shares, depth, hidden, wanted = [] }: LabelOptions,
+    { shares, depth, rerankDepth, hidden, wanted = [] }: LabelOptions,
     signal?: AbortSignal,
   ): Promise<Candidate[]> {
     const bm25 = this.index.rank(query, 'bm25', BM25_SCORES);
@@ -58,33 +60,50 @@ export class Labeller {
     for (const id of [...ids]) if (parseStoredId(id).id === hidden) ids.delete(id);
     if (ids.size === 0) return [];
     const passages = [...readPassages(this.index, ids).values()];
-    const [vector, cross] = await Promise.all([
-      this.cosines(
-        query,
-        passages.map(({ id }) => found.get(id)),
-        signal,
-      ),
-      this.reranker.score(
-        query,
-        passages.map(({ id, title, text }) => ({ key: id, title, text })),
-        signal ? { signal } : {},
-      ),
-    ]);
-    const words = new Map(bm25.map(({ id, score }) => [id, score]));
-    const scores = ensemble(
-      passages.map(
-        ({ id }, i): JudgeScores => ({
-          // What has none of the query's words, or few of many, is beyond the ranking.
-          bm25: words.get(id) ?? 0,
-          cross: cross[i]!,
-          ...(vector[i] === undefined ? {} : { vector: vector[i] }),
-        }),
-      ),
-      shares,
+    const vector = await this.cosines(
+      query,
+      passages.map(({ id }) => found.get(id)),
+      signal,
     );
+    const words = new Map(bm25.map(({ id, score }) => [id, score]));
+    const judged = passages.map(
+      ({ id }, i): JudgeScores => ({
+        // What has none of the query's words, or few of many, is beyond the ranking.
+        bm25: words.get(id) ?? 0,
+        ...(vector[i] === undefined ? {} : { vector: vector[i] }),
+      }),
+    );
+    const first = ensemble(judged, shares);
+    const isWanted = ({ id }: Passage): boolean => wanted.includes(parseStoredId(id).id);
+    const order = passages
+      .map((passage, i) => ({ passage, i }))
+      .sort((a, b) => Number(isWanted(b.passage)) - Number(isWanted(a.passage)) || first[b.i]! - first[a.i]!)
+      .slice(0, rerankDepth);
+    const cross = await this.crossScores(
+      query,
+      order.map(({ passage }) => passage),
+      signal,
+    );
+    order.forEach(({ i }, at) => {
+      judged[i] = { ...judged[i]!, cross: cross[at]! };
+    });
+    const scores = ensemble(judged, shares);
     return passages
       .map(({ id }, i) => ({ id, score: scores[i]! }))
       .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+  }
+
+  private async crossScores(
+    query: string,
+    passages: readonly Passage[],
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
+    if (passages.length === 0) return new Float32Array(0);
+    return this.reranker.score(
+      query,
+      passages.map(({ id, title, text }) => ({ key: id, title, text })),
+      signal ? { signal } : {},
+    );
   }
 
   /** Cosine of the query's and each document's vector; undefined where a document has none or was not found. */

@@ -94,7 +94,7 @@ export async function measure<Stage extends MeasuredStage>(
   }
 }
 
-/** Copies the wanted passages with their weights. @returns sources of which all wanted passages were there */
+/** Copies the wanted sources with their weights. @returns those that were there */
 async function copyEncoded(
   from: EmbeddedBackend,
   to: EmbeddedBackend,
@@ -111,10 +111,13 @@ async function copyEncoded(
     for (const { id, documents } of contents.sources()) {
       const source = wanted.get(id);
       if (!source) continue;
-      const ordinals = new Set(source.documents.map(({ passage }) => passage));
-      const kept = documents.filter(({ document }) => ordinals.has(document.passage));
-      if (kept.length < ordinals.size) continue;
-      batch.push({ id, contentHash: source.contentHash, documents: kept });
+      if (documents.length !== source.documents.length) continue;
+      const { contentHash } = source;
+      const numbered = documents.map((one, i) => ({
+        ...one,
+        document: { ...one.document, ...defined({ passage: source.documents[i]!.passage }) },
+      }));
+      batch.push({ id, contentHash, documents: numbered });
       copied.add(id);
       if (batch.length === BATCH) flush();
     }

@@ -27,6 +27,7 @@ export async function samplePassages(
   count: number,
   seed: number,
 ): Promise<Passage[]> {
+  if (count < 1) return [];
   return index.raw.reading(({ vectors }) => {
     let kept: { id: string; draw: string; record: Passage }[] = [];
     let limit = '~'; // after every hexadecimal digit
@@ -91,20 +92,29 @@ const textKey = (text: string): string =>
     .replace(/[^\p{L}\p{N}]+/gu, '')
     .slice(0, 160);
 
-/** Passages as the sources that an index stores, those of one source together. */
+/**
+ * Passages as the sources that an index stores, those of one source together and numbered anew, since an index takes no gaps.
+ *
+ * @param passages with all of each source
+ */
 export function asSources(passages: Iterable<Passage>): SourceDocument[] {
-  const bySource = new Map<string, { passage?: number; title: string; text: string }[]>();
+  const bySource = new Map<string, { ordinal: number | undefined; title: string; text: string }[]>();
   for (const { id, title, text } of passages) {
-    const { id: source, passage } = parseStoredId(id);
+    const { id: source, passage: ordinal } = parseStoredId(id);
     const documents = bySource.get(source) ?? [];
     bySource.set(source, documents);
-    documents.push({ title, text, ...(passage === undefined ? {} : { passage }) });
+    documents.push({ ordinal, title, text });
   }
   return [...bySource].map(([id, documents]) => ({
     id,
     contentHash: createHash('sha256').update(JSON.stringify(documents)).digest('hex').slice(0, 32),
     documents: documents
-      .sort((a, b) => (a.passage ?? 0) - (b.passage ?? 0))
-      .map((document) => ({ id, ...document })),
+      .sort((a, b) => (a.ordinal ?? 0) - (b.ordinal ?? 0))
+      .map(({ ordinal, title, text }, passage) => ({
+        id,
+        title,
+        text,
+        ...(ordinal === undefined ? {} : { passage }),
+      })),
   }));
 }

@@ -85,7 +85,7 @@ export function verdictOf({ test }: Comparison): Verdict {
 }
 
 /** Forgetting that is worth a warning: worse on the control set, and hardly by chance. */
-export const hasForgotten = ({ test }: Comparison): boolean =>
+const hasForgotten = ({ test }: Comparison): boolean =>
   test.difference < 0 && test.pRandomisation < SIGNIFICANT;
 
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(4)}`;

@@ -77,7 +77,12 @@ export async function trainOnExamples(
       : { queryWeights: (query: string) => index.raw.queryWeights(query) }),
     ...defined({ threads: options.threads, memoryMB: options.memoryMB, signal: options.signal }),
   };
+  progress(0, 'a short trial says how much fits into the time');
   const { steps, examples } = await budgetOf(state, trainer, all, common, lesson);
+  if (steps * BATCH < all.length)
+    options.onNotice?.(
+      `the time is enough for ${steps} steps, which is ${Math.round((100 * steps * BATCH) / all.length)} % of one pass over the ${all.length} examples: with more --minutes the model can learn more`,
+    );
   const result = await trainer(all.slice(0, examples), {
     ...common,
     steps,

@@ -10,12 +10,14 @@ export interface LabelledQuery extends PlannedQuery {
   readonly candidates: readonly Candidate[];
 }
 
-/** Passages that each ranking brings per query: the reranker reads all of them, and an example has room for four. */
+/** Passages that each ranking brings per query; an example has room for four. */
 const LABEL_DEPTH = 16;
 
 export interface LabelRun {
   /** A line of JSON per query that is labelled, in the order of the plan. A run that finds some goes on after them. */
   readonly file: string;
+  /** Passages per query that the reranker reads. */
+  readonly rerankDepth: number;
   /** No query is begun after it (`performance.now()`). */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
@@ -37,13 +39,13 @@ export interface Labelled {
 export async function labelQueries(
   plan: readonly PlannedQuery[],
   labeller: Labeller,
-  { file, deadline, signal, onProgress }: LabelRun,
+  { file, rerankDepth, deadline, signal, onProgress }: LabelRun,
 ): Promise<Labelled> {
   const lists = readLabels(file).slice(0, plan.length);
   for (let i = lists.length; i < plan.length; i++) {
     signal?.throwIfAborted();
     if (performance.now() > deadline) break;
-    const candidates = await label(plan[i]!, labeller, signal);
+    const candidates = await label(plan[i]!, labeller, rerankDepth, signal);
     appendFileSync(file, `${JSON.stringify(candidates.map(({ id, score }) => [id, score]))}\n`);
     lists.push(candidates);
     onProgress?.(i + 1, plan.length);
@@ -60,11 +62,12 @@ const isUseful = ({ candidates, judged }: LabelledQuery): boolean =>
 function label(
   { query, hidden, judged }: PlannedQuery,
   labeller: Labeller,
+  rerankDepth: number,
   signal: AbortSignal | undefined,
 ): Promise<Candidate[]> {
   const shares = judged ? QUESTION_SHARES : SPAN_SHARES;
   const wanted = judged ? [...judged.positives, ...judged.negatives] : [];
-  return labeller.label(query, { shares, depth: LABEL_DEPTH, hidden, wanted }, signal);
+  return labeller.label(query, { shares, depth: LABEL_DEPTH, rerankDepth, hidden, wanted }, signal);
 }
 
 /** What an earlier run has labelled. A line that it could not finish is cut off. */

@@ -159,7 +159,7 @@ class TrainingRun {
     index: EmbeddedBackend,
     judged: readonly JudgedQuery[] | undefined,
   ): Promise<readonly LabelledQuery[]> {
-    const { queries: count, seed, minutes } = this.state.input;
+    const { queries: count, seed, minutes, rerankDepth } = this.state.input;
     const { progress } = this.state;
     const { tokenizer, query } = openModel();
     const plan = await this.state.plan(async () => [
@@ -176,6 +176,7 @@ class TrainingRun {
     try {
       const labelled = await labelQueries(wanted, new Labeller(index, reranker), {
         file: this.state.path('labels.jsonl'),
+        rerankDepth,
         deadline: progress.labelled === undefined ? started + 1000 * left : Number.POSITIVE_INFINITY,
         signal: this.options.signal,
         onProgress: (done, total) => this.progress('label', done / total, `${done} of ${total} queries`),
@@ -189,7 +190,8 @@ class TrainingRun {
   }
 
   private split(labelled: readonly LabelledQuery[]): Split<LabelledQuery> {
-    const judged = labelled.filter((query) => query.judged !== undefined);
+    // What the index lacks cannot be found: such pairs are trained on.
+    const judged = labelled.filter((query) => query.judged && query.judged.positives.length > 0);
     // What people judged is what counts; queries that were cut out are held out where there is nothing else.
     const eligible = judged.length > 0 ? judged : labelled;
     const wanted = ({ share, most }: { share: number; most: number }): number =>
@@ -203,7 +205,7 @@ class TrainingRun {
       judged.length > 0
         ? joinCut(
             held,
-            labelled.filter((query) => query.judged === undefined),
+            labelled.filter((query) => !judged.includes(query)),
           )
         : held;
     if (split.train.length >= LEAST_QUERIES && split.test.length >= LEAST_HELD_OUT) return split;

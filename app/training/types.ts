@@ -23,6 +23,8 @@ export interface TrainingInput {
   readonly minutes: number;
   /** Queries that are cut out of the documents, at most; beside those of pairs and clicks. */
   readonly queries: number;
+  /** Passages per query that the reranker reads to label them, 0..; it takes most of the time of labelling. */
+  readonly rerankDepth: number;
   /** Passages of the collection that the verdict is measured on. */
   readonly measureOn: number;
   readonly seed: number;

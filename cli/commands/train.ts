@@ -33,6 +33,7 @@ interface TrainCliOptions {
   readonly queries?: number;
   readonly measureOn: number;
   readonly seed: number;
+  readonly rerankDepth: number;
   readonly memory?: number;
   readonly threads?: number;
   readonly resume?: boolean;
@@ -47,7 +48,7 @@ const SHOWN_BAD_ROWS = 20;
 const CUT_QUERIES = 1500;
 
 export function registerTrain(program: Command): void {
-  program
+  const command = program
     .command('train')
     .description(
       'adapt a model to your documents: to queries cut out of them, or to your own pairs or clicks; it replaces the model at --out only when it is better on held-out queries',
@@ -80,10 +81,23 @@ export function registerTrain(program: Command): void {
       '--model <name>',
       'model to begin with (default: winnow-mini, or winnow-rerank for --stage rerank)',
     )
+    .option('--reranker <name>', 'reranker that labels queries (default: winnow-rerank)')
+    .option(
+      '--rerank-depth <n>',
+      'passages per query that it reads; fewer label faster, 0 does without it',
+      wholeNumber(0, 100),
+      12,
+    )
     .option(
       '--from-scratch',
       'begin with a tiny model of random weights; without documents it learns from the control set',
-    )
+    );
+  addRunOptions(command).action(run);
+}
+
+/** Options of how long, how much and what for. */
+function addRunOptions(command: Command): Command {
+  return command
     .option('--minutes <n>', 'time that the whole run may take, measuring included', number(0, 100_000), 30)
     .option('--memory <MB>', "bound of the trainer's memory", wholeNumber(64, 1_000_000))
     .option('--threads <n>', 'threads (default: the cores, at most 8)', wholeNumber(0, 64))
@@ -102,8 +116,7 @@ export function registerTrain(program: Command): void {
     .option('--resume', 'go on with the run of --out that was stopped')
     .option('--force', 'replace the model at --out in any case')
     .option('--html <file>', 'where the report goes (default: <out>.html)')
-    .option('--json', 'print the report as one JSON object')
-    .action(run);
+    .option('--json', 'print the report as one JSON object');
 }
 
 async function run(docs: string | undefined, options: TrainCliOptions): Promise<void> {
@@ -125,6 +138,7 @@ async function run(docs: string | undefined, options: TrainCliOptions): Promise<
       signal: stop.signal,
       ...defined({ threads, memoryMB: memory }),
       onProgress: ({ phase, fraction, note }) => progress.update(phase, fraction, note),
+      onNotice: (message) => progress.print(pc.yellow(printable(message))),
       onBadRow: (error) => {
         if (shown++ < SHOWN_BAD_ROWS) progress.print(pc.yellow(printable(`skipped ${error}`)));
       },
@@ -182,6 +196,7 @@ function inputOf(docs: string | undefined, options: TrainCliOptions): TrainingIn
     fromScratch,
     minutes,
     queries: options.queries ?? (judged ? 0 : CUT_QUERIES),
+    rerankDepth: options.rerankDepth,
     measureOn,
     seed,
   };

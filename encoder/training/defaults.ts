@@ -1,6 +1,6 @@
 import { WinnowError } from '../../errors.ts';
 import type { TransformerConfig } from '../transformer/config.ts';
-import type { BodyScope } from './engine/plan.ts';
+import type { BodyScope } from './engine/body-parameters.ts';
 import type { TrainingOptions, TrainingScope, TrainingStage } from './types.ts';
 
 /** Peaks of the learning rate, found on SciFact's training split (docs/fine-tuning.md). */

@@ -10,7 +10,8 @@ import type { WordPieceTokenizer } from '../transformer/tokenizer/wordpiece.ts';
 import type { ModelWeights, Tensor } from '../transformer/weights-file.ts';
 import type { SparseVector } from '../types.ts';
 import { badOption, bodyScope, type ResolvedOptions } from './defaults.ts';
-import type { BodyScope, Outputs } from './engine/plan.ts';
+import type { BodyScope } from './engine/body-parameters.ts';
+import type { Outputs } from './engine/plan.ts';
 import { orderOf, reorder } from './engine/slices.ts';
 import type { TrainingOptions } from './types.ts';
 
@@ -20,11 +21,13 @@ export interface ModelSource {
   readonly hash: string;
   readonly tokenizer: WordPieceTokenizer;
   readonly config: TransformerConfig;
-  /** Published query weights; undefined for a cross-encoder. */
-  readonly queryWeights: ((query: string) => SparseVector) | undefined;
+  /** Published query weights; none for a cross-encoder. */
+  readonly queryWeights: (query: string) => SparseVector;
   readonly hasScreen: boolean;
   readWeights(): ModelWeights;
 }
+
+const NO_WEIGHTS: SparseVector = { termIds: new Uint16Array(0), weights: new Float32Array(0) };
 
 /** @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID; WINNOW_NO_VECTORS, WINNOW_UNSUPPORTED for stage `vector` */
 export function openSource({ modelFolder, stage }: TrainingOptions): ModelSource {
@@ -32,7 +35,7 @@ export function openSource({ modelFolder, stage }: TrainingOptions): ModelSource
     const model = openCrossEncoderModel(modelFolder);
     return {
       ...shared(model),
-      queryWeights: undefined,
+      queryWeights: () => NO_WEIGHTS,
       hasScreen: false,
       readWeights: () => model.readWeights(),
     };

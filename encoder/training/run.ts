@@ -102,9 +102,9 @@ export class TrainingRun {
     const { settings, batch } = this.#run;
     await this.#engine.clearGradients();
     const result = await this.#objective.step(this.#engine, batch(this.#step));
-    this.#requireFinite(result.loss);
     const rate = learningRateAt(this.#step, settings.steps, settings.learningRate);
     const norm = await this.#engine.gradientNorm();
+    this.#requireFinite(result.loss + norm);
     await this.#engine.update(updateFactors(this.#step, rate, norm));
     this.#step++;
     this.#losses.push(result.loss);
@@ -112,12 +112,16 @@ export class TrainingRun {
     this.#report({ phase: 'steps', learningRate: rate }, result);
   }
 
-  #requireFinite(loss: number): void {
-    if (Number.isFinite(loss)) return;
-    throw new WinnowError('WINNOW_BAD_ARGUMENT', `the loss of step ${this.#step + 1} is no number`, {
-      place: 'learningRate',
-      hint: 'train with a smaller learning rate; the last checkpoint is still good',
-    });
+  #requireFinite(lossAndNorm: number): void {
+    if (Number.isFinite(lossAndNorm)) return;
+    throw new WinnowError(
+      'WINNOW_BAD_ARGUMENT',
+      `the loss of step ${this.#step + 1} or its gradient is no number`,
+      {
+        place: 'learningRate',
+        hint: 'train with a smaller learning rate; the last checkpoint is still good',
+      },
+    );
   }
 
   /** Judges the model where it is time to: before the first step, after each period and after the last step. */

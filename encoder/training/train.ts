@@ -13,7 +13,7 @@ import { identityOf, lossesOf, type ModelSource, openSource, scopedWeights } fro
 import type { Objective, SequenceSource } from './objectives/objective.ts';
 import { PairObjective } from './objectives/pairs.ts';
 import { RetrievalObjective } from './objectives/retrieval.ts';
-import { addScreen, copyModel, writeModel } from './output/model-files.ts';
+import { addScreen, copyModel, requireReplaceable, writeModel } from './output/model-files.ts';
 import { TrainingRun } from './run.ts';
 import type { TrainingExample, TrainingOptions, TrainingResult } from './types.ts';
 
@@ -29,7 +29,7 @@ const REVIVAL = 0.2;
  * losses, bit for bit, on the same instruction set.
  *
  * @throws WinnowError WINNOW_BAD_ARGUMENT for bad examples or options; WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID, WINNOW_NO_VECTORS for
- *   the model; WINNOW_TRAINING_MISMATCH for a checkpoint of another run; WINNOW_STORAGE; the signal's reason when it is aborted
+ *   the model; WINNOW_ALREADY_EXISTS for a target that holds something else; WINNOW_TRAINING_MISMATCH for a checkpoint of another run; WINNOW_STORAGE; the signal's reason when it is aborted
  */
 export async function train(
   examples: readonly TrainingExample[],
@@ -38,6 +38,7 @@ export async function train(
   const source = openSource(options);
   if (resolve(options.target) === resolve(source.folder))
     throw badOption('target', 'must not be the folder of the model');
+  requireReplaceable(options.target);
   const settings = resolveOptions(options, examples.length, source.config.max_position_embeddings);
   const folder = options.checkpointFolder ?? mkdtempSync(join(tmpdir(), 'winnow-train-'));
   mkdirSync(folder, { recursive: true });
@@ -55,44 +56,31 @@ async function trainIn(
   options: TrainingOptions,
   settings: ResolvedOptions,
 ): Promise<TrainingResult> {
+  const started = performance.now();
   const losses = lossesOf(settings, source.config);
+  const { outputs } = losses;
   const data = prepareExamples(examples, {
     tokenizer: source.tokenizer,
     maxTokens: settings.maxTokens,
     form: settings.stage === 'rerank' ? 'pairs' : 'passages',
-    withQueries: losses.outputs.vector,
-    queryWeights:
-      options.queryWeights ??
-      source.queryWeights ??
-      (() => ({ termIds: new Uint16Array(0), weights: new Float32Array(0) })),
+    withQueries: outputs.vector,
+    queryWeights: options.queryWeights ?? source.queryWeights,
   });
   const { weights, scope } = scopedWeights(source.readWeights(), settings, options.layers);
   const threads = options.threads ?? Math.min(availableParallelism(), MAX_DEFAULT_THREADS);
   const order = new BatchOrder(data.examples.length, settings.batchSize, settings.seed);
-  const started = performance.now();
   const cache = scope.embeddings
     ? undefined
     : await StateCache.open(weights, source.hash, data.sequences, {
         layers: source.config.num_hidden_layers - scope.layers,
-        firstRows: losses.outputs.pair && scope.layers === 0,
+        firstRows: outputs.pair && scope.layers === 0,
         folder,
         threads,
         signal: options.signal,
-        onProgress: (done) =>
-          options.onStep?.({
-            phase: 'states',
-            step: done,
-            steps: data.sequences.length,
-            tokens: 0,
-            seconds: (performance.now() - started) / 1000,
-          }),
+        onProgress: reportStates(options, data.sequences.length, started),
       });
-  const engine = await Engine.create(weights, {
-    scope,
-    outputs: losses.outputs,
-    limits: limitsFor(weights, { settings, scope, outputs: losses.outputs, data, order, cache }),
-    threads,
-  });
+  const limits = limitsFor(weights, { settings, scope, outputs, data, order, cache });
+  const engine = await Engine.create(weights, { scope, outputs, limits, threads });
   try {
     const run = new TrainingRun(engine, objectiveOf(data, cache, source, settings, losses), {
       folder,
@@ -114,6 +102,11 @@ async function trainIn(
     await setImmediate();
   }
 }
+
+const reportStates =
+  ({ onStep }: TrainingOptions, steps: number, started: number) =>
+  (step: number) =>
+    onStep?.({ phase: 'states', step, steps, tokens: 0, seconds: (performance.now() - started) / 1000 });
 
 function objectiveOf(
   data: PreparedExamples,

@@ -54,7 +54,7 @@ export interface TrainingOptions {
   readonly scope?: TrainingScope;
   /** Upper layers that scope `channels` or `all` trains, 1 to the model's; default 2 for `channels`, all of them for `all`. */
   readonly layers?: number;
-  /** Peak of the schedule, above 0; default by stage and scope ({@link defaultsOf} in train.ts). */
+  /** Peak of the schedule, above 0; default by stage and scope (defaults.ts). */
   readonly learningRate?: number;
   /** Passes over the examples, above 0; ignored where `steps` is given. */
   readonly epochs?: number;
@@ -119,12 +119,6 @@ export interface TrainingResult {
   readonly resumedFrom?: number;
 }
 
-/** Examples in, a model folder out: the shape of `train` in train.ts. */
-export type Train = (
-  examples: readonly TrainingExample[],
-  options: TrainingOptions,
-) => Promise<TrainingResult>;
-
 export interface NewModelOptions {
   /** Texts of the domain, 1 or more: the vocabulary and the idf table are counted over them. */
   readonly texts: readonly string[];
@@ -143,5 +137,8 @@ export interface NewModelOptions {
   readonly seed?: number;
 }
 
-/** A model folder with random weights: the shape of `createModelFolder` in new-model.ts. */
-export type CreateModelFolder = (options: NewModelOptions) => void;
+/** Examples in, a model folder out: the shape of `train` in train.ts. */
+export type Train = (
+  examples: readonly TrainingExample[],
+  options: TrainingOptions,
+) => Promise<TrainingResult>;

@@ -95,7 +95,8 @@ export class WorkerThreads<Result> implements BatchExecutor<Result> {
   #startNext(thread: Thread<Result>): void {
     thread.job = this.#takeJob();
     if (thread.job === undefined) {
-      thread.worker.unref();
+      // A thread that is being ended keeps the process alive until it is gone: else nothing settles the promise of its end.
+      if (this.#failure === undefined) thread.worker.unref();
       return;
     }
     thread.worker.ref();

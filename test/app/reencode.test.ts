@@ -124,7 +124,10 @@ test('a stopped run goes on, unless another model is wanted then', async () => {
       onProgress: (progress) => {
         if (progress.done >= done) stop.abort(new Error('stopped'));
       },
-    }).then(() => assert.unreachable(), (error) => assert.is((error as Error).message, 'stopped'));
+    }).then(
+      () => assert.unreachable(),
+      (error) => assert.is((error as Error).message, 'stopped'),
+    );
   };
   await stopAt(after, 10);
   assert.ok((contents(folder, before) as { hits: unknown[] }).hits.length > 0);

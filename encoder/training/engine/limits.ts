@@ -3,7 +3,8 @@ import type { BatchOrder } from '../data/batches.ts';
 import type { PreparedExamples } from '../data/examples.ts';
 import type { StateCache } from '../data/states.ts';
 import { badOption, type ResolvedOptions } from '../defaults.ts';
-import { type BodyScope, floatsPerRow, type Outputs, type TrainingLimits } from './plan.ts';
+import type { BodyScope } from './body-parameters.ts';
+import { floatsPerRow, type Outputs, type TrainingLimits } from './plan.ts';
 
 /** Sequences of a group at most: each has some 20 bytes per term of the vocabulary. */
 const MOST_SEQUENCES = 64;

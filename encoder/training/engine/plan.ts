@@ -14,21 +14,13 @@ import type { TransformerConfig } from '../../transformer/config.ts';
 import type { Tensor } from '../../transformer/weights-file.ts';
 import type { EmbeddingActivations, EmbeddingParameters, TokenRows } from '../passes/embedding.ts';
 import type { LayerActivations, LayerGradients, LayerParameters, LayerShape } from '../passes/layer.ts';
+import type { NormActivations } from '../passes/norm.ts';
 import type { PairHeadActivations, PairHeadParameters } from '../passes/pair-head.ts';
 import { type SparseHeadActivations, type SparseHeadParameters, termStride } from '../passes/sparse-head.ts';
 import type { VectorHeadActivations } from '../passes/vector-head.ts';
-import { type LinearParameters, type Parameter, ParameterPlanner, type Region } from './parameters.ts';
+import { type BodyScope, embeddingParameters, layerParameters } from './body-parameters.ts';
+import { type LinearParameters, type Parameter, ParameterPlanner } from './parameters.ts';
 import { TEAM_WORDS } from './team.ts';
-
-/** What is trained of the body. */
-export interface BodyScope {
-  /** Upper layers that run in f32 and are trained; 0: the heads alone. */
-  readonly layers: number;
-  /** Whether the embeddings are trained as well; then `layers` is all of them. */
-  readonly embeddings: boolean;
-  /** Channels and attention heads of each trained layer; absent: the layer as a whole. */
-  readonly slice?: { readonly channels: number; readonly heads: number };
-}
 
 /** What a batch may hold. */
 export interface TrainingLimits {
@@ -122,7 +114,7 @@ export const floatsPerRow = (
   { hidden_size: H, intermediate_size: I }: TransformerConfig,
   { layers, embeddings }: BodyScope,
 ): number =>
-  layers * (8 * H + 2 * I + 2) + (embeddings ? 3 * H : H) + 7 * H + H / 4 + (layers > 0 ? 4 * H + I : 0);
+  layers * (8 * H + 2 * I + 2) + (embeddings ? 3 * H : H) + 7 * H + H / 4 + (layers > 0 ? 5 * H + I : 0);
 
 /**
  * Reserves the parameters, activations and gradients of a run.
@@ -145,20 +137,6 @@ export function planTraining(
   const embedding = scope.embeddings
     ? { parameters: embeddingParameters(planner, config), activations: { norm: norm(), out: rows(H) } }
     : undefined;
-  const firstLayer = config.num_hidden_layers - scope.layers;
-  const layers = Array.from({ length: scope.layers }, (_, i) => ({
-    parameters: layerParameters(planner, config, firstLayer + i, scope.slice),
-    activations: {
-      queryKeyValue: rows(3 * H),
-      context: rows(H),
-      attentionNorm: norm(),
-      middle: rows(H),
-      inner: rows(I),
-      active: rows(I),
-      outputNorm: norm(),
-      out: rows(H),
-    },
-  }));
   const words = embedding?.parameters.words;
   const plan: TrainingPlan = {
     backend: library.backend,
@@ -178,7 +156,7 @@ export function planTraining(
     tokens: { ids: rows(1), positions: rows(1), types: rows(1) },
     embedding,
     input: embedding?.activations.out ?? rows(H),
-    layers,
+    layers: planLayers(planner, config, scope, { rows, norm }),
     sparse: outputs.sparse ? planSparse(layout, planner, config as ModelConfig, options, words) : undefined,
     vector: outputs.vector ? planVector(layout, planner, config as ModelConfig, limits) : undefined,
     pair: outputs.pair ? planPair(layout, planner, config, limits) : undefined,
@@ -196,77 +174,34 @@ export function planTraining(
   return { plan, planner };
 }
 
-function embeddingParameters(planner: ParameterPlanner, config: TransformerConfig): EmbeddingParameters {
-  const table = (name: string, rows: number) =>
-    planner.matrix([`bert.embeddings.${name}_embeddings.weight`], rows, config.hidden_size, true);
-  return {
-    words: table('word', config.vocab_size),
-    positions: table('position', config.max_position_embeddings),
-    types: table('token_type', config.type_vocab_size),
-    norm: planner.norm('bert.embeddings.LayerNorm', config.hidden_size, true),
-  };
+/** Rows of a batch in the arena: `rows(columns)` is the offset of f32[T][columns]. */
+interface RowBuffers {
+  readonly rows: (columns: number) => number;
+  readonly norm: () => NormActivations;
 }
 
-const columnsFrom = (firstColumn: number, columns: number): Region => ({
-  firstRow: 0,
-  firstColumn,
-  rows: 1,
-  columns,
-});
-
-/**
- * Of a slice are trained: values and outputs of the first heads, and the first channels between the feed-forward maps, on both sides
- * (the coupled structures of S2FT, arXiv 2412.06289, section 3), with the norms and the biases behind them.
- */
-function layerParameters(
+/** The upper layers, which are trained. */
+function planLayers(
   planner: ParameterPlanner,
-  { hidden_size: H, intermediate_size: I, num_attention_heads: heads }: TransformerConfig,
-  index: number,
-  slice: BodyScope['slice'],
-): LayerParameters {
-  const name = `bert.encoder.layer.${index}`;
-  const width = slice ? (slice.heads * H) / heads : 0;
-  const channels = slice?.channels ?? 0;
-  const columns = (count: number): Region => ({ firstRow: 0, firstColumn: 0, rows: H, columns: count });
-  const all = { weight: true, bias: true };
-  return {
-    queryKeyValue: planner.linear(
-      ['query', 'key', 'value'].map((part) => `${name}.attention.self.${part}`),
-      3 * H,
-      H,
-      slice
-        ? {
-            weight: width > 0 && { firstRow: 2 * H, firstColumn: 0, rows: width, columns: H },
-            bias: width > 0 && columnsFrom(2 * H, width),
-          }
-        : all,
-    ),
-    attentionOutput: planner.linear(
-      [`${name}.attention.output.dense`],
-      H,
-      H,
-      slice ? { weight: width > 0 && columns(width), bias: true } : all,
-    ),
-    attentionNorm: planner.norm(`${name}.attention.output.LayerNorm`, H, true),
-    intermediate: planner.linear(
-      [`${name}.intermediate.dense`],
-      I,
-      H,
-      slice
-        ? {
-            weight: channels > 0 && { firstRow: 0, firstColumn: 0, rows: channels, columns: H },
-            bias: channels > 0 && columnsFrom(0, channels),
-          }
-        : all,
-    ),
-    output: planner.linear(
-      [`${name}.output.dense`],
-      H,
-      I,
-      slice ? { weight: channels > 0 && columns(channels), bias: true } : all,
-    ),
-    outputNorm: planner.norm(`${name}.output.LayerNorm`, H, true),
-  };
+  config: TransformerConfig,
+  scope: BodyScope,
+  { rows, norm }: RowBuffers,
+): TrainingPlan['layers'] {
+  const { hidden_size: H, intermediate_size: I } = config;
+  const firstLayer = config.num_hidden_layers - scope.layers;
+  return Array.from({ length: scope.layers }, (_, i) => ({
+    parameters: layerParameters(planner, config, firstLayer + i, scope.slice),
+    activations: {
+      queryKeyValue: rows(3 * H),
+      context: rows(H),
+      attentionNorm: norm(),
+      middle: rows(H),
+      inner: rows(I),
+      active: rows(I),
+      outputNorm: norm(),
+      out: rows(H),
+    },
+  }));
 }
 
 function planSparse(

@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../../model.ts';
 import { SPECIAL_IDS } from '../../transformer/tokenizer/wordpiece.ts';
 import type { PreparedExample } from '../data/examples.ts';
-import type { Engine, SequenceTermGradients, SequenceTerms } from '../engine/engine.ts';
+import type { Engine, SequenceTerms } from '../engine/engine.ts';
 import { cosine } from '../losses/cosine.ts';
 import { listwise } from '../losses/ranking.ts';
 import {
@@ -157,5 +157,3 @@ function termsOf(engine: Engine, inGroup: number, asked: readonly number[]): Seq
     logits: Float32Array.from([...kept.map((i) => found.logits[i]!), ...off.map(({ logit }) => logit)]),
   };
 }
-
-export type { SequenceTermGradients };

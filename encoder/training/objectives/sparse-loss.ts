@@ -18,7 +18,7 @@ export interface SparseSettings {
 }
 
 /** Weight of FLOPS at the start where it is controlled, and how fast it follows: penalty *= (terms / wanted)^GAIN per step. */
-const FIRST_PENALTY = 0.05;
+const FIRST_PENALTY = 0.02;
 const GAIN = 0.1;
 
 /**

@@ -1,5 +1,15 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { WinnowError } from '../../../errors.ts';
 import { calibrateScreen } from '../../calibrate-screen.ts';
 import { madeFor, SCREEN_FILE } from '../../head-screen.ts';
 import { openModel } from '../../model.ts';
@@ -26,15 +36,40 @@ export function writeModel(source: string, folder: string, tensors: ReadonlyMap<
   });
 }
 
+/** What a model folder may hold besides {@link UNCHANGED}. */
+const OTHER_FILES = ['weights.winnow', SCREEN_FILE, 'README.md'];
+
+/**
+ * Rejects a folder that is not a model's alone, since it would be replaced.
+ *
+ * @throws WinnowError WINNOW_ALREADY_EXISTS
+ */
+export function requireReplaceable(folder: string): void {
+  if (!existsSync(folder)) return;
+  const isFolder = statSync(folder).isDirectory();
+  const other =
+    isFolder && readdirSync(folder).find((name) => ![...UNCHANGED, ...OTHER_FILES].includes(name));
+  if (isFolder && other === undefined) return;
+  throw new WinnowError(
+    'WINNOW_ALREADY_EXISTS',
+    other ? `the folder holds "${other}", which is no part of a model` : 'there is a file of that name',
+    { place: folder, hint: 'name a folder that does not exist yet, or one that holds nothing but a model' },
+  );
+}
+
 /** Copies a model folder. @param to replaced as a whole */
 export const copyModel = (from: string, to: string): void =>
-  replaceFolder(to, (partial) => cpSync(from, partial, { recursive: true }));
+  replaceFolder(to, (partial) => {
+    for (const name of [...UNCHANGED, ...OTHER_FILES])
+      if (existsSync(join(from, name))) cpSync(join(from, name), join(partial, name));
+  });
 
 /**
  * Builds a folder beside its place and moves it there. A crash leaves the old folder or the new one, or, between two names, the new one
  * under the name `<folder>.partial`.
  */
 function replaceFolder(folder: string, build: (partial: string) => void): void {
+  requireReplaceable(folder);
   const path = resolve(folder);
   const partial = `${path}.partial`;
   rmSync(partial, { recursive: true, force: true });

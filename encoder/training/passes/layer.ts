@@ -56,6 +56,9 @@ export interface LayerShape {
   readonly epsilon: number;
 }
 
+/** Byte offset of row `first` of f32[T][columns]. */
+const row = (offset: number, first: number, columns: number): number => offset + 4 * first * columns;
+
 /** @param call.x [T][H] @param call.spare [T][H], overwritten */
 export function layerForward(
   thread: Thread,
@@ -67,7 +70,6 @@ export function layerForward(
 ): void {
   const { kernels, team, scratch } = thread;
   const { hiddenSize: H, intermediateSize: I, attentionHeads: heads, epsilon } = shape;
-  const row = (offset: number, first: number, columns: number) => offset + 4 * first * columns;
   eachChunk(thread, batch.rows, (first, rows) =>
     linearForward(thread, layer.queryKeyValue, {
       x: row(x, first, H),
@@ -121,29 +123,9 @@ export function layerBackward(
   },
 ): void {
   const { kernels, team, scratch } = thread;
-  const { hiddenSize: H, intermediateSize: I, attentionHeads: heads } = shape;
+  const { hiddenSize: H, attentionHeads: heads } = shape;
   const { x, dOut, dx, dSum, dMiddle, dContext, dInner, dQueryKeyValue } = call;
-  const row = (offset: number, first: number, columns: number) => offset + 4 * first * columns;
-  eachChunk(thread, batch.rows, (first, rows) => {
-    const [sum, middle] = [row(dSum, first, H), row(dMiddle, first, H)];
-    const inner = row(dInner, first, I);
-    normBackward(thread, layer.outputNorm, kept.outputNorm, { dOut, dx: dSum, first, rows });
-    linearBackward(thread, layer.output, { dOut: sum, rows, dx: inner });
-    kernels.training.geluBackward({
-      x: row(kept.inner, first, I),
-      dOut: inner,
-      dx: inner,
-      count: rows * I,
-    });
-    kernels.arena.floats(middle, rows * H).set(kernels.arena.floats(sum, rows * H));
-    linearBackward(thread, layer.intermediate, { dOut: inner, rows, dx: middle, accumulate: true });
-    normBackward(thread, layer.attentionNorm, kept.attentionNorm, { dOut: dMiddle, dx, first, rows });
-    linearBackward(thread, layer.attentionOutput, {
-      dOut: row(dx, first, H),
-      rows,
-      dx: row(dContext, first, H),
-    });
-  });
+  feedForwardBackward(thread, shape, layer, kept, batch, call);
   team.each(batch.sequences, (sequence) =>
     kernels.training.attentionBackward({
       qkv: kept.queryKeyValue,
@@ -174,4 +156,37 @@ export function layerBackward(
       accumulate: true,
     }),
   );
+}
+
+/** From the gradient of the layer's result down to that of the attention's: writes all of `call` but `dQueryKeyValue`. */
+function feedForwardBackward(
+  thread: Thread,
+  { hiddenSize: H, intermediateSize: I }: LayerShape,
+  layer: LayerParameters,
+  kept: LayerActivations,
+  batch: Batch,
+  call: LayerGradients & { readonly dOut: number; readonly dx: number },
+): void {
+  const { kernels } = thread;
+  const { dOut, dx, dSum, dMiddle, dContext, dInner } = call;
+  eachChunk(thread, batch.rows, (first, rows) => {
+    const [sum, middle] = [row(dSum, first, H), row(dMiddle, first, H)];
+    const inner = row(dInner, first, I);
+    normBackward(thread, layer.outputNorm, kept.outputNorm, { dOut, dx: dSum, first, rows });
+    linearBackward(thread, layer.output, { dOut: sum, rows, dx: inner });
+    kernels.training.geluBackward({
+      x: row(kept.inner, first, I),
+      dOut: inner,
+      dx: inner,
+      count: rows * I,
+    });
+    kernels.arena.floats(middle, rows * H).set(kernels.arena.floats(sum, rows * H));
+    linearBackward(thread, layer.intermediate, { dOut: inner, rows, dx: middle, accumulate: true });
+    normBackward(thread, layer.attentionNorm, kept.attentionNorm, { dOut: dMiddle, dx, first, rows });
+    linearBackward(thread, layer.attentionOutput, {
+      dOut: row(dx, first, H),
+      rows,
+      dx: row(dContext, first, H),
+    });
+  });
 }

@@ -1,9 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ModelConfig } from '../../../encoder/model.ts';
+import type { BodyScope } from '../../../encoder/training/engine/body-parameters.ts';
 import { type BatchSequence, Engine } from '../../../encoder/training/engine/engine.ts';
 import type { Parameter } from '../../../encoder/training/engine/parameters.ts';
-import type { BodyScope, Outputs } from '../../../encoder/training/engine/plan.ts';
+import type { Outputs } from '../../../encoder/training/engine/plan.ts';
 import type { ModelWeights, Tensor } from '../../../encoder/transformer/weights-file.ts';
 import { libraries, randomSource } from '../../kernels/helpers.ts';
 import { exactLogits, exactStates, randomModel } from '../random-model.ts';

@@ -15,7 +15,7 @@ const TOPICS = [
 const passage = (words: readonly string[], turn: number): string =>
   Array.from({ length: 12 }, (_, i) => words[(i * (turn + 1) + turn) % words.length]).join(' ');
 
-export const TINY_TEXTS: readonly string[] = TOPICS.flatMap(({ words, name }) => [
+const TINY_TEXTS: readonly string[] = TOPICS.flatMap(({ words, name }) => [
   name,
   ...Array.from({ length: 8 }, (_, turn) => passage(words, turn)),
 ]);
