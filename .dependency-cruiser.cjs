@@ -9,9 +9,17 @@ const arrows = {
   query: ['indexer', 'encoder', 'kernels', 'corpus/types'],
   backends: ['query', 'indexer', 'encoder', 'corpus/types'],
   app: ['query', 'backends', 'indexer', 'corpus'],
+  'app/training': ['app/ingest', 'query', 'encoder', 'indexer', 'corpus', 'evaluation'],
   server: ['app', 'query', 'indexer', 'corpus'],
   page: ['app', 'query'],
   evaluation: ['app', 'backends', 'query', 'encoder', 'indexer', 'corpus'],
+};
+/** The folders inside a folder that have a row of their own may not be imported by it, nor by those that may import the folder. */
+const inner = (folder) => {
+  const names = Object.keys(arrows)
+    .filter((other) => other.startsWith(`${folder}/`))
+    .map((other) => other.slice(folder.length + 1));
+  return names.length > 0 && folder === 'app' ? `(?!(${names.join('|')})/)` : '';
 };
 const shared = '^(defined|errors|package-root|version|worker-thread)\\.ts$';
 module.exports = {
@@ -21,13 +29,19 @@ module.exports = {
       name: `${folder}-arrows`,
       comment: `${folder}/ may import only ${allowed.join(', ') || 'nothing'} of this project`,
       severity: 'error',
-      from: { path: `^${folder}/` },
+      // A folder with a row of its own has the arrows of that row.
+      from: {
+        path: `^${folder}/`,
+        pathNot: Object.keys(arrows)
+          .filter((other) => other.startsWith(`${folder}/`))
+          .map((other) => `^${other}/`),
+      },
       to: {
         path: '^(corpus|kernels|encoder|indexer|query|backends|app|server|evaluation|cli|client|bench|test|index\\.ts)',
         pathNot: [
           shared,
-          `^${folder}/`,
-          ...allowed.map((other) => (other.includes('/') ? `^${other}` : `^${other}/`)),
+          `^${folder}/${inner(folder)}`,
+          ...allowed.map((other) => (other.includes('/') ? `^${other}` : `^${other}/${inner(other)}`)),
         ],
       },
     })),

@@ -114,6 +114,20 @@ benchmark(
   .option('--tokens <n,n,…>', 'tokens of a query', wholeNumbers(1, 64), [1, 4, 8, 12, 16])
   .option('--rounds <n>', 'turns of each system', wholeNumber(1, 10_000), 300);
 benchmark(
+  'pair-pass',
+  'cross-encoders with the patterns of their own weights, beside each other on one thread',
+  () => import('./pair-pass.ts'),
+)
+  .requiredOption('--corpus <dir>', "evaluation set in BEIR's form")
+  .requiredOption(
+    '--models <a,b,…>',
+    'bundled names or folders; others are compared with the first',
+    (text) => text.split(','),
+  )
+  .option('--pairs <n>', 'pairs of a turn', wholeNumber(1, 1000), 4)
+  .option('--tokens <n>', 'tokens of a pair, at most', wholeNumber(16, 512), 128)
+  .option('--rounds <n>', 'turns of each model', wholeNumber(1, 10_000), 200);
+benchmark(
   'rerank-load',
   'plain searches beside a running rerank, and memory over many reranked searches',
   () => import('./rerank-load.ts'),

@@ -47,15 +47,18 @@ function openWinnow({ path, stage, backend, threads }: RerankTask): Ways {
 
 const OPEN = { winnow: openWinnow, onnxruntime: openOnnxRuntime, transformers: openTransformers };
 
-/** Pairs by which the ways to run a system are compared, each of them once after a warm-up: two threads get a batch of 16 each. */
-const TRIAL_PAIRS = 32;
+/** Turns by which the ways to run a system are compared, after one to warm up. The best one counts. */
+const TRIALS = 2;
 
 async function chooseWay(ways: Ways, pairs: readonly TextPair[]): Promise<[string, Scorer]> {
+  if (ways.size === 1) return [...ways][0]!;
   let best: { readonly name: string; readonly score: Scorer; readonly millis: number } | undefined;
   for (const [name, score] of ways) {
-    await score(pairs.slice(0, TRIAL_PAIRS));
-    const { millis } = await clock(() => score(pairs.slice(0, TRIAL_PAIRS)));
-    if (best === undefined || millis < best.millis) best = { name, score, millis };
+    await score(pairs);
+    for (let i = 0; i < TRIALS; i++) {
+      const { millis } = await clock(() => score(pairs));
+      if (best === undefined || millis < best.millis) best = { name, score, millis };
+    }
   }
   return [best!.name, best!.score];
 }
@@ -96,7 +99,12 @@ if (isChild(SELF)) {
   if (task.kind !== 'winnow') yieldAsEncodingThreads();
   const ways = await OPEN[task.kind](task);
   const trial = task.stage === 'vector' ? pairs.slice(0, 1) : pairs;
-  const [chosen, score] = task.isOnce ? [...ways][0]! : await chooseWay(ways, trial);
   const turn = task.stage === 'vector' ? encodeQueries : scorePairs;
-  answerCalls(async (): Promise<RerankOutcome> => ({ ...(await turn(score, pairs)), chosen }));
+  let way: [string, Scorer] | undefined;
+  answerCalls(async (): Promise<RerankOutcome> => {
+    // In the first turn and not before: then the other systems are at rest.
+    way ??= task.isOnce ? [...ways][0]! : await chooseWay(ways, trial);
+    const [chosen, score] = way;
+    return { ...(await turn(score, pairs)), chosen };
+  });
 }

@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   upgrade: async () => (await import('./commands/upgrade.ts')).registerUpgrade,
   doctor: async () => (await import('./commands/doctor.ts')).registerDoctor,
   mcp: async () => (await import('./commands/mcp.ts')).registerMcp,
+  reencode: async () => (await import('./commands/reencode.ts')).registerReencode,
+  train: async () => (await import('./commands/train.ts')).registerTrain,
   model: async () => (await import('./commands/model.ts')).registerModel,
   demo: async () => (await import('./commands/demo.ts')).registerDemo,
 };

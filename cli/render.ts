@@ -42,7 +42,7 @@ function renderMatches(tokens: readonly TokenExplanation[]): string {
   const shown = new Map<string, { contribution: number; added: boolean }>();
   for (const { token, word, contribution, origin } of tokens) {
     if (origin === 'missing') continue;
-    const label = missing.has(word) ? token : word;
+    const label = missing.has(word) ? `${word} (only "${token.replace(/^##/, '')}")` : word;
     const known = shown.get(label);
     shown.set(label, {
       contribution: contribution + (known?.contribution ?? 0),

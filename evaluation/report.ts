@@ -54,7 +54,7 @@ export interface ReportOptions {
 }
 
 /** Model, cores and memory of this machine, e.g. `AMD EPYC 7B13, 2 cores, 8 GB, linux x64, Node 20.20.2`. */
-function machineLine(): string {
+export function machineLine(): string {
   const [first] = cpus();
   const memory = Math.round(totalmem() / 1e9);
   const name = first?.model.replace(/\s+/g, ' ').trim() || 'unknown processor';

@@ -1,24 +1,25 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { bottomAxis, escapeXml, type Frame, leftAxis, linearScale, svg } from '../evaluation/html/svg.ts';
 
-// The picture of docs/sparsity.md: npx tsx scripts/plot-sparsity.ts docs/sparsity.json docs/sparsity-front.svg
-// Every row is a point: nDCG@10 of the visible sets against the milliseconds of its pattern. Points that no other beats in both are joined.
+// The first picture of docs/sparsity.md: npx tsx scripts/plot-sparsity.ts docs/sparsity.json docs/sparsity-front.svg
+// Every row whose time is known is a point: nDCG@10 of the visible sets against milliseconds. Points that no other beats in both are joined.
 
 interface Row {
   readonly method: string;
   readonly pattern: string;
-  /** Training after masks were chosen; 0: none. */
-  readonly seconds: number;
+  readonly kind: string;
   /** At the share of the cross-encoder that is best on the development sets. */
   readonly visible: number;
+  /** 100 pairs x 128 tokens; absent where no kernel has the pattern. */
+  readonly ms_vnni?: number;
 }
 
 interface Figures {
-  /** nDCG@10 without a cross-encoder. */
-  readonly first_stage_visible: number;
-  /** By pattern. */
-  readonly milliseconds: Readonly<Record<string, { readonly vnni: number }>>;
-  readonly rows: readonly Row[];
+  readonly second: {
+    /** nDCG@10 without a cross-encoder. */
+    readonly first_stage_visible: number;
+    readonly rows: readonly Row[];
+  };
 }
 
 interface Point {
@@ -26,11 +27,24 @@ interface Point {
   readonly ms: number;
 }
 
-const FRAME: Frame = { width: 720, height: 400, left: 60, right: 200, top: 34, bottom: 46 };
-const COLOURS = { none: '#8a94a3', short: '#0068a8', long: '#d35400' };
+const FRAME: Frame = { width: 860, height: 460, left: 60, right: 240, top: 34, bottom: 46 };
 
-const colourOf = ({ seconds }: Row): string =>
-  seconds === 0 ? COLOURS.none : seconds < 100 ? COLOURS.short : COLOURS.long;
+/** Kinds of rows by what they are called in the legend. */
+const LEGEND: readonly {
+  readonly text: string;
+  readonly colour: string;
+  readonly kinds: readonly string[];
+}[] = [
+  { text: 'not trained: masks', colour: '#8a94a3', kinds: ['mask', 'allocation, not trained'] },
+  { text: 'trained 25 s: one pattern', colour: '#0068a8', kinds: ['trained'] },
+  { text: 'trained 25 s: allocations', colour: '#1a8a4a', kinds: ['allocation'] },
+  { text: 'structure, 25 s or not trained', colour: '#8e44ad', kinds: ['structure', 'wide'] },
+  { text: 'fewer dense layers, 54 s', colour: '#1c2430', kinds: ['reranker'] },
+  { text: 'long: 240 to 410 s', colour: '#d35400', kinds: ['long'] },
+];
+
+const colourOf = ({ kind }: Row): string | undefined =>
+  LEGEND.find(({ kinds }) => kinds.includes(kind))?.colour;
 
 /** The points that no other is at least as fast as and better than, from the fastest. */
 function front(points: readonly Point[]): Point[] {
@@ -40,10 +54,12 @@ function front(points: readonly Point[]): Point[] {
   return kept;
 }
 
-function drawing({ milliseconds, rows, first_stage_visible }: Figures): string {
+function drawing({ second: { rows, first_stage_visible } }: Figures): string {
   const points = rows
-    .filter((row) => row.visible > first_stage_visible)
-    .map((row) => ({ row, ms: milliseconds[row.pattern]!.vnni }));
+    .filter(
+      (row) => row.visible > first_stage_visible && colourOf(row) !== undefined && row.ms_vnni !== undefined,
+    )
+    .map((row) => ({ row, ms: row.ms_vnni! }));
   const x = linearScale(
     points.map(({ ms }) => ms),
     FRAME.left,
@@ -59,22 +75,22 @@ function drawing({ milliseconds, rows, first_stage_visible }: Figures): string {
   const line = `<polyline points="${best.map(at).join(' ')}" fill="none" stroke="#1c2430" stroke-width="1.4"/>`;
   const marks = points.map((point) => {
     const [cx, cy] = at(point).split(',');
-    const { method, pattern } = point.row;
-    return `<circle cx="${cx}" cy="${cy}" r="4" fill="${colourOf(point.row)}"><title>${escapeXml(`${method}, ${pattern}: ${point.row.visible}`)}</title></circle>`;
+    const { method, pattern, visible } = point.row;
+    return `<circle cx="${cx}" cy="${cy}" r="4" fill="${colourOf(point.row)}"><title>${escapeXml(`${method}, ${pattern}: ${visible}`)}</title></circle>`;
   });
-  const labels = best.map(({ row, ms }) => {
-    const place = `x="${(x(ms) + 8).toFixed(1)}" y="${(y(row.visible) + 16).toFixed(1)}"`;
-    return `<text ${place} fill="${colourOf(row)}">${escapeXml(`${row.method}, ${row.pattern.split(',')[0]}`)}</text>`;
+  // Labels of the front stand above it, where nothing is, or beside it where it is steep; that of the first point, for lack of room, below.
+  const labels = best.map(({ row, ms }, i) => {
+    const isSteep = i > 0 && x(ms) - x(best[i - 1]!.ms) < 12;
+    const place =
+      i === 0
+        ? `x="${(x(ms) + 8).toFixed(1)}" y="${(y(row.visible) + 15).toFixed(1)}"`
+        : `x="${(x(ms) - 6).toFixed(1)}" y="${(y(row.visible) + (isSteep ? 6 : -8)).toFixed(1)}" text-anchor="end"`;
+    return `<text ${place} fill="${colourOf(row)}" font-size="11">${escapeXml(row.method)}</text>`;
   });
-  const keys: [string, string][] = [
-    [COLOURS.none, 'not trained'],
-    [COLOURS.short, 'trained 30 s'],
-    [COLOURS.long, 'trained 239 or 400 s'],
-  ];
-  const legend = keys.map(
-    ([colour, text], i) =>
-      `<circle cx="${FRAME.width - 130}" cy="${FRAME.height - 120 + 18 * i}" r="4" fill="${colour}"/>` +
-      `<text x="${FRAME.width - 120}" y="${FRAME.height - 116 + 18 * i}">${text}</text>`,
+  const legend = LEGEND.map(
+    ({ text, colour }, i) =>
+      `<circle cx="${FRAME.width - 215}" cy="${FRAME.height - 190 + 18 * i}" r="4" fill="${colour}"/>` +
+      `<text x="${FRAME.width - 205}" y="${FRAME.height - 186 + 18 * i}">${text}</text>`,
   );
   const style =
     '<style>.grid{stroke:#dfe4ea}.axis{stroke:#5b6675}.tick,.label{fill:#5b6675;font-size:11.5px}</style><rect width="100%" height="100%" fill="#fff"/>';

@@ -2,9 +2,8 @@ import type { Comparison, EvaluationReport } from '../report.ts';
 import { formatBytes, formatCount, formatMicros, type ResultRow } from '../result-table.ts';
 import { barPlot, differencePlot, type Point, scatterPlot, signed } from './plots.ts';
 import { queriesSection } from './queries-section.ts';
-import { REPORT_CSS } from './style.ts';
 import { escapeXml as e } from './svg.ts';
-import { figure, metricsOf, swatch, table, type View, value } from './view.ts';
+import { figure, metricsOf, page, swatch, table, type View, value } from './view.ts';
 
 /**
  * The report as one HTML page without scripts or outside files: it opens offline, prints, and follows the reader's light or
@@ -27,28 +26,15 @@ export function htmlReport(report: EvaluationReport, title = 'Retrieval evaluati
     ['settings', 'Settings', settingsSection(view)],
     ['tests', 'Is the difference real?', comparisons.length > 0 ? testsSection(view) : ''],
     ['queries', 'Query by query', queries.length > 0 ? queriesSection(view) : ''],
-  ].filter(([, , body]) => body !== '') as [string, string, string][];
+  ] as const;
   const settings = Object.entries(report.settings)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${e(title)}</title>
-<style>${REPORT_CSS}</style>
-</head>
-<body>
-<main>
-<h1>${e(title)}</h1>
-<p class="facts">${e(report.created.slice(0, 16).replace('T', ' '))} UTC · ${e(report.machine)}${report.commit ? ` · commit ${e(report.commit.slice(0, 12))}` : ''}<br>${e(settings)}</p>
-<nav>${sections.map(([id, name]) => `<a href="#${id}">${e(name)}</a>`).join('')}</nav>
-${sections.map(([id, name, body]) => `<section id="${id}"><h2>${e(name)}</h2>\n${body}</section>`).join('\n')}
-</main>
-</body>
-</html>
-`;
+  return page(
+    title,
+    `${e(report.created.slice(0, 16).replace('T', ' '))} UTC · ${e(report.machine)}${report.commit ? ` · commit ${e(report.commit.slice(0, 12))}` : ''}<br>${e(settings)}`,
+    sections,
+  );
 }
 
 const decimal = (figure: number | null, digits: number, unit = '') =>

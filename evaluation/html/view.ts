@@ -1,5 +1,6 @@
 import type { EvaluationReport } from '../report.ts';
 import type { ResultRow } from '../result-table.ts';
+import { REPORT_CSS } from './style.ts';
 import { escapeXml as e, SERIES_COLOURS } from './svg.ts';
 
 /** A report with what its sections share. */
@@ -14,6 +15,38 @@ export interface View {
 
 export function value(row: ResultRow, metric: string): number {
   return (row as unknown as Record<string, number | undefined>)[metric] ?? 0;
+}
+
+/**
+ * One page without scripts or outside files.
+ *
+ * @param facts HTML below the title
+ * @param sections id, heading and HTML; empty ones are left out
+ */
+export function page(
+  title: string,
+  facts: string,
+  sections: readonly (readonly [id: string, heading: string, body: string])[],
+): string {
+  const shown = sections.filter(([, , body]) => body !== '');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${e(title)}</title>
+<style>${REPORT_CSS}</style>
+</head>
+<body>
+<main>
+<h1>${e(title)}</h1>
+<p class="facts">${facts}</p>
+<nav>${shown.map(([id, name]) => `<a href="#${id}">${e(name)}</a>`).join('')}</nav>
+${shown.map(([id, name, body]) => `<section id="${id}"><h2>${e(name)}</h2>\n${body}</section>`).join('\n')}
+</main>
+</body>
+</html>
+`;
 }
 
 /** The name of a system with its colour in the plots. */

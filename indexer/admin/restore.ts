@@ -93,8 +93,12 @@ async function copyChecked(source: string, file: string, sha256: string): Promis
     throw invalidSnapshot(source, 'its bytes are not those that were written');
 }
 
-/** Puts a checked file in the place of a folder's index, if there is one. */
-async function installIndexFile(folder: string, file: string): Promise<void> {
+/**
+ * Puts a checked and synced file in the place of a folder's index, if there is one.
+ *
+ * @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open, WINNOW_STORAGE
+ */
+export async function installIndexFile(folder: string, file: string): Promise<void> {
   const old = openReplaceable(folder);
   if (old) {
     try {

@@ -21,7 +21,12 @@ export function requireSameSettings(existing: IndexSettings, wanted: IndexSettin
   throw new WinnowError(
     'WINNOW_INDEX_MISMATCH',
     `the index was built with ${what} ${shown(existing[what])}, this run has ${shown(wanted[what])}`,
-    { place: folder, hint: 'use the same model and options, or index into a new folder' },
+    {
+      place: folder,
+      hint: what.startsWith('model')
+        ? `name its model, or change it: winnow reencode --index ${folder} --model MODEL`
+        : 'use the same model and options, or index into a new folder',
+    },
   );
 }
 

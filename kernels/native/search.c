@@ -159,11 +159,15 @@ napi_value search_lexical_call(napi_env env, napi_callback_info info) {
   double *scratch = a[SEARCH_LEXICAL_SCRATCH].array;
   uint32_t *hits = a[SEARCH_LEXICAL_HITS].array;
   if (a[SEARCH_LEXICAL_NORMS].length < num_docs || a[SEARCH_LEXICAL_IDF].length < terms ||
-      a[SEARCH_LEXICAL_HITS].length < k || a[SEARCH_LEXICAL_SCRATCH].length < LEXICAL_WINDOW_DOCS + terms + 4 * k)
+      a[SEARCH_LEXICAL_HITS].length < k || a[SEARCH_LEXICAL_SCRATCH].length < LEXICAL_WINDOW_DOCS + 3 * (terms + 1) + 3 * k)
     return reject(env);
   const struct posting_lists lists = posting_lists_of(a[SEARCH_LEXICAL_BYTES].array, a[SEARCH_LEXICAL_LAYOUT].array);
-  // Scratch: the scores of the hits, accumulators, the heap of 16-byte entries, cursors.
+  // Scratch: the scores of the hits, accumulators, the heap of 16-byte entries, and what is known of each word.
   double *scores = scratch + k;
+  struct lexical_hit *heap = (struct lexical_hit *)(scores + LEXICAL_WINDOW_DOCS);
+  double *bounds = (double *)(heap + k);
+  struct cursor *ranges = (struct cursor *)(bounds + terms + 1);
+  const struct lexical_scratch working = {scores, bounds, ranges, (uint32_t *)(ranges + terms)};
   const struct lexical_request request = {
       .lists = &lists,
       .list_ids = a[SEARCH_LEXICAL_QUERY].array,
@@ -174,12 +178,12 @@ napi_value search_lexical_call(napi_env env, napi_callback_info info) {
       .threshold = a[SEARCH_LEXICAL_THRESHOLD].number,
       .filter_bits = a[SEARCH_LEXICAL_FILTER_BITS].array,
       .ranks = a[SEARCH_LEXICAL_RANKS].array,
-      .heap = (struct lexical_hit *)(scores + LEXICAL_WINDOW_DOCS),
+      .heap = heap,
   };
-  const uint32_t found = kernels_in_use()->search_lexical(&request, (uint32_t *)(request.heap + k), scores);
+  const uint32_t found = kernels_in_use()->search_lexical(&request, &working);
   for (uint32_t i = 0; i < found; i++) {
-    hits[i] = request.heap[i].doc;
-    scratch[i] = request.heap[i].score;
+    hits[i] = heap[i].doc;
+    scratch[i] = heap[i].score;
   }
   return number_of(env, found);
 }

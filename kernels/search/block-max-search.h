@@ -14,16 +14,6 @@ enum {
 #define HEAP_ABOVE(a, b) ((a) > (b))
 #include "heap.h"
 
-// First of the ascending ids [low, high) that is not below id.
-INLINE uint32_t lower_bound(const uint16_t *ids, uint32_t low, uint32_t high, uint32_t id) {
-  while (low < high) {
-    const uint32_t middle = low + (high - low) / 2;
-    if (ids[middle] < id) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 // bounds[s] = sum over lists of weight * largest value in superblock s.
 INLINE void bound_superblocks(const struct posting_lists *p, const struct block_max_index *m, const uint32_t *list_ids,
                               const uint32_t *weights, uint32_t n, uint32_t *bounds, uint32_t superblocks) {

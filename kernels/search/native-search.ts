@@ -59,7 +59,7 @@ export function nativeLexicalSearch({ functions }: NativeSearch, block: PostingB
   return (query, idf, norms, filterBits, wanted, threshold) => {
     const k = Math.min(wanted, numDocs);
     const terms = query.length;
-    const length = LEXICAL_WINDOW_DOCS + terms + 4 * k;
+    const length = LEXICAL_WINDOW_DOCS + 3 * (terms + 1) + 3 * k;
     if (lexicalScratch.length < length) lexicalScratch = new Float64Array(length);
     const scratch = lexicalScratch;
     const hits = hitsFor(k);

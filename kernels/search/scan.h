@@ -1,4 +1,4 @@
-// The steps of scoring documents term at a time, and the k best of them; shared by exact and block-max search.
+// The steps of scoring documents term at a time, and the k best of them; shared by the searches.
 #pragma once
 #include "score-vector.h"
 #include "search-kernels.h"
@@ -118,6 +118,16 @@ INLINE int score_dense_lists(const struct posting_lists *p, const uint32_t *list
   return filled || dense > 0;
 }
 
+// First of the ascending ids [low, high) that is not below id.
+INLINE uint32_t lower_bound(const uint16_t *ids, uint32_t low, uint32_t high, uint32_t id) {
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (ids[middle] < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 // First posting in [from, to) with a local id >= stop, by galloping from `from`.
 INLINE uint32_t advance(const uint16_t *ids, uint32_t from, uint32_t to, uint32_t stop) {
   uint32_t step = 64, low = from, high = from;
@@ -126,12 +136,7 @@ INLINE uint32_t advance(const uint16_t *ids, uint32_t from, uint32_t to, uint32_
     high = to - high > step ? high + step : to;
     step *= 2;
   }
-  while (low < high) {
-    const uint32_t middle = low + (high - low) / 2;
-    if (ids[middle] < stop) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return lower_bound(ids, low, high, stop);
 }
 
 // Adds weight * value of the postings [from, to), whose local ids lie in [base, base + WINDOW_DOCS), to scores.

@@ -73,9 +73,18 @@ struct lexical_request {
   struct lexical_hit *heap;
 };
 
-// Postings of a list in the superblock that is visited, from the first one that no scored block has passed.
+// Postings of a list: in the superblock that is visited, from the first one that no scored block has passed; in the
+// window of a BM25 search.
 struct cursor {
   uint32_t from, to;
+};
+
+// Working memory of a BM25 search.
+struct lexical_scratch {
+  double *scores;        // [LEXICAL_WINDOW_DOCS]
+  double *bounds;        // [terms + 1]
+  struct cursor *ranges; // [terms]
+  uint32_t *order;       // [terms]
 };
 
 // Working memory of a pruned search.
@@ -100,5 +109,4 @@ struct pruning {
 typedef uint32_t search_exact_kernel(const struct search_request *request, uint32_t *cursors, uint32_t *scores);
 typedef uint32_t search_pruned_kernel(const struct search_request *request, const struct block_max_index *block_max,
                                       const struct pruned_scratch *scratch, struct pruning *pruning);
-// cursors [terms] and scores [LEXICAL_WINDOW_DOCS] are scratch.
-typedef uint32_t search_lexical_kernel(const struct lexical_request *request, uint32_t *cursors, double *scores);
+typedef uint32_t search_lexical_kernel(const struct lexical_request *request, const struct lexical_scratch *scratch);

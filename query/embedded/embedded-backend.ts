@@ -103,6 +103,11 @@ export class EmbeddedBackend implements SearchBackend {
     this.window = textWindow(model);
   }
 
+  /** Hash of the model that documents are encoded with; in an index of words alone, of the one that reads its queries. */
+  get modelHash(): string {
+    return this.model.hash;
+  }
+
   search(request: SearchRequest & { readonly rerank?: false }, signal?: AbortSignal): SearchResponse;
   search(request: SearchRequest, signal?: AbortSignal): Awaitable<SearchResponse>;
   search({ query, ...options }: SearchRequest, signal?: AbortSignal): Awaitable<SearchResponse> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Model } from '../../encoder/model.ts';
+import type { SparseVector } from '../../encoder/types.ts';
 import { type DocumentRef, refOf, storedId } from '../../indexer/format/stored-id.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
 import type { IndexView } from '../../indexer/store/index-view.ts';
@@ -13,9 +14,11 @@ import {
   readWords,
 } from '../../indexer/store/raw-contents.ts';
 import type { IndexableDocument, IndexableSource, WeightVector } from '../../indexer/types.ts';
+import { SEARCH_OPTIONS } from '../request.ts';
+import { queryWeights, tokenStatistics } from '../weights/query-weights.ts';
 import { indexableDocument } from './source-encoder.ts';
 
-/** Term vectors and words of an index, for exchange with other programs. No text is encoded and no query is read. */
+/** Term vectors, words and query weights of an index, for exchange with other programs and for training. No model runs. */
 export class RawIndex {
   private readonly store: IndexStore;
   private readonly model: Model;
@@ -66,6 +69,16 @@ export class RawIndex {
       const contentHash = this.store.contentHashes([id]).get(id) ?? `partial-${randomUUID()}`;
       if (documents.length > 0) yield { id, contentHash, documents };
     }
+  }
+
+  /** The tokens of a query with the weights that searches give them: by rarity on the web and in the index as it is now. */
+  queryWeights(query: string): SparseVector {
+    return queryWeights(
+      this.model.query,
+      tokenStatistics(this.store.view()),
+      query,
+      SEARCH_OPTIONS.idf.default,
+    );
   }
 
   /** WordPiece ids of a text. */

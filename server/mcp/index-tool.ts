@@ -12,6 +12,7 @@ import {
   COLLECTION,
   collectionOf,
   type InCollection,
+  inputSchema,
   object,
   result,
   type ToolIndexes,
@@ -61,16 +62,19 @@ const PATH = {
   description: 'A file or folder on the machine of the server: Markdown, HTML, text, .jsonl or .csv',
 } as const;
 
+const DOCUMENTS_INPUT = inputSchema<IndexInput>(INPUT);
+const DOCUMENTS_OR_PATH_INPUT = inputSchema<IndexInput>({ ...INPUT, path: PATH });
+
 export function addIndexTool(
   server: McpServer,
   indexes: ToolIndexes,
   { folders, onWritten }: IndexToolOptions,
 ): void {
   const takesPaths = folders.length > 0;
-  addTool<IndexInput>(server, {
+  addTool(server, {
     name: 'index',
     description: `Add or replace documents, or delete some by id${takesPaths ? ', or index a file or folder' : ''}. Unchanged documents are skipped.`,
-    inputSchema: object(takesPaths ? { ...INPUT, path: PATH } : INPUT),
+    inputSchema: takesPaths ? DOCUMENTS_OR_PATH_INPUT : DOCUMENTS_INPUT,
     isReadOnly: false,
     call: async ({ collection, documents, delete: gone, path }, signal) => {
       if ([documents, gone, path].filter((one) => one !== undefined).length !== 1)

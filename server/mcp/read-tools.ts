@@ -16,7 +16,7 @@ import {
   COLLECTION,
   collectionOf,
   type InCollection,
-  object,
+  inputSchema,
   result,
   type ToolIndexes,
 } from './tool-host.ts';
@@ -31,27 +31,37 @@ interface OfDocument extends InCollection {
 
 const refOf = ({ id, passage }: OfDocument): DocumentRef => (passage === undefined ? id : { id, passage });
 
+const { k, offset, mode, filter, rerank, minRelevance, groupByParent } = SEARCH_OPTIONS;
+const SEARCH_INPUT = inputSchema<SearchRequest & InCollection>(
+  {
+    collection: COLLECTION,
+    query: QUERY,
+    k: { ...k, maximum: MAX_HITS },
+    offset,
+    // Without a default: each collection has its own.
+    mode: { type: mode.type, enum: mode.enum, description: mode.description },
+    filter,
+    rerank,
+    minRelevance,
+    groupByParent,
+  },
+  ['query'],
+);
+const GET_INPUT = inputSchema<OfDocument>({ collection: COLLECTION, id: DOCUMENT_ID, passage: PASSAGE }, [
+  'id',
+]);
+const EXPLAIN_INPUT = inputSchema<Omit<ExplainRequest, 'document'> & OfDocument>(
+  { collection: COLLECTION, ...EXPLAIN_REQUEST.properties },
+  EXPLAIN_REQUEST.required,
+);
+const STATUS_INPUT = inputSchema<InCollection>({ collection: COLLECTION });
+
 export function addSearchTool(server: McpServer, indexes: ToolIndexes): void {
-  const { k, offset, mode, filter, rerank, minRelevance, groupByParent } = SEARCH_OPTIONS;
-  addTool<SearchRequest & InCollection>(server, {
+  addTool(server, {
     name: 'search',
     description:
       'Find the documents that answer a question or match words. "quoted phrases" must occur, -words must not.',
-    inputSchema: object(
-      {
-        collection: COLLECTION,
-        query: QUERY,
-        k: { ...k, maximum: MAX_HITS },
-        offset,
-        // Without a default: each collection has its own.
-        mode: { type: mode.type, enum: mode.enum, description: mode.description },
-        filter,
-        rerank,
-        minRelevance,
-        groupByParent,
-      },
-      ['query'],
-    ),
+    inputSchema: SEARCH_INPUT,
     isReadOnly: true,
     call: async ({ collection, ...request }, signal) => {
       const response = await indexes.search(collectionOf(indexes, collection), request, signal);
@@ -61,10 +71,10 @@ export function addSearchTool(server: McpServer, indexes: ToolIndexes): void {
 }
 
 export function addGetTool(server: McpServer, indexes: ToolIndexes): void {
-  addTool<OfDocument>(server, {
+  addTool(server, {
     name: 'get',
     description: 'The whole text, title and metadata of a document, or of one passage of it.',
-    inputSchema: object({ collection: COLLECTION, id: DOCUMENT_ID, passage: PASSAGE }, ['id']),
+    inputSchema: GET_INPUT,
     isReadOnly: true,
     call: async ({ collection, ...document }) => {
       const found = await indexes.open(collectionOf(indexes, collection)).get(refOf(document));
@@ -78,10 +88,10 @@ export function addGetTool(server: McpServer, indexes: ToolIndexes): void {
 }
 
 export function addExplainTool(server: McpServer, indexes: ToolIndexes): void {
-  addTool<Omit<ExplainRequest, 'document'> & OfDocument>(server, {
+  addTool(server, {
     name: 'explain',
     description: 'Why a document has its score for a query, word by word, and at which rank it stands.',
-    inputSchema: object({ collection: COLLECTION, ...EXPLAIN_REQUEST.properties }, EXPLAIN_REQUEST.required),
+    inputSchema: EXPLAIN_INPUT,
     isReadOnly: true,
     call: async ({ collection, id, passage, ...request }) => {
       const { backend } = indexes.open(collectionOf(indexes, collection));
@@ -93,10 +103,10 @@ export function addExplainTool(server: McpServer, indexes: ToolIndexes): void {
 }
 
 export function addStatusTool(server: McpServer, indexes: ToolIndexes): void {
-  addTool<InCollection>(server, {
+  addTool(server, {
     name: 'status',
     description: 'Which collections there are, how many documents they hold, and what they can do.',
-    inputSchema: object({ collection: COLLECTION }),
+    inputSchema: STATUS_INPUT,
     isReadOnly: true,
     call: async ({ collection }) => {
       const names = collection === undefined ? indexes.names() : [collection];

@@ -31,22 +31,33 @@ export function object(properties: Readonly<Record<string, object>>, required: r
   return { type: 'object', properties, required, additionalProperties: false } as const;
 }
 
+/**
+ * Compiles the schema of a tool's input. To be called once per schema and process: the SDK keeps every schema object that it has
+ * compiled, and over HTTP each request has a server of its own.
+ */
+export const inputSchema = <Input>(
+  properties: Readonly<Record<string, object>>,
+  required?: readonly string[],
+): InputSchema<Input> => fromJsonSchema<Input>(object(properties, required) as never);
+
+type InputSchema<Input> = ReturnType<typeof fromJsonSchema<Input>>;
+
 interface Tool<Input> {
   readonly name: string;
   readonly description: string;
-  readonly inputSchema: object;
+  readonly inputSchema: InputSchema<Input>;
   readonly isReadOnly: boolean;
   readonly call: (input: Input, signal: AbortSignal) => Promise<CallToolResult>;
 }
 
 /** Adds a tool. Errors of Winnow become results with `isError`, their code and the way out, so that a model can correct its call. */
 export function addTool<Input extends InCollection>(server: McpServer, tool: Tool<Input>): void {
-  const { name, description, inputSchema, isReadOnly, call } = tool;
+  const { name, description, inputSchema: schema, isReadOnly, call } = tool;
   server.registerTool(
     name,
     {
       description,
-      inputSchema: fromJsonSchema<Input>(inputSchema as never),
+      inputSchema: schema,
       annotations: { readOnlyHint: isReadOnly, destructiveHint: !isReadOnly, openWorldHint: false },
     },
     async (input, { mcpReq }) => answered(() => call(input, mcpReq.signal)),

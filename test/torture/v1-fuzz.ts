@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { randomSource } from '../../evaluation/random.ts';
 import { type Answered, type Asked, ask, type Served } from '../helpers/served.ts';
@@ -39,6 +40,8 @@ interface Operation {
 
 const CLIENTS = 6;
 const HANG_MS = 30_000;
+/** A server that has just started may be too busy for the first question. */
+const BUSY_MS = 500;
 const MAX_FAULTS = 20;
 /** Busy, and what the collection of the request has not (WINNOW_UNSUPPORTED). */
 const BUSY = 503;
@@ -78,7 +81,11 @@ export async function fuzzV1(target: FuzzTarget, seed: number, requests: number)
 }
 
 async function operationsOf(port: number): Promise<Operation[]> {
-  const { text } = await ask(port, { method: 'GET', path: '/openapi.json' });
+  const { status, text } = await ask(port, { method: 'GET', path: '/openapi.json' });
+  if (status === BUSY) {
+    await pause(BUSY_MS);
+    return operationsOf(port);
+  }
   const { paths } = JSON.parse(text) as { paths: Record<string, Record<string, OpenApiOperation>> };
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({

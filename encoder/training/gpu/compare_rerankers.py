@@ -46,17 +46,22 @@ class FirstHits:
         best = scores.topk(min(100, scores.shape[1]), dim=1)
         return FirstHits(data, best.indices, zscored(best.values))
 
-    def reordered(self, model: CrossEncoder) -> list[float]:
-        """nDCG@10 of (1 - share) * z(sparse) + share * z(logit) for share 0 and every one of SHARES."""
-        data, sparse = self.data, self.scores
-        queries = torch.arange(data.queries.rows, device=sparse.device)
-        logits = relevance_of_candidates(model, data.queries, data.docs, queries, self.rows, 1 << 16).float()
-        stage = zscored(torch.where(sparse.isfinite(), logits, -torch.inf))
-        figures = []
+    def logits(self, model: CrossEncoder) -> torch.Tensor:
+        """[Q, hits] float32 logits of the first hits, -inf where there is none."""
+        queries = torch.arange(self.data.queries.rows, device=self.scores.device)
+        found = relevance_of_candidates(model, self.data.queries, self.data.docs, queries, self.rows, 1 << 16).float()
+        return torch.where(self.scores.isfinite(), found, -torch.inf)
+
+    def figures(self, logits: torch.Tensor) -> list[float]:
+        """nDCG@10 of (1 - share) * z(sparse) + share * z(logit) for share 0 and every one of SHARES. Hits whose logit is -inf come last."""
+        stage, gains, out = zscored(logits), self.data.gains, []
         for share in [0.0, *SHARES]:
-            mixed = torch.where(sparse.isfinite(), (1 - share) * sparse + share * stage, -torch.inf)
-            figures.append(round(ndcg_at_10(torch.full_like(data.gains, -torch.inf).scatter(1, self.rows, mixed), data.gains), 4))
-        return figures
+            mixed = torch.where(stage.isfinite(), (1 - share) * self.scores + share * stage, -torch.inf) if share else self.scores
+            out.append(round(ndcg_at_10(torch.full_like(gains, -torch.inf).scatter(1, self.rows, mixed), gains), 4))
+        return out
+
+    def reordered(self, model: CrossEncoder) -> list[float]:
+        return self.figures(self.logits(model))
 
 
 def summary(by_set: dict[str, list[float]], kinds: dict[str, list[str]]) -> dict:

@@ -63,6 +63,7 @@ class Layer(nn.Module):
         # The published format needs an attribute named `self`, which no Python call can pass.
         self.attention._modules["self"] = self.attention._modules.pop("self_")
         self.intermediate = Namespace(dense=nn.Linear(hidden, intermediate))
+        self.activate: Callable[[torch.Tensor], torch.Tensor] = F.gelu
         self.output = Namespace(dense=nn.Linear(intermediate, hidden), LayerNorm=norm())
 
     def forward(self, x: torch.Tensor, attend: Attend, heads: int) -> torch.Tensor:
@@ -74,7 +75,7 @@ class Layer(nn.Module):
         mixed = attend(q, k, v).flatten(-2)
         out = self.attention.output
         x = out.LayerNorm(out.dense(mixed) + x)
-        return self.output.LayerNorm(self.output.dense(F.gelu(self.intermediate.dense(x))) + x)
+        return self.output.LayerNorm(self.output.dense(self.activate(self.intermediate.dense(x))) + x)
 
 
 class Bert(nn.Module):

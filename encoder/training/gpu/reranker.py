@@ -21,6 +21,7 @@ import torch.nn.functional as F
 import checkpoint
 import losses
 from batches import Batches
+from early_learning import EarlyLearning
 from model import CrossEncoder
 from optimizer import MasterAdamW, cosine
 from runtime import Log
@@ -31,19 +32,24 @@ from train import Distiller, World
 LAYER = "bert.encoder.layer."
 
 
-def evenly_spaced(state: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """The weights of a shallower model: `layers` of its layers, the last one always among them (6 of 12: 1, 3, ... 11)."""
-    total = 1 + max(int(name.removeprefix(LAYER).split(".")[0]) for name in state if name.startswith(LAYER))
-    kept = {total * (i + 1) // layers - 1: i for i in range(layers)}
+def layers_of(state: dict[str, torch.Tensor], numbers: list[int]) -> dict[str, torch.Tensor]:
+    """The weights of a shallower model: these layers, numbered from 0, and all that is no layer."""
+    places = {str(number): place for place, number in enumerate(numbers)}
     out = {}
     for name, value in state.items():
         if name.startswith(LAYER):
             number, rest = name.removeprefix(LAYER).split(".", 1)
-            if int(number) not in kept:
+            if number not in places:
                 continue
-            name = f"{LAYER}{kept[int(number)]}.{rest}"
+            name = f"{LAYER}{places[number]}.{rest}"
         out[name] = value
     return out
+
+
+def evenly_spaced(state: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """The weights of a shallower model: `layers` of its layers, the last one always among them (6 of 12: 1, 3, ... 11)."""
+    total = 1 + max(int(name.removeprefix(LAYER).split(".")[0]) for name in state if name.startswith(LAYER))
+    return layers_of(state, [total * (i + 1) // layers - 1 for i in range(layers)])
 
 
 def with_neighbours(doc_rows: torch.Tensor, count: int) -> torch.Tensor:
@@ -64,7 +70,9 @@ class Reranking:
     def __init__(self, model: CrossEncoder, judge: CrossEncoder, world: World, settings: dict):
         self.model, self.judge, self.world, self.settings = model, judge, world, settings
         self.teachers = Distiller(None, world.docs, world.prepared, world.weights, settings)
-        self.shares = shares_by_source(world.prepared["source_names"], settings["judge_share"], world.docs.tokens.device)
+        device = world.docs.tokens.device
+        self.shares = shares_by_source(world.prepared["source_names"], settings["judge_share"], device)
+        self.early = EarlyLearning(1 << 22, settings["early_learning_momentum"], device) if settings["early_learning"] else None
 
     def share(self, query_rows: torch.Tensor) -> torch.Tensor:
         """[Q] -> [Q], the relevance teacher's part of the target."""
@@ -86,8 +94,11 @@ class Reranking:
             target = losses.judged_logits(mixed, self.judge.classified(state).view(-1, count), self.share(query_rows))
         return inputs, target, state
 
-    def compare(self, own: torch.Tensor, logits: torch.Tensor, target: torch.Tensor, state: torch.Tensor, progress: float):
-        """The student's state [Q * P, H] and logits [Q, P] beside what `example` returned -> loss and the parts of it to log."""
+    def compare(
+        self, rows: tuple[torch.Tensor, torch.Tensor], own: torch.Tensor, logits: torch.Tensor, target: torch.Tensor, state: torch.Tensor, progress: float
+    ):
+        """rows: query rows [Q] and document rows [Q, P]; the student's state [Q * P, H] and logits [Q, P] beside what `example` returned
+        -> loss and the parts of it to log."""
         s = self.settings
         if s["loss"] == "margin-mse":
             rank = losses.margin_mse(logits, target) * s["margin_weight"]
@@ -99,13 +110,17 @@ class Reranking:
         # Layers taken out of a deeper model no longer fit; the teacher's state repairs them fast, and then only the order counts.
         loss = rank + s["level_weight"] * level + s["state_weight"] * (1 - progress) * distance
         agrees = (logits.argmax(1) == target.argmax(1)).float().mean()
-        return loss, {"rank": rank, "level": level, "distance": distance, "agrees": agrees}
+        parts = {"rank": rank, "level": level, "distance": distance, "agrees": agrees}
+        if self.early is not None:
+            parts["early"] = self.early(*rows, logits / s["temperature"])
+            loss = loss + s["early_learning"] * parts["early"]
+        return loss, parts
 
     def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, width: int, progress: float):
         """query_rows [Q], doc_rows [Q, P] -> loss and the parts of it to log."""
         inputs, target, state = self.example(query_rows, doc_rows, width)
         own = self.model.pooled(*inputs)
-        return self.compare(own, self.model.classified(own).view(target.shape), target, state, progress)
+        return self.compare((query_rows, doc_rows), own, self.model.classified(own).view(target.shape), target, state, progress)
 
 
 def train(world: World, config: dict, models: Path, work: Path, start: Path | None, seconds: float, log: Log) -> dict[str, torch.Tensor]:

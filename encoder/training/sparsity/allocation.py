@@ -18,14 +18,9 @@ class Allocation:
     dropped: tuple[bool, ...]
 
     def patterns(self) -> dict[str, str]:
-        """Settings for `patterns.assign`, without the dropped layers."""
-        return {
-            f"{i}.{role}": level
-            for i, row in enumerate(self.levels)
-            if not self.dropped[i]
-            for roles, level in zip(GENES.values(), row)
-            for role in roles
-        }
+        """Settings for `patterns.assign`, without the dropped layers: those that stay are numbered from 0."""
+        kept = [row for row, gone in zip(self.levels, self.dropped) if not gone]
+        return {f"{i}.{role}": level for i, row in enumerate(kept) for roles, level in zip(GENES.values(), row) for role in roles}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Parts of the objective that help a sparse student: SquareHead, early-learning regularisation, noise with consistency.
+"""Parts of the objective that help a sparse student: SquareHead, noise with consistency.
 
-Q queries, P documents each, L layers, M tokens of all pairs, H hidden.
+L layers, M tokens of all pairs, H hidden.
 """
 
 from contextlib import contextmanager
@@ -36,30 +36,6 @@ def square_head(student: list[torch.Tensor], teacher: list[torch.Tensor], eps: f
     """Sum over layers of mean((s - t)^2) / mean(t^2) (2310.06927 section 3); L x [M, H] each."""
     parts = [(s.float() - t.float()).square().mean() / (t.float().square().mean() + eps) for s, t in zip(student, teacher, strict=True)]
     return torch.stack(parts).sum()
-
-
-class EarlyLearning:
-    """Early-learning regularisation (2007.00151 section 4) of a listwise softmax: lambda * mean log(1 - <memory, p>).
-
-    What the student believed early, averaged, pulls against targets that contradict it later. The memory is a logit per pair of
-    query and document, in a table indexed by a hash of both; a query's memory is the softmax over the documents drawn with it.
-    """
-
-    def __init__(self, size: int, momentum: float, device):
-        self.logits = torch.zeros(size, device=device)
-        self.seen = torch.zeros(size, dtype=torch.bool, device=device)
-        self.momentum = momentum
-
-    def slots(self, query_rows: torch.Tensor, doc_rows: torch.Tensor) -> torch.Tensor:
-        return (query_rows[:, None] * 1_000_003 + doc_rows * 7_919) % len(self.logits)
-
-    def __call__(self, query_rows: torch.Tensor, doc_rows: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """[Q], [Q, P], [Q, P] -> the regulariser, not yet multiplied by lambda (it is negative)."""
-        slots, now = self.slots(query_rows, doc_rows), logits.detach()
-        remembered = torch.where(self.seen[slots], torch.lerp(now, self.logits[slots], self.momentum), now)
-        self.logits[slots], self.seen[slots] = remembered, True
-        agreement = (remembered.softmax(1) * logits.softmax(1)).sum(1)
-        return torch.log1p(-agreement.clamp(max=1 - 1e-4)).mean()
 
 
 def signal_to_noise(states: list[torch.Tensor]) -> torch.Tensor:

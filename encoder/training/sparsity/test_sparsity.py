@@ -13,6 +13,7 @@ import checkpoint
 from allocation import GENES, Allocation, Costs, Space, evo_press, random_search
 from calibration import InputStatistics, input_statistics
 from cast import Cast
+from early_learning import EarlyLearning
 from fitness import Distance, PrunedParent
 from gradient_flow import MaskDecay, StructureDecay
 from learned_masks import LearnedMasks, LowRankImportance
@@ -20,12 +21,18 @@ from method import Matrix, Method
 from methods import METHODS
 from model import CrossEncoder
 from optimizer import MasterAdamW
-from parts_of_loss import EarlyLearning, LayerOutputs, consistency, noisy_layers, signal_to_noise, square_head
+from parts_of_loss import LayerOutputs, consistency, noisy_layers, signal_to_noise, square_head
 from patterns import assign, described, holds, mask_of, parse, place
 from ratios import erdos_renyi, with_ratios
 from scores import magnitude, masks, repair, wanda
 from soft_shrinkage import SoftShrinkage
 from sparse_soup import average
+from activations import CHUNK, SparseActivation, Thresholds, chunk_loss, make_sparse, thresholds, units_used
+from derive_config import merged
+from structure import StructuredCrossEncoder, early_state
+from typos import with_typos
+from train_sparse import cross_encoder, depth, without_layers
+from wide import alternating, intermediate_size, widened
 from straight_through import StraightThrough
 
 TINY = {
@@ -484,6 +491,179 @@ class Search(unittest.TestCase):
         for name, pattern in assign(list(state), {"default": "4:16"}).items():
             self.assertTrue(holds(state[name], pattern))
         self.assertAlmostEqual(distance(space.uniform("dense"), 3), 0.0, places=6)
+
+
+class Activations(unittest.TestCase):
+    def test_highest_units_are_a_share_of_each_token(self):
+        x = torch.randn(40, 60)
+        out = SparseActivation(0.1)(x)
+        self.assertTrue(((out > 0).sum(1) == 6).all())
+        self.assertTrue(torch.equal(out.amax(1), x.amax(1)))
+        self.assertTrue(torch.equal(SparseActivation()(x), x.relu()))
+
+    def test_thresholds_cut_the_share_and_the_score_decides_what(self):
+        rows, weight = torch.randn(500, 32) * (torch.arange(32) + 1), torch.randn(8, 32)
+        weight[:, 5] = 40.0
+        for kind in ("magnitude", "weighted", "channel"):
+            importance, level = thresholds(kind, rows, weight, 0.6)
+            kept = rows.abs() * importance >= level
+            self.assertAlmostEqual((~kept).float().mean().item(), 0.6, delta=0.01, msg=kind)
+            by_input = kept.float().mean(0)
+            if kind == "channel":
+                self.assertTrue(((by_input - 0.4).abs() < 0.01).all())
+            if kind == "weighted":
+                self.assertGreater(by_input[5], 0.9)
+            if kind == "magnitude":
+                self.assertLess(by_input[5], 0.3)
+        with self.assertRaises(ValueError):
+            thresholds("best", rows, weight, 0.5)
+
+    def test_thresholds_of_a_model_change_little_if_they_cut_little(self):
+        batches = [inputs(i) for i in range(3)]
+        clean = tiny()(*batches[0])
+        errors = []
+        for sparsity in (0.02, 0.7):
+            model = tiny()
+            active = Thresholds(model, batches, "weighted", sparsity, ["intermediate", "output"])
+            errors.append((model(*batches[0]) - clean).abs().mean().item())
+            for zeros, together in active.measured().values():
+                self.assertAlmostEqual(zeros, sparsity, delta=0.05)
+                self.assertLessEqual(together, zeros)
+        self.assertLess(errors[0], errors[1])
+
+    def test_chunk_loss_is_the_share_of_units_that_a_chunk_uses(self):
+        model = tiny()
+        make_sparse(model)
+        model(*inputs())
+        for layer in model.bert.encoder.layer:
+            a = torch.zeros(2 * CHUNK, 10)
+            a[:CHUNK, 0], a[CHUNK:, :3] = 1e6, 1e6
+            layer.activate.last = a
+        self.assertAlmostEqual(chunk_loss(model).item(), (1 + 3) / 20, places=3)
+        used = units_used(model, [inputs(1)])
+        self.assertEqual(len(used), 2)
+        self.assertTrue(all(0 < token <= together <= 1 for token, together in used))
+
+    def test_chunk_loss_makes_chunks_use_fewer_units(self):
+        model = tiny()
+        make_sparse(model)
+        before = units_used(model, [inputs()])[0][1]
+        optimizer = MasterAdamW(model, {}, 0.0, 0.5)
+        for _ in range(40):
+            model(*inputs())
+            chunk_loss(model).backward()
+            optimizer.step(3e-3)
+        self.assertLess(units_used(model, [inputs()])[0][1], before)
+
+
+class Structure(unittest.TestCase):
+    def structured(self, **options) -> StructuredCrossEncoder:
+        model = StructuredCrossEncoder(TINY, **options)
+        model.load_state_dict(tiny().state_dict())
+        return model.eval()
+
+    def padded(self) -> tuple:
+        ids, mask, types = inputs(2)
+        mask = mask.clone()
+        mask[1, 9:], mask[3, 7:] = False, False
+        return ids, mask, types
+
+    def test_without_options_it_is_the_model_itself(self):
+        batch = self.padded()
+        self.assertTrue(torch.allclose(self.structured()(*batch), tiny()(*batch), atol=1e-5))
+
+    def states_of(self, model, batch, layer: int) -> torch.Tensor:
+        seen = []
+        hook = model.bert.encoder.layer[layer].register_forward_hook(lambda _, args, out: seen.append(out))
+        model(*batch)
+        hook.remove()
+        return seen[0].view(*batch[0].shape, -1)
+
+    def test_a_lone_query_does_not_depend_on_the_document_and_the_score_does(self):
+        ids, mask, types = inputs(3)
+        other = torch.where(types > 0, ids.flip(1), ids)
+        model = self.structured(query_alone=True)
+        a, b = (self.states_of(model, (x, mask, types), 1) for x in (ids, other))
+        self.assertTrue(torch.allclose(a[:, 1:5], b[:, 1:5], atol=1e-5))
+        self.assertFalse(torch.allclose(a[:, 0], b[:, 0], atol=1e-3))
+        self.assertFalse(torch.allclose(self.states_of(tiny(), (ids, mask, types), 1)[:, 1:5], self.states_of(tiny(), (other, mask, types), 1)[:, 1:5], atol=1e-3))
+
+    def test_document_layers_do_not_depend_on_the_query_nor_on_its_length(self):
+        ids, mask, types = inputs(3)
+        model = self.structured(document_layers=1)
+        shorter = torch.cat([ids[:, :2], ids[:, 4:]], 1), mask[:, 2:], types[:, 2:]
+        # Tokens 5.. are the document: from 3 on in the shorter pair.
+        a, b = self.states_of(model, (ids, mask, types), 0), self.states_of(model, shorter, 0)
+        self.assertTrue(torch.allclose(a[:, 5:], b[:, 3:], atol=1e-5))
+        self.assertFalse(torch.allclose(self.states_of(model, (ids, mask, types), 1)[:, 5:], self.states_of(model, shorter, 1)[:, 3:], atol=1e-3))
+
+    def test_pooling_halves_the_document_after_its_layer(self):
+        batch = self.padded()
+        model = self.structured(pool_after=1)
+        seen = []
+        hook = model.bert.encoder.layer[1].register_forward_hook(lambda _, args, out: seen.append(len(out)))
+        model(*batch)
+        hook.remove()
+        documents = (batch[1] & (batch[2] > 0)).sum(1)
+        self.assertEqual(seen[0], int((5 + (documents + 1) // 2).sum()))
+        # Groups of one are no groups.
+        self.assertTrue(torch.allclose(self.structured(pool_after=1, pool=1)(*batch), tiny()(*batch), atol=1e-5))
+
+    def test_gradients_reach_all_layers(self):
+        for options in ({"query_alone": True}, {"document_layers": 1}, {"pool_after": 1}):
+            model = self.structured(**options)
+            model(*self.padded()).sum().backward()
+            for layer in model.bert.encoder.layer:
+                self.assertGreater(layer.output.dense.weight.grad.abs().sum().item(), 0)
+
+    def test_an_early_classifier_follows_the_whole_model(self):
+        model = tiny()
+        state = early_state(model, [inputs(i, pairs=64) for i in range(4)], 1)
+        early = cross_encoder(state, TINY, "cpu", torch.float32)
+        self.assertEqual(len(early.bert.encoder.layer), 1)
+        batch = inputs(0, pairs=64)
+        both = torch.stack([early(*batch), model(*batch)])
+        self.assertGreater(torch.corrcoef(both)[0, 1].item(), 0.5)
+
+
+class Wide(unittest.TestCase):
+    def test_copies_share_no_weight_and_have_the_pattern(self):
+        weight = torch.randn(24, 64)
+        a, b = alternating(weight, 4)
+        self.assertFalse((a & b).any())
+        self.assertTrue(torch.equal(a | b, mask_of(magnitude(weight), parse("8:16"))))
+        self.assertTrue(holds(a.float(), parse("4:16")) and holds(b.float(), parse("4:16")))
+        self.assertAlmostEqual((weight * a).square().sum().item(), (weight * b).square().sum().item(), delta=0.3 * (weight * b).square().sum().item())
+
+    def test_a_widened_model_runs_and_has_twice_the_units(self):
+        state = widened(tiny().state_dict())
+        self.assertEqual(intermediate_size(state), 128)
+        model = cross_encoder(state, TINY, "cpu", torch.float32)
+        for name, pattern in assign(list(state), {"intermediate": "4:16", "output": "4:16"}).items():
+            self.assertTrue(holds(state[name], pattern))
+        self.assertTrue(model(*inputs()).isfinite().all())
+
+
+class Rows(unittest.TestCase):
+    def test_layers_are_renumbered(self):
+        state = tiny().state_dict()
+        less = without_layers(state, [0])
+        self.assertEqual(depth(less), 1)
+        name = "bert.encoder.layer.{}.output.dense.weight"
+        self.assertTrue(torch.equal(less[name.format(0)], state[name.format(1)]))
+        self.assertEqual(set(Allocation((("4:16",) * 4, ("8:16",) * 4), (True, False)).patterns().values()), {"8:16"})
+
+    def test_configs_are_merged_key_by_key(self):
+        base = {"a": {"b": 1, "c": [1]}, "teacher_weights": {"x": 1.0}}
+        self.assertEqual(merged(base, {"a": {"c": [2]}, "teacher_weights": {"y": 1.0}}), {"a": {"b": 1, "c": [2]}, "teacher_weights": {"y": 1.0}})
+
+    def test_every_query_with_a_long_word_gets_a_typo(self):
+        rng = random.Random(1)
+        queries = ["effect of aspirin on heart rate", "who was the first president", "a b c"]
+        wrong = [with_typos(query, rng) for query in queries]
+        self.assertNotEqual(wrong[0], queries[0])
+        self.assertEqual(wrong[2], queries[2])
+        self.assertEqual([len(q.split()) for q in wrong], [len(q.split()) for q in queries])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import torch
 
 import recipe  # noqa: F401
 import checkpoint
+from activations import make_sparse
 from batches import Batches
 from calibration import InputStatistics, input_statistics
 from cast import Cast
@@ -17,18 +18,33 @@ from objective import SparseReranking
 from optimizer import MasterAdamW, cosine
 from patterns import Pattern, assign
 from ratios import with_ratios
-from reranker import with_neighbours
+from reranker import LAYER, layers_of, with_neighbours
 from runtime import Log
 from scores import masks
+from structure import StructuredCrossEncoder
 from tokens import pairs
 from train import World
+from wide import intermediate_size
 
 
-def cross_encoder(state: dict[str, torch.Tensor], shape: dict, device, dtype) -> CrossEncoder:
-    """A model of the depth that the state has, for training or as a teacher."""
-    layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("bert.encoder.layer."))
-    model = CrossEncoder({**shape, "num_hidden_layers": layers})
+def depth(state: dict[str, torch.Tensor]) -> int:
+    return 1 + max(int(name.removeprefix(LAYER).split(".")[0]) for name in state if name.startswith(LAYER))
+
+
+def without_layers(state: dict[str, torch.Tensor], dropped: list[int]) -> dict[str, torch.Tensor]:
+    """The layers that stay are numbered from 0."""
+    kept = [i for i in range(depth(state)) if i not in dropped]
+    return layers_of(state, kept) if dropped else state
+
+
+def cross_encoder(state: dict[str, torch.Tensor], shape: dict, device, dtype, row: dict = {}) -> CrossEncoder:
+    """A model of the depth and width that the state has, for training or as a teacher. `row` may ask for a `structure` (structure.py) and for
+    sparse feed-forward layers (`activate`, activations.py)."""
+    shape = {**shape, "num_hidden_layers": depth(state), "intermediate_size": intermediate_size(state), "pooler": "bert.pooler.dense.weight" in state}
+    model = StructuredCrossEncoder(shape, **row["structure"]) if "structure" in row else CrossEncoder(shape)
     model.load_state_dict(state)
+    if "activate" in row:
+        make_sparse(model, **row["activate"])
     return model.to(device, dtype)
 
 
@@ -44,9 +60,13 @@ class Task:
 
     def __post_init__(self):
         self.settings = {**self.config["train"], **self.config["cross_encoder"], **self.config["reranker"], **self.config["sparsity"]["settings"]}
-        shape = self.config["prepare"]["relevance"]["model"]
-        self.shape = shape
-        self.parent = cross_encoder(self.parent_state, shape, self.world.device, self.world.dtype).eval().requires_grad_(False)
+        self.shape = self.config["prepare"]["relevance"]["model"]
+        self.adopt(self.parent_state)
+
+    def adopt(self, state: dict[str, torch.Tensor]) -> None:
+        """The dense model that all following rows start from and are compared with."""
+        self.parent_state = state
+        self.parent = cross_encoder(state, self.shape, self.world.device, self.world.dtype).eval().requires_grad_(False)
         self.statistics = self.inputs_of(self.parent)
 
     def batches(self, seed: int) -> Batches:
@@ -69,15 +89,15 @@ class Task:
     def inputs_of(self, model: CrossEncoder) -> dict[str, InputStatistics]:
         return input_statistics(model, self.pairs(self.settings["calibration_batches"], self.config["seed"] + 11))
 
-    def patterns(self, row: dict) -> dict[str, Pattern]:
-        found = assign(list(self.parent_state), row["patterns"])
-        shapes = {name: tuple(self.parent_state[name].shape) for name in found}
+    def patterns(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, Pattern]:
+        found = assign(list(state), row["patterns"])
+        shapes = {name: tuple(state[name].shape) for name in found}
         return with_ratios(found, shapes) if row.get("ratios") == "erk" else found
 
     def masks(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         generator = torch.Generator(device=self.world.device).manual_seed(self.config["seed"] + row.get("seed", 0))
         weights = {name: value.to(self.world.device) for name, value in state.items()}
-        return masks(row["masks"], weights, self.patterns(row), self.statistics, generator)
+        return masks(row["masks"], weights, self.patterns(row, state), self.statistics, generator)
 
 
 def pruned(task: Task, row: dict) -> dict[str, torch.Tensor]:
@@ -88,7 +108,7 @@ def pruned(task: Task, row: dict) -> dict[str, torch.Tensor]:
 
 def method_of(task: Task, row: dict, model: CrossEncoder, optimizer: MasterAdamW, start: dict[str, torch.Tensor]) -> Method:
     """`row["masks"]` "kept" takes the places of the start's own zeros."""
-    patterns = task.patterns(row)
+    patterns = task.patterns(row, start)
     if row["masks"] == "kept":
         chosen = {name: (start[name] != 0).to(task.world.device) for name in patterns}
     else:
@@ -108,14 +128,14 @@ def method_of(task: Task, row: dict, model: CrossEncoder, optimizer: MasterAdamW
 
 
 def trained(task: Task, row: dict, start: dict[str, torch.Tensor], save=None) -> dict[str, torch.Tensor]:
-    """row: patterns, masks, method, `with` (its settings), `set` (of the objective and optimiser), seconds, seed.
+    """row: patterns, masks, method, `with` (its settings), `set` (of the objective and optimiser), seconds, seed, and what `cross_encoder` reads.
     `save` gets a finished state dict every `save_seconds`."""
     world = task.world
     settings = {**task.settings, **row.get("set", {})}
     seed = task.config["seed"] + 100 * row.get("seed", 0)
     torch.manual_seed(seed)
     batches = task.batches(seed + 5)
-    model = cross_encoder(start, task.shape, world.device, world.dtype)
+    model = cross_encoder(start, task.shape, world.device, world.dtype, row)
     optimizer = MasterAdamW(model, {}, settings["weight_decay"], settings["ema"])
     # The parameters of the start in full precision, not as the working copy rounded them.
     with torch.no_grad():
@@ -123,7 +143,7 @@ def trained(task: Task, row: dict, start: dict[str, torch.Tensor], save=None) ->
             master.copy_(start[name])
             average.copy_(start[name])
     method = method_of(task, row, model, optimizer, start)
-    reranking = SparseReranking(model, task.judge, task.parent, world, settings)
+    reranking = SparseReranking(model, task.judge, task.parent, world, settings, row.get("drop_layers", ()))
     shares = torch.tensor([b.share for b in batches.buckets])
     spent, step, clock = 0.0, 0, time.time()
     last_log = last_save = 0.0
@@ -155,5 +175,5 @@ def trained(task: Task, row: dict, start: dict[str, torch.Tensor], save=None) ->
 
 
 def write(path, state: dict[str, torch.Tensor], row: dict, task: Task) -> None:
-    layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("bert.encoder.layer."))
-    checkpoint.save(path, state, {"model": {**task.shape, "num_hidden_layers": layers}, "row": row})
+    shape = {**task.shape, "num_hidden_layers": depth(state), "intermediate_size": intermediate_size(state)}
+    checkpoint.save(path, state, {"model": shape, "row": row})

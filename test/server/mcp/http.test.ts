@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { FastifyInstance } from 'fastify';
 import { suite } from 'uvu';
@@ -10,6 +12,9 @@ import { tempFolder } from '../../helpers/temp-folder.ts';
 
 /** `/mcp` of a server of several collections, asked by the SDK's own client. */
 const test = suite('mcp over HTTP');
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const folder = join(tempFolder(), 'data');
 let app: FastifyInstance;
@@ -99,6 +104,19 @@ test('pages of other origins and paths of the server are refused', async () => {
   assert.is(answer.status, 403);
   const client = await connect(token);
   assert.ok((await call(client, 'index', { collection: 'books', path: '/etc/hostname' })).isError);
+});
+
+test('requests leave nothing behind in memory', async () => {
+  const { token } = createKey(folder, { scopes: ['admin'] });
+  const client = await connect(token);
+  const ask = async (times: number) => {
+    for (let i = 0; i < times; i++) await call(client, 'status', {});
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = await ask(50);
+  const growth = (await ask(150)) - before;
+  assert.ok(growth < 1.5e6, `${growth} bytes after 150 requests`);
 });
 
 test.run();

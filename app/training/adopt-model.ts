@@ -1,0 +1,50 @@
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { WinnowError } from '../../errors.ts';
+import { syncFolder } from '../../indexer/store/files.ts';
+
+/** Where the model that is replaced waits until the new one has its name. */
+const replacedName = (target: string): string => join(dirname(target), `.${basename(target)}.replaced`);
+
+/**
+ * Puts a model folder into the place of another. A process that is killed in between leaves the old model under a name beside, which
+ * {@link recoverModel} brings back.
+ *
+ * @throws WinnowError WINNOW_ALREADY_EXISTS as {@link requireModelTarget} does
+ */
+export function adoptModel(candidate: string, target: string): void {
+  recoverModel(target);
+  requireModelTarget(target);
+  const replaced = replacedName(target);
+  rmSync(replaced, { recursive: true, force: true });
+  if (existsSync(target)) renameSync(target, replaced);
+  renameSync(candidate, target);
+  syncFolder(dirname(target));
+  rmSync(replaced, { recursive: true, force: true });
+}
+
+/** Brings back a model whose replacement was cut off before the new one had its name. */
+export function recoverModel(target: string): void {
+  const replaced = replacedName(target);
+  if (existsSync(replaced) && !existsSync(target)) renameSync(replaced, target);
+}
+
+/**
+ * Refuses a target that a model may not replace.
+ *
+ * @throws WinnowError WINNOW_ALREADY_EXISTS for a file, or a folder with something else than a model in it
+ */
+export function requireModelTarget(target: string): void {
+  if (!existsSync(target)) return;
+  let names: string[];
+  try {
+    names = readdirSync(target);
+  } catch {
+    names = ['a file'];
+  }
+  if (names.length === 0 || (names.includes('config.json') && names.includes('weights.winnow'))) return;
+  throw new WinnowError('WINNOW_ALREADY_EXISTS', 'what is there is no model', {
+    place: target,
+    hint: 'name another folder with --out',
+  });
+}
