@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { defined } from '../defined.ts';
 import { WinnowError } from '../errors.ts';
 import { installIndexFile } from '../indexer/admin/restore.ts';
@@ -79,20 +80,19 @@ class Reencoding {
   async run(): Promise<ReencodeReport> {
     const next = this.openNext();
     let unlock: (() => void) | undefined;
+    let generation: number | undefined;
     try {
       const replaced = next.modelHash !== this.old.settings.modelHash;
       if (replaced) {
         await this.copy(next);
         // From here on nothing else may write; what was written while the documents were encoded is encoded, too.
         unlock = lockForWriting(this.folder);
-        const before = this.unchanged;
-        await this.copy(next);
-        this.unchanged = before;
+        generation = await this.catchUp(next);
         await next.finishMerges();
       }
       const report = this.report(next, replaced);
       await next.close();
-      if (replaced) await this.install();
+      if (generation !== undefined) await this.install(generation);
       rmSync(this.partial, { recursive: true, force: true });
       return report;
     } finally {
@@ -115,12 +115,24 @@ class Reencoding {
     };
   }
 
-  private async install(): Promise<void> {
+  /** Copies until nothing is new; this process may have other writers of the index. @returns the generation that was copied */
+  private async catchUp(next: EmbeddedBackend): Promise<number> {
+    const before = this.unchanged;
+    for (;;) {
+      const { generation } = this.old.newestView().manifest;
+      await this.copy(next);
+      this.unchanged = before;
+      await setImmediate();
+      if (this.old.newestView().manifest.generation === generation) return generation;
+    }
+  }
+
+  private async install(generation: number): Promise<void> {
     const file = join(this.partial, INDEX_FILE);
     checkLmdbFile(file, { deep: true });
     syncFile(file);
     await this.old.close();
-    await installIndexFile(this.folder, file);
+    await installIndexFile(this.folder, file, generation);
   }
 
   /** What an earlier call has encoded with the same model, or an empty index. */

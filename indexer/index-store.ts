@@ -82,6 +82,12 @@ export class IndexStore {
     return this.index.reader.view();
   }
 
+  /** As {@link view}, with every commit of others so far. */
+  newestView(): IndexView {
+    this.index.reader.expire();
+    return this.index.reader.view();
+  }
+
   /** Content hashes of those of the sources that are stored whole; others have no entry. */
   contentHashes(ids: readonly string[]): ReadonlyMap<string, string> {
     return this.index.reader.contentHashes(ids);

@@ -96,13 +96,20 @@ async function copyChecked(source: string, file: string, sha256: string): Promis
 /**
  * Puts a checked and synced file in the place of a folder's index, if there is one.
  *
- * @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open, WINNOW_STORAGE
+ * @param generation that the index must have, where the file was made from it: a later one holds writes that the file lacks
+ * @throws WinnowError WINNOW_INDEX_IN_USE when another process has the index open or it has another generation, WINNOW_STORAGE
  */
-export async function installIndexFile(folder: string, file: string): Promise<void> {
+export async function installIndexFile(folder: string, file: string, generation?: number): Promise<void> {
   const old = openReplaceable(folder);
   if (old) {
     try {
       requireNoOtherProcess(old.storage);
+      // Nothing can write between this look and the replacement, which do not wait for anything.
+      if (generation !== undefined && old.reader.latest.manifest.generation !== generation)
+        throw new WinnowError('WINNOW_INDEX_IN_USE', 'the index was written to at the last moment', {
+          place: folder,
+          hint: 'run the command again: it goes on with what is new',
+        });
       replaceIndexFile(old.storage, file);
     } finally {
       await old.close();
