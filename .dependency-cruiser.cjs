@@ -1,5 +1,5 @@
 // The arrows of ARCHITECTURE.md: each folder may import only what its row lists.
-// defined.ts, errors.ts, package-root.ts, version.ts and worker-thread.ts at the root are open to all; index.ts is the library entry.
+// defined.ts, durable-files.ts, errors.ts, package-root.ts, random.ts, version.ts and worker-thread.ts at the root are open to all; index.ts is the library entry.
 const arrows = {
   corpus: [],
   kernels: [],
@@ -21,7 +21,7 @@ const inner = (folder) => {
     .map((other) => other.slice(folder.length + 1));
   return names.length > 0 && folder === 'app' ? `(?!(${names.join('|')})/)` : '';
 };
-const shared = '^(defined|errors|package-root|version|worker-thread)\\.ts$';
+const shared = '^(defined|durable-files|errors|package-root|random|version|worker-thread)\\.ts$';
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },

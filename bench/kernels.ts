@@ -1,6 +1,5 @@
 import { Bench } from 'tinybench';
 import { quantizeWeightRows } from '../encoder/transformer/tensor-source.ts';
-import { randomSource } from '../evaluation/random.ts';
 import {
   ArenaLayout,
   availableKernels,
@@ -19,6 +18,7 @@ import {
   reserveN16Matrix,
   reserveQuantizedRows,
 } from '../kernels/index.ts';
+import { randomSource } from '../random.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { OnnxGraph } from './onnx-graph.ts';
 import { loadOnnxRuntime } from './onnxruntime.ts';

@@ -3,7 +3,6 @@ import { DEFAULT_VECTOR, type ModelConfig, openModel } from '../encoder/model.ts
 import type { TokenSequence } from '../encoder/transformer/batches.ts';
 import { InferencePool } from '../encoder/transformer/inference-pool.ts';
 import type { ModelWeights } from '../encoder/transformer/weights-file.ts';
-import { randomSource } from '../evaluation/random.ts';
 import {
   ArenaLayout,
   fillInt8Matrix,
@@ -11,6 +10,7 @@ import {
   reserveInt8Matrix,
   reserveQuantizedRows,
 } from '../kernels/index.ts';
+import { randomSource } from '../random.ts';
 import { type BenchReport, report, round } from './report.ts';
 import { dense, pruned, withVector } from './rerank-inputs.ts';
 

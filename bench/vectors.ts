@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../errors.ts';
-import { randomSource } from '../evaluation/random.ts';
+import { randomSource } from '../random.ts';
 
 /** Document vectors with u8 impacts, row by row, and token-id queries. */
 export interface BenchVectors {

@@ -6,8 +6,12 @@ import type { SparseVector } from './types.ts';
 /** Weight of a vocabulary token that is not in the idf table (Geng et al., arXiv 2411.04403, section 3.1). */
 const UNSEEN_IDF = 1;
 
+/** ln(1 + (N - df + .5) / (df + .5)), as in Lucene's BM25Similarity. */
+export const inverseDocumentFrequency = (numDocs: number, df: number): number =>
+  Math.log(1 + (numDocs - df + 0.5) / (df + 0.5));
+
 /**
- * Reads an idf table `{"token": idf}`: idf = ln(1 + (N - df + .5) / (df + .5)) over a reference corpus.
+ * Reads an idf table `{"token": idf}`: {@link inverseDocumentFrequency} over a reference corpus.
  *
  * @returns idf by token id, length = vocabulary size; {@link UNSEEN_IDF} for a token that is not in the table, 0 for special
  *   ids

@@ -1,4 +1,4 @@
-import { mulberry32 } from './random.ts';
+import { mulberry32 } from '../random.ts';
 
 /**
  * Paired tests between two systems on the same queries (Smucker, Allan & Carterette, CIKM 2007: the randomisation and the

@@ -1,7 +1,6 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { replaceFile } from '../../durable-files.ts';
 import { WinnowError } from '../../errors.ts';
-import { PARTIAL, syncFolder } from '../../indexer/store/files.ts';
 import { withStorageErrors } from '../../indexer/store/storage-errors.ts';
 
 /**
@@ -11,19 +10,7 @@ import { withStorageErrors } from '../../indexer/store/storage-errors.ts';
  * @throws WinnowError WINNOW_STORAGE
  */
 export function writeState(file: string, value: unknown): void {
-  withStorageErrors(file, () => {
-    const partial = `${file}${PARTIAL}`;
-    const descriptor = openSync(partial, 'w', 0o600);
-    try {
-      const bytes = Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
-      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(partial, file);
-    syncFolder(dirname(file));
-  });
+  withStorageErrors(file, () => replaceFile(file, `${JSON.stringify(value, null, 2)}\n`, 0o600));
 }
 
 /**

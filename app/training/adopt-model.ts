@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { syncFolder } from '../../durable-files.ts';
 import { WinnowError } from '../../errors.ts';
-import { syncFolder } from '../../indexer/store/files.ts';
 
 /** Where the model that is replaced waits until the new one has its name. */
 const replacedName = (target: string): string => join(dirname(target), `.${basename(target)}.replaced`);

@@ -1,7 +1,8 @@
 import type { TrainingExample } from '../../encoder/training/types.ts';
-import { randomSource } from '../../evaluation/random.ts';
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
-import { type Candidate, trainingText } from './labelling.ts';
+import { searchableText } from '../../query/embedded/source-encoder.ts';
+import { randomSource } from '../../random.ts';
+import type { Candidate } from './labelling.ts';
 import type { Passage } from './passages.ts';
 import type { LabelledQuery } from './supervision.ts';
 
@@ -50,7 +51,7 @@ function sides(
 ): { positives: Scored[]; others: Scored[] } {
   const scored = ({ id, score }: Candidate): Scored[] => {
     const passage = passages.get(id);
-    return passage ? [{ text: trainingText(passage), score }] : [];
+    return passage ? [{ text: searchableText(passage), score }] : [];
   };
   if (!judged) {
     const [best, ...others] = candidates.flatMap(scored);

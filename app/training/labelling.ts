@@ -1,7 +1,7 @@
+import { cosineWith } from '../../encoder/dense-vector.ts';
 import type { CrossEncoder } from '../../encoder/rerank/cross-encoder.ts';
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
-import { searchableText } from '../../query/embedded/source-encoder.ts';
 import type { ScoredDoc } from '../../query/retrieve/retriever.ts';
 import { ensemble, type JudgeScores, type JudgeShares } from './ensemble.ts';
 import { type Passage, passageIds, readPassages } from './passages.ts';
@@ -113,14 +113,10 @@ export class Labeller {
     signal?: AbortSignal,
   ): Promise<(number | undefined)[]> {
     const [encoded] = await this.index.encode([query], 'query', signal);
-    const vector = encoded?.vector;
+    const vector = encoded?.vector && Float32Array.from(encoded.vector);
     return docs.map((doc) => {
       const dense = vector && doc?.view.segment.denseVectors?.vector(doc.docId);
-      if (!dense) return undefined;
-      return dense.scale * dense.values.reduce((sum, value, i) => sum + value * vector[i]!, 0);
+      return vector && dense && cosineWith(vector, dense);
     });
   }
 }
-
-/** What the encoder reads of a passage. */
-export const trainingText = searchableText;

@@ -3,9 +3,10 @@ import { foldText } from '../../encoder/transformer/tokenizer/unicode-folding.ts
 import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
+import { shuffled } from '../../random.ts';
 import { type Passage, passageIds, samplePassages, sourcesByText } from './passages.ts';
 import { cutQuery } from './span-queries.ts';
-import { type Splittable, shuffled } from './split.ts';
+import type { Splittable } from './split.ts';
 
 /** What people said of documents, as far as the index has them. */
 export interface Judged {

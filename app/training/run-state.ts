@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../../durable-files.ts';
 import { WinnowError } from '../../errors.ts';
-import { syncFile, syncFolder } from '../../indexer/store/files.ts';
 import type { PlannedQuery } from './query-plan.ts';
 import type { TrainingReport } from './report.ts';
 import type { TrainingInput } from './types.ts';
@@ -137,10 +137,6 @@ export class RunState {
 
   /** A file is there whole or not at all. */
   private replace(name: string, content: string): void {
-    const partial = this.path(`${name}.partial`);
-    writeFileSync(partial, content, { mode: 0o600 });
-    syncFile(partial);
-    renameSync(partial, this.path(name));
-    syncFolder(this.folder);
+    replaceFile(this.path(name), content, 0o600);
   }
 }

@@ -1,4 +1,4 @@
-import { randomSource } from '../../evaluation/random.ts';
+import { randomSource } from '../../random.ts';
 
 /** Part of a document that queries are cut out of. */
 export interface QuerySource {

@@ -1,5 +1,5 @@
 import { sameQuery } from '../../corpus/judged-queries.ts';
-import { randomSource } from '../../evaluation/random.ts';
+import { shuffled } from '../../random.ts';
 
 /** What decides whether two queries may be on different sides. */
 export interface Splittable {
@@ -107,15 +107,4 @@ function components<T extends Splittable>(queries: readonly T[]): T[][] {
     groups.set(root, [...(groups.get(root) ?? []), query]);
   });
   return [...groups.values()];
-}
-
-/** Fisher and Yates' shuffle of a copy. */
-export function shuffled<T>(items: readonly T[], seed: number): T[] {
-  const random = randomSource(seed);
-  const copy = [...items];
-  for (let i = copy.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [copy[i], copy[j]] = [copy[j]!, copy[i]!];
-  }
-  return copy;
 }

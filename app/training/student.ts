@@ -11,13 +11,13 @@ import type {
   TrainingResult,
 } from '../../encoder/training/types.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
+import { searchableText } from '../../query/embedded/source-encoder.ts';
+import { shuffled } from '../../random.ts';
 import { type BudgetOptions, planBudget, VALIDATIONS } from './budget.ts';
 import { trainingExamples } from './examples.ts';
-import { trainingText } from './labelling.ts';
 import { type Collection, measure } from './measure.ts';
 import { readPassages, samplePassages } from './passages.ts';
 import type { RunState } from './run-state.ts';
-import { shuffled } from './split.ts';
 import type { LabelledQuery } from './supervision.ts';
 import type { TrainModelOptions } from './types.ts';
 
@@ -130,7 +130,7 @@ async function newModel(state: RunState, index: EmbeddedBackend): Promise<string
   const target = state.path('start');
   if (existsSync(target)) return target;
   const passages = await samplePassages(index, VOCABULARY_TEXTS, state.input.seed);
-  createModelFolder({ texts: passages.map(trainingText), target, seed: state.input.seed });
+  createModelFolder({ texts: passages.map(searchableText), target, seed: state.input.seed });
   return target;
 }
 

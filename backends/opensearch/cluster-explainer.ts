@@ -1,3 +1,4 @@
+import { inverseDocumentFrequency } from '../../encoder/idf-query.ts';
 import { WinnowError } from '../../errors.ts';
 import { displayId, type PassageRef, storedId } from '../../indexer/format/stored-id.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
@@ -5,7 +6,7 @@ import { NO_DEADLINE } from '../../query/deadline.ts';
 import type { Hydrator } from '../../query/hydrate/hydrator.ts';
 import type { ExplainOptions } from '../../query/request.ts';
 import type { Explanation } from '../../query/response.ts';
-import { inverseDocumentFrequency, type WordContribution } from '../../query/retrieve/bm25.ts';
+import type { WordContribution } from '../../query/retrieve/bm25.ts';
 import { explanationOf, USUAL_HITS } from '../../query/search/explanation.ts';
 import { NO_TERMS } from '../../query/search/prepared-search.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';

@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WinnowError } from '../../errors.ts';
+import { randomSource } from '../../random.ts';
+import { inverseDocumentFrequency } from '../idf-query.ts';
 import { DEFAULT_WINNOW_CONFIG, openModel } from '../model.ts';
 import { SPECIAL_IDS, WordPieceTokenizer } from '../transformer/tokenizer/wordpiece.ts';
 import { encodeWeights, type Tensor } from '../transformer/weights-file.ts';
 import { writeAtomically } from './data/atomic-file.ts';
-import { seededRandom } from './data/random.ts';
 import type { NewModelOptions } from './types.ts';
 
 const DEFAULTS = { vocabulary: 6000, layers: 2, hiddenSize: 128, heads: 4, maxTokens: 256, seed: 1 };
@@ -110,14 +111,14 @@ function tokenizerFile(path: string, tokens: readonly string[]): unknown {
   };
 }
 
-/** ln(1 + (N - df + .5) / (df + .5)) of each token that a text has. */
+/** {@link inverseDocumentFrequency} of each token that a text has. */
 function idfTable(tokenizer: WordPieceTokenizer, texts: readonly string[]): Record<string, number> {
   const frequencies = new Float64Array(tokenizer.vocabularySize);
   for (const text of texts) for (const id of new Set(tokenizer.encode(text))) frequencies[id]!++;
   const table: Record<string, number> = {};
   frequencies.forEach((df, id) => {
     if (df > 0 && !SPECIAL_IDS.has(id))
-      table[tokenizer.tokens[id]!] = Math.log(1 + (texts.length - df + 0.5) / (df + 0.5));
+      table[tokenizer.tokens[id]!] = inverseDocumentFrequency(texts.length, df);
   });
   return table;
 }
@@ -172,6 +173,6 @@ function randomTensors(
 
 /** Numbers of a normal distribution (Box and Muller). */
 function normalSource(seed: number): () => number {
-  const random = seededRandom(seed);
+  const random = randomSource(seed);
   return () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }

@@ -1,16 +1,9 @@
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { syncFile, syncFolder } from '../../durable-files.ts';
 import { MergeScheduler } from '../merge/merge-scheduler.ts';
 import { requireDiskSpace } from '../store/disk-space.ts';
-import {
-  INDEX_FILE,
-  makeEmptyFolder,
-  makePrivate,
-  PARTIAL,
-  requireFolder,
-  syncFile,
-  syncFolder,
-} from '../store/files.ts';
+import { INDEX_FILE, makeEmptyFolder, makePrivate, PARTIAL, requireFolder } from '../store/files.ts';
 import { checkLmdbFile } from '../store/lmdb-check.ts';
 import { OpenIndex } from '../store/open-index.ts';
 import { storageError } from '../store/storage-errors.ts';

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { syncFile, syncFolder } from '../../durable-files.ts';
 import { WinnowError } from '../../errors.ts';
 import { isReadable } from '../format/format.ts';
 import { requireDiskSpace } from '../store/disk-space.ts';
@@ -12,8 +13,6 @@ import {
   makeEmptyFolder,
   PARTIAL,
   requireFolder,
-  syncFile,
-  syncFolder,
 } from '../store/files.ts';
 import { checkLmdbFile } from '../store/lmdb-check.ts';
 import { OpenIndex } from '../store/open-index.ts';

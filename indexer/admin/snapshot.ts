@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { syncFile, syncFolder } from '../../durable-files.ts';
 import { WinnowError } from '../../errors.ts';
 import { FORMAT_VERSION, isReadable, UPGRADABLE } from '../format/format.ts';
 import { wrongVersion } from '../format/manifest.ts';
@@ -20,8 +21,6 @@ import {
   makePrivate,
   PARTIAL,
   requireFolder,
-  syncFile,
-  syncFolder,
 } from '../store/files.ts';
 import { OpenIndex } from '../store/open-index.ts';
 import { storageError } from '../store/storage-errors.ts';

@@ -124,6 +124,7 @@ INLINE void lexical_scan_window(const struct lexical_request *request, const str
 static const double LEXICAL_SLACK = 1 + 1e-9;
 
 // To look a posting up takes as long as to pass so many; of a dense list so many documents are passed in the time of one.
+// A pruned window passes the postings of its essential words some three times.
 enum { LOOKUP_COST = 16, DENSE_SAVING = 4, READ_TWICE = 3 };
 
 INLINE int lexical_reaches(const struct lexical_top *top, double bound) {

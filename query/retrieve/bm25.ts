@@ -1,3 +1,4 @@
+import { inverseDocumentFrequency } from '../../encoder/idf-query.ts';
 import type { PostingLists } from '../../indexer/postings/posting-list-reader.ts';
 import type { Segment } from '../../indexer/segment/segment.ts';
 import type { IndexView, SegmentView } from '../../indexer/store/index-view.ts';
@@ -27,10 +28,6 @@ export interface Bm25Query {
   /** By document length in words (clamped): `k1 * (1 - b + b * length / averageLength)`. */
   readonly norm: (length: number) => number;
 }
-
-/** ln(1 + (N - df + .5) / (df + .5)), as in Lucene's BM25Similarity. */
-export const inverseDocumentFrequency = (numDocs: number, df: number): number =>
-  Math.log(1 + (numDocs - df + 0.5) / (df + 0.5));
 
 /**
  * Collects idf and length statistics of an index for the words of a query; a word given twice counts twice.

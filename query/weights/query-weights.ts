@@ -1,7 +1,6 @@
-import type { IdfQueryEncoder } from '../../encoder/idf-query.ts';
+import { type IdfQueryEncoder, inverseDocumentFrequency } from '../../encoder/idf-query.ts';
 import type { SparseVector } from '../../encoder/types.ts';
 import type { IndexView } from '../../indexer/store/index-view.ts';
-import { inverseDocumentFrequency } from '../retrieve/bm25.ts';
 
 /**
  * Sources of the weights of query tokens. `blended` (the default): the model's idf table, the documents of the index and the query

@@ -1,9 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../../durable-files.ts';
 import { WinnowError } from '../../errors.ts';
 import { exclusively } from '../../indexer/store/exclusive-file.ts';
-import { makeFolder, syncFolder } from '../../indexer/store/files.ts';
+import { makeFolder } from '../../indexer/store/files.ts';
 import { withStorageErrors } from '../../indexer/store/storage-errors.ts';
 
 /** `admin` includes the others; `write` does not include `read`, so that a program that only adds documents cannot search them. */
@@ -155,16 +156,7 @@ function changeKeys(file: string, change: (keys: readonly StoredKey[]) => readon
   withStorageErrors(file, () =>
     exclusively(`${file}.guard`, () => {
       const keys = change(readKeys(file));
-      const partial = `${file}.partial`;
-      const descriptor = openSync(partial, 'w', 0o600);
-      try {
-        writeSync(descriptor, `${JSON.stringify({ version: 1, keys }, undefined, 2)}\n`);
-        fsyncSync(descriptor);
-      } finally {
-        closeSync(descriptor);
-      }
-      renameSync(partial, file);
-      syncFolder(join(file, '..'));
+      replaceFile(file, `${JSON.stringify({ version: 1, keys }, undefined, 2)}\n`, 0o600);
     }),
   );
 }

@@ -62,7 +62,7 @@ export function onEveryBackend<Plan, Result>(
   });
 }
 
-export { randomSource } from '../../evaluation/random.ts';
+export { randomSource } from '../../random.ts';
 
 export function randomFloats(count: number, random: () => number, width = 2): Float32Array {
   return Float32Array.from({ length: count }, () => (random() - 0.5) * width);

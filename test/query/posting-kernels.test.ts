@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../evaluation/random.ts';
 import { openBlockMaxIndex } from '../../indexer/postings/block-max-index.ts';
 import { buildBlockMaxIndex } from '../../indexer/postings/block-max-writer.ts';
 import { openPostingLists } from '../../indexer/postings/posting-list-reader.ts';
@@ -12,6 +11,7 @@ import { lexicalSearch, postingSearch } from '../../kernels/search/posting-searc
 import { bm25Scan } from '../../query/retrieve/bm25.ts';
 import { exactScan } from '../../query/retrieve/exact-scan.ts';
 import { TopK } from '../../query/retrieve/top-k.ts';
+import { randomSource } from '../../random.ts';
 import { check } from '../helpers/property.ts';
 
 const test = suite('posting kernels');

@@ -2,11 +2,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { IdfQueryEncoder } from '../../encoder/idf-query.ts';
 import { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
-import { randomSource } from '../../evaluation/random.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { BLOCK_MAX_MIN_DOCS } from '../../indexer/postings/block-max-writer.ts';
 import { Searcher } from '../../query/search/searcher.ts';
 import { quantizeQuery } from '../../query/weights/quantized-query.ts';
+import { randomSource } from '../../random.ts';
 import { SETTINGS, source } from '../helpers/documents.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { randomSource } from '../../evaluation/random.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { INDEX_FILE } from '../../indexer/store/files.ts';
 import { packageRoot } from '../../package-root.ts';
+import { randomSource } from '../../random.ts';
 import { SETTINGS } from '../helpers/documents.ts';
 import { play } from './history.ts';
 

@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../evaluation/random.ts';
 import { isBitSet, isLive } from '../../indexer/format/bitmap.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
 import { forEachInList } from '../../indexer/postings/posting-list-reader.ts';
 import type { IndexView } from '../../indexer/store/index-view.ts';
+import { randomSource } from '../../random.ts';
 import { source } from '../helpers/documents.ts';
 
 /*

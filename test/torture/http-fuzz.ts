@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { randomSource } from '../../evaluation/random.ts';
+import { randomSource } from '../../random.ts';
 import { type Answered, type Asked, ask, type Served } from '../helpers/served.ts';
 import { ODD_NUMBERS, ODD_STRINGS, residentMb } from './odd-values.ts';
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../evaluation/random.ts';
 import { segmentOfKey } from '../../indexer/format/parts.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { mergeRecords } from '../../indexer/merge/merge-records.ts';
 import { openStorage } from '../../indexer/store/storage.ts';
+import { randomSource } from '../../random.ts';
 import { startScript } from '../helpers/cli.ts';
 import { contentsOf, type Model, modelAfter, sameModel } from './history.ts';
 

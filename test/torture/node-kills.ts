@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import { openOpenSearch } from '../../backends/opensearch/open-opensearch.ts';
 import type { OpenSearchBackend } from '../../backends/opensearch/opensearch-backend.ts';
 import { WinnowError } from '../../errors.ts';
-import { randomSource } from '../../evaluation/random.ts';
 import type { SourceDocument } from '../../indexer/types.ts';
+import { randomSource } from '../../random.ts';
 import { type NodeCluster, openNodeCluster } from '../opensearch/cluster.ts';
 
 export interface NodeKillsReport {

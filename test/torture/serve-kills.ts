@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { openIndex } from '../../app/search-index.ts';
 import { SearchService } from '../../app/service/search-service.ts';
-import { randomSource } from '../../evaluation/random.ts';
+import { randomSource } from '../../random.ts';
 import { type Answered, type Asked, ask, type Served, serve, stop } from '../helpers/served.ts';
 
 export interface ServeKillsReport {

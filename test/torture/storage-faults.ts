@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { WinnowError } from '../../errors.ts';
-import { randomSource } from '../../evaluation/random.ts';
 import { IndexStore } from '../../indexer/index-store.ts';
 import { INDEX_FILE } from '../../indexer/store/files.ts';
 import { packageRoot } from '../../package-root.ts';
+import { randomSource } from '../../random.ts';
 import { startScriptWith } from '../helpers/cli.ts';
 import { contentsOf, modelAfter, sameModel } from './history.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { randomSource } from '../../evaluation/random.ts';
+import { randomSource } from '../../random.ts';
 import { type Answered, type Asked, ask, type Served } from '../helpers/served.ts';
 import { ODD_STRINGS, residentMb } from './odd-values.ts';
 import { type JsonSchema, SchemaValues } from './schema-values.ts';

@@ -1,4 +1,4 @@
-import { shuffledOrder } from './random.ts';
+import { shuffled } from '../../../random.ts';
 
 /** Which examples each step takes: epochs of shuffled examples one after another, cut into equal batches. */
 export class BatchOrder {
@@ -6,7 +6,7 @@ export class BatchOrder {
   readonly #batchSize: number;
   readonly #seed: number;
   #epoch = -1;
-  #order: Int32Array = new Int32Array(0);
+  #order: readonly number[] = [];
 
   constructor(examples: number, batchSize: number, seed: number) {
     this.#examples = examples;
@@ -22,10 +22,10 @@ export class BatchOrder {
     });
   }
 
-  #orderOf(epoch: number): Int32Array {
+  #orderOf(epoch: number): readonly number[] {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#order = shuffledOrder(this.#examples, this.#seed * 1_000_003 + epoch);
+      this.#order = shuffled([...Array(this.#examples).keys()], this.#seed * 1_000_003 + epoch);
     }
     return this.#order;
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { syncFolder } from '../../../durable-files.ts';
 import { WinnowError } from '../../../errors.ts';
 import type { TokenSequence } from '../../transformer/batches.ts';
 import { rowsOf } from '../../transformer/body.ts';
@@ -8,7 +9,6 @@ import type { TransformerConfig } from '../../transformer/config.ts';
 import type { Head } from '../../transformer/head.ts';
 import { InferencePool } from '../../transformer/inference-pool.ts';
 import type { ModelWeights } from '../../transformer/weights-file.ts';
-import { syncFolder } from './atomic-file.ts';
 
 /**
  * The body's last rows in bf16: the upper 16 bits of f32, rounded to even. Their error, 2^-9, is below that of the 7 bits in which the

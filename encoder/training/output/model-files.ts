@@ -9,6 +9,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { syncFolder } from '../../../durable-files.ts';
 import { WinnowError } from '../../../errors.ts';
 import { calibrateScreen } from '../../calibrate-screen.ts';
 import { madeFor, SCREEN_FILE } from '../../head-screen.ts';
@@ -16,7 +17,7 @@ import { openModel } from '../../model.ts';
 import { TOKEN_VECTORS_FILE } from '../../token-vectors.ts';
 import type { TokenSequence } from '../../transformer/batches.ts';
 import { encodeWeights, type Tensor } from '../../transformer/weights-file.ts';
-import { syncFolder, writeAtomically } from '../data/atomic-file.ts';
+import { writeAtomically } from '../data/atomic-file.ts';
 
 /** Files of a model that training does not change. */
 const UNCHANGED = ['config.json', 'tokenizer.json', 'idf.json', TOKEN_VECTORS_FILE];

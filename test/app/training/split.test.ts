@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Splittable, shuffled, splitQueries } from '../../../app/training/split.ts';
+import { type Splittable, splitQueries } from '../../../app/training/split.ts';
 import { sameQuery } from '../../../corpus/judged-queries.ts';
+import { shuffled } from '../../../random.ts';
 import { check } from '../../helpers/property.ts';
 
 const test = suite('held-out split');

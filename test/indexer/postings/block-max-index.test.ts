@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { randomSource } from '../../../evaluation/random.ts';
 import { checksum } from '../../../indexer/format/checksum.ts';
 import { openBlockMaxIndex } from '../../../indexer/postings/block-max-index.ts';
 import { buildBlockMaxIndex } from '../../../indexer/postings/block-max-writer.ts';
 import { openPostingLists } from '../../../indexer/postings/posting-list-reader.ts';
 import { buildPostingLists } from '../../../indexer/postings/posting-list-writer.ts';
+import { randomSource } from '../../../random.ts';
 import { check } from '../../helpers/property.ts';
 
 const test = suite('block maxima');

@@ -19,3 +19,14 @@ export function randomSource(seed: number): () => number {
   const next = mulberry32(seed);
   return () => next() / 2 ** 32;
 }
+
+/** Fisher and Yates' shuffle of a copy; the order depends on the seed alone. */
+export function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const random = randomSource(seed);
+  const copy = [...items];
+  for (let i = copy.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [copy[i], copy[j]] = [copy[j]!, copy[i]!];
+  }
+  return copy;
+}
