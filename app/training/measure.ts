@@ -24,6 +24,10 @@ export interface Collection {
   readonly queries: readonly MeasuredQuery[];
 }
 
+/** Passages of a collection. */
+export const documentsOf = ({ sources }: Collection): number =>
+  sources.reduce((sum, { documents }) => sum + documents.length, 0);
+
 /** Model folders that a collection is searched with. */
 export interface MeasuredModels {
   /** Document encoder. Default: the bundled one. */

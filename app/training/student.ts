@@ -15,7 +15,7 @@ import { searchableText } from '../../query/embedded/source-encoder.ts';
 import { shuffled } from '../../random.ts';
 import { type BudgetOptions, planBudget, VALIDATIONS } from './budget.ts';
 import { trainingExamples } from './examples.ts';
-import { type Collection, measure } from './measure.ts';
+import { type Collection, documentsOf, measure } from './measure.ts';
 import { readPassages, samplePassages } from './passages.ts';
 import type { RunState } from './run-state.ts';
 import type { LabelledQuery } from './supervision.ts';
@@ -113,12 +113,11 @@ async function budgetOf(
 ): Promise<{ steps: number; examples: number }> {
   const { steps, examples: known } = state.progress;
   if (steps !== undefined && known !== undefined) return { steps, examples: known };
-  const documents = validation.sources.reduce((sum, source) => sum + source.documents.length, 0);
   const budget = await planBudget(
     trainer,
     examples,
     { ...common, target: state.path('trial') },
-    { seconds: secondsLeft, validationSeconds: documents * secondsPerDocument },
+    { seconds: secondsLeft, validationSeconds: documentsOf(validation) * secondsPerDocument },
   );
   rmSync(state.path('trial'), { recursive: true, force: true });
   state.note(budget);

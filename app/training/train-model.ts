@@ -15,7 +15,7 @@ import { CONTROL_SET, controlCollection, controlTrainingQueries } from './contro
 import { indexDocuments, indexPairTexts, requireDocuments } from './documents.ts';
 import { heldOutCollection } from './held-out.ts';
 import { Labeller } from './labelling.ts';
-import { type Collection, type Measurement, measure } from './measure.ts';
+import { type Collection, documentsOf, type Measurement, measure } from './measure.ts';
 import { planCutQueries, planJudgedQueries, rarityOf } from './query-plan.ts';
 import { changedQueries, compare, type TrainingReport, verdictOf } from './report.ts';
 import type { RunState } from './run-state.ts';
@@ -335,6 +335,3 @@ function joinCut(split: Split<LabelledQuery>, cut: readonly LabelledQuery[]): Sp
 const startOf = (stage: TrainingStage): string => (stage === 'rerank' ? DEFAULT_RERANKER : DEFAULT_MODEL);
 
 const secondsSince = (start: number): number => (performance.now() - start) / 1000;
-
-const documentsOf = ({ sources }: Collection): number =>
-  sources.reduce((sum, { documents }) => sum + documents.length, 0);

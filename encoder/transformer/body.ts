@@ -64,21 +64,30 @@ export function rowsOf(
 
 /** Writes ids, positions, token types and row ranges of a batch into the arena. @returns the number of rows */
 function loadTokens({ kernels: { arena }, work }: Pass, batch: readonly TokenSequence[]): number {
-  const ids = arena.ints(work.tokenIds, work.limits.tokens);
-  const positions = arena.ints(work.positionIds, work.limits.tokens);
-  const types = arena.ints(work.tokenTypeIds, work.limits.tokens);
   const starts = arena.ints(work.starts, work.limits.sequences + 1);
-  let row = 0;
   starts[0] = 0;
-  batch.forEach((sequence, index) => {
+  batch.forEach(({ ids }, index) => {
+    starts[index + 1] = starts[index]! + ids.length;
+  });
+  const view = (offset: number) => arena.ints(offset, work.limits.tokens);
+  writeTokens(batch, view(work.tokenIds), view(work.positionIds), view(work.tokenTypeIds));
+  return starts[batch.length]!;
+}
+
+/** Writes ids, positions and token types of sequences, one after another. @param ids as long as all sequences together, or longer */
+export function writeTokens(
+  batch: readonly TokenSequence[],
+  ids: Int32Array,
+  positions: Int32Array,
+  types: Int32Array,
+): void {
+  let row = 0;
+  for (const sequence of batch)
     for (let t = 0; t < sequence.ids.length; t++, row++) {
       ids[row] = sequence.ids[t]!;
       positions[row] = t;
       types[row] = sequence.typeIds?.[t] ?? 0;
     }
-    starts[index + 1] = row;
-  });
-  return row;
 }
 
 /** The stream before the first layer: the sum of three embeddings, normalised. */

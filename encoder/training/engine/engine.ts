@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { WinnowError } from '../../../errors.ts';
 import { type Arena, ArenaLayout, type KernelBackend, loadKernels } from '../../../kernels/index.ts';
 import { startThread } from '../../../worker-thread.ts';
+import { writeTokens } from '../../transformer/body.ts';
 import { type ReplyMessage, resultsOf } from '../../transformer/messages.ts';
 import { detectPattern } from '../../transformer/sparse-storage.ts';
 import { quantizeWeightRows } from '../../transformer/tensor-source.ts';
@@ -142,14 +143,7 @@ export class Engine {
   #loadTokens(batch: readonly BatchSequence[]): void {
     const { tokens } = this.plan;
     const view = (offset: number) => this.arena.ints(offset, this.#rows);
-    const [ids, positions, types] = [view(tokens.ids), view(tokens.positions), view(tokens.types)];
-    let row = 0;
-    for (const sequence of batch)
-      for (let t = 0; t < sequence.ids.length; t++, row++) {
-        ids[row] = sequence.ids[t]!;
-        positions[row] = t;
-        types[row] = sequence.typeIds?.[t] ?? 0;
-      }
+    writeTokens(batch, view(tokens.ids), view(tokens.positions), view(tokens.types));
   }
 
   /** Copies of what the sparse head found for sequence `index` of the batch. */
