@@ -1,11 +1,11 @@
 import type { MetadataValue } from '../../corpus/types.ts';
 import type { Model } from '../../encoder/model.ts';
 import { WinnowError } from '../../errors.ts';
-import { storedId } from '../../indexer/format/stored-id.ts';
+import { type DocumentRef, storedId } from '../../indexer/format/stored-id.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
 import type { StoredRecord } from '../../indexer/store/records.ts';
 import type { IndexableDocument, IndexableSource } from '../../indexer/types.ts';
-import type { WriteBatch, WriteReport } from '../backend.ts';
+import type { Awaitable, WriteBatch, WriteReport } from '../backend.ts';
 import { KnownScripts } from '../text/known-scripts.ts';
 import { changedHash, mergedMetadata, prepareBatch } from './source-batch.ts';
 import { indexableDocument, type SourceEncoder } from './source-encoder.ts';
@@ -25,9 +25,12 @@ export class EmbeddedWriter {
   private readonly model: Model;
   private readonly encoder: SourceEncoder;
   private readonly scripts: KnownScripts;
+  private readonly background: boolean;
 
-  constructor(store: IndexStore, model: Model, encoder: SourceEncoder) {
+  /** @param background commits leave the calling thread to searches */
+  constructor(store: IndexStore, model: Model, encoder: SourceEncoder, background: boolean) {
     this.store = store;
+    this.background = background;
     this.model = model;
     this.encoder = encoder;
     this.scripts = new KnownScripts(model.query.tokenizer);
@@ -51,8 +54,13 @@ export class EmbeddedWriter {
     );
     const ready = await this.encoder.encode(latest);
     requireWritable();
-    const { added, replaced } = this.store.upsert(ready);
+    const { added, replaced } = await this.target.upsert(ready);
     return { added, replaced, ...counts, deleted: 0 };
+  }
+
+  /** @returns how many of the documents that `refs` name were found */
+  async delete(refs: readonly DocumentRef[]): Promise<number> {
+    return this.target.delete(refs);
   }
 
   /**
@@ -62,7 +70,17 @@ export class EmbeddedWriter {
    * @returns false when the index does not have the source
    * @throws WinnowError WINNOW_BAD_ROW for values that cannot be stored, WINNOW_STORAGE, WINNOW_INDEX_READ_ONLY
    */
-  updateMetadata(id: string, changes: Readonly<Record<string, MetadataValue>>): boolean {
+  updateMetadata(id: string, changes: Readonly<Record<string, MetadataValue>>): Awaitable<boolean> {
+    return this.store.background.isBusy ? this.updateLater(id, changes) : this.updateNow(id, changes);
+  }
+
+  /** What is read and written again must not change in between. */
+  private async updateLater(id: string, changes: Readonly<Record<string, MetadataValue>>): Promise<boolean> {
+    while (this.store.background.isBusy) await this.store.background.settled();
+    return this.updateNow(id, changes);
+  }
+
+  private updateNow(id: string, changes: Readonly<Record<string, MetadataValue>>): boolean {
     const records = this.store.view().documentsOf({ id });
     const [first] = records;
     if (!first) return false;
@@ -73,6 +91,10 @@ export class EmbeddedWriter {
     };
     this.store.upsert([source]);
     return true;
+  }
+
+  private get target(): Pick<IndexStore['background'], 'upsert' | 'delete'> | IndexStore {
+    return this.background ? this.store.background : this.store;
   }
 
   private changed(record: StoredRecord, changes: Readonly<Record<string, MetadataValue>>): IndexableDocument {
