@@ -22,6 +22,7 @@ export class Collection {
   /** Folder of the index; undefined where the caller's backend is served. */
   readonly folder: string | undefined;
   private readonly gate: Gate<SearchBackend>;
+  private readonly closing = new AbortController();
 
   constructor(open: () => SearchBackend, folder?: string) {
     this.gate = new Gate(open);
@@ -52,9 +53,10 @@ export class Collection {
   /**
    * Makes the file small. Searches go on, writes wait.
    *
-   * @throws WinnowError WINNOW_UNSUPPORTED, WINNOW_INDEX_IN_USE, WINNOW_STORAGE
+   * @param signal stops it at its next step; closing the collection does so, too
+   * @throws WinnowError WINNOW_UNSUPPORTED, WINNOW_INDEX_IN_USE, WINNOW_STORAGE, WINNOW_INDEX_CLOSED when it was stopped
    */
-  async compact(): Promise<CompactReport> {
+  async compact(signal?: AbortSignal): Promise<CompactReport> {
     const { folder } = this;
     if (folder === undefined)
       throw new WinnowError('WINNOW_UNSUPPORTED', 'this server did not open the index itself', {
@@ -62,11 +64,13 @@ export class Collection {
         hint: 'stop it and run: winnow compact',
       });
     this.open();
-    return this.gate.replace(() => compactInThread(folder));
+    const signals = [this.closing.signal, ...(signal ? [signal] : [])];
+    return this.gate.replace(() => compactInThread(folder, AbortSignal.any(signals)));
   }
 
   /** Ends all work. Never rejects. */
   close(): Promise<void> {
+    this.closing.abort();
     return this.gate.close();
   }
 }

@@ -2,13 +2,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { compactIndex } from '../../indexer/admin/compact.ts';
 import { packThreadError } from '../../worker-thread.ts';
-import type { CompactAnswer } from './compact.ts';
+import type { CompactAnswer, CompactThreadData } from './compact.ts';
 
 parentPort?.postMessage(await compact());
 
 async function compact(): Promise<CompactAnswer> {
   try {
-    return { report: await compactIndex((workerData as { folder: string }).folder) };
+    const { folder, stop } = workerData as CompactThreadData;
+    return { report: await compactIndex(folder, () => Atomics.load(stop, 0) !== 0) };
   } catch (error) {
     return { error: packThreadError(error, 'WINNOW_SERVER') };
   }

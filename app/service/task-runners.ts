@@ -134,8 +134,8 @@ async function carryOut(
   }
 }
 
-async function compacted(collection: Collection, { progress }: TaskContext) {
-  const report = await collection.compact();
+async function compacted(collection: Collection, { progress, signal }: TaskContext) {
+  const report = await collection.compact(signal);
   progress({ done: 1, total: 1, unit: 'steps' });
   return report;
 }

@@ -32,6 +32,8 @@ export interface MergeOptions {
   readonly inlineMergeBytes?: number;
   /** Documents of a merged segment from which similar ones are put next to each other; Infinity = never. Default 65,536. */
   readonly reorderFrom?: number;
+  /** Called now and then while a merge runs on the calling thread: true ends it, and the index is as it was before. Default: never. */
+  readonly isStopped?: () => boolean;
 }
 
 /**
@@ -46,6 +48,7 @@ export class MergeScheduler {
   /** See {@link MergeOptions}. */
   readonly inlineMergeBytes: number;
   private readonly merger: SegmentMerger;
+  private readonly isStopped: (() => boolean) | undefined;
   private readonly thread: MergeThread | undefined;
   private inlineFailure: { readonly error: WinnowError; readonly at: number } | undefined;
 
@@ -56,11 +59,13 @@ export class MergeScheduler {
       merges = 'background',
       inlineMergeBytes = INLINE_MERGE_BYTES,
       reorderFrom,
+      isStopped,
     }: MergeOptions = {},
   ) {
     this.index = index;
     this.policy = mergePolicy;
     this.inlineMergeBytes = inlineMergeBytes;
+    this.isStopped = isStopped;
     const thread = merges === 'background' ? new MergeThread(index.path) : undefined;
     this.thread = thread;
     this.merger = new SegmentMerger(index, () => (thread ? thread.isBusy : !isMainThread), reorderFrom);
@@ -135,7 +140,7 @@ export class MergeScheduler {
 
   private mergeHere(run: MergeRun): void {
     const numbers = run.map(({ number }) => number);
-    if (sizeOfRun(run) > this.inlineMergeBytes) this.merger.mergePartByPart(numbers);
+    if (sizeOfRun(run) > this.inlineMergeBytes) this.merger.mergePartByPart(numbers, this.isStopped);
     else this.merger.mergeInOneTransaction(numbers);
   }
 

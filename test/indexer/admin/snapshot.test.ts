@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WinnowError } from '../../../errors.ts';
+import { WinnowError } from '../../../errors.ts';
 import { compactIndex } from '../../../indexer/admin/compact.ts';
 import { restoreSnapshot } from '../../../indexer/admin/restore.ts';
 import { SNAPSHOT_FILE } from '../../../indexer/admin/snapshot.ts';
@@ -136,6 +137,30 @@ test('compaction merges, drops the dead and gives free pages back', async () => 
   assert.is(compact.get('b5-399')?.text, 'b5 399');
   compact.verify();
   await compact.close();
+});
+
+test('a compaction that is stopped at any of its checkpoints leaves every document, and another one goes through', async () => {
+  const folder = tempFolder();
+  const store = IndexStore.openOrCreate(folder, SETTINGS);
+  for (let i = 0; i < 3; i++) store.upsert(batch(`b${i}`, 400));
+  store.delete(Array.from({ length: 300 }, (_, i) => `b0-${i}`));
+  await store.close();
+  let checkpoints = 0;
+  for (let last = 0; ; last++) {
+    checkpoints = 0;
+    const result = await compactIndex(folder, () => checkpoints++ >= last).catch((error: unknown) => error);
+    assert.equal(
+      readdirSync(folder).filter((name) => name.endsWith('.partial')),
+      [],
+    );
+    const whole = IndexStore.open(folder);
+    assert.is(whole.stats().documents, 900);
+    whole.verify();
+    await whole.close();
+    if (!(result instanceof WinnowError)) break;
+    assert.is(result.code, 'WINNOW_INDEX_CLOSED');
+  }
+  assert.ok(checkpoints >= 3, `only ${checkpoints} checkpoints`);
 });
 
 test('compaction is refused while another process has the index open', async () => {
