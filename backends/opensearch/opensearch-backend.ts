@@ -17,9 +17,10 @@ import type {
   WriteReport,
 } from '../../query/backend.ts';
 import { requireList, requireOptions, requireQuery, requireRef } from '../../query/check-arguments.ts';
-import { type EncodingOptions, needsRerank } from '../../query/embedded/embedded-backend.ts';
+import { needsRerank } from '../../query/embedded/embedded-backend.ts';
 import { NOTHING_WRITTEN } from '../../query/embedded/embedded-writer.ts';
 import { SharedEncoders } from '../../query/embedded/encoder-source.ts';
+import type { EncodingOptions } from '../../query/embedded/encoding-options.ts';
 import { LEXICAL_ONLY } from '../../query/embedded/open-embedded.ts';
 import { RerankStages } from '../../query/embedded/rerank-stages.ts';
 import { SourceEncoder } from '../../query/embedded/source-encoder.ts';

@@ -1,7 +1,6 @@
 import { type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MetadataValue } from '../../corpus/types.ts';
-import type { DocumentEncoderOptions } from '../../encoder/document-encoder.ts';
 import type { Model } from '../../encoder/model.ts';
 import { WinnowError } from '../../errors.ts';
 import type { SnapshotInfo } from '../../indexer/admin/snapshot.ts';
@@ -42,9 +41,9 @@ import { Searcher } from '../search/searcher.ts';
 import { queryWeights, tokenStatistics } from '../weights/query-weights.ts';
 import { EmbeddedWriter, NOTHING_WRITTEN } from './embedded-writer.ts';
 import { SharedEncoders } from './encoder-source.ts';
+import type { EncodingOptions } from './encoding-options.ts';
 import { RawIndex } from './raw-index.ts';
 import { type RerankChoice, RerankStages } from './rerank-stages.ts';
-import type { RerankerOptions } from './reranker-loader.ts';
 import { SourceEncoder } from './source-encoder.ts';
 import { TextEncoding } from './text-encoding.ts';
 import { textWindow } from './text-window.ts';
@@ -336,16 +335,6 @@ export class EmbeddedBackend implements SearchBackend {
     await this.store.close();
   }
 }
-
-/** How documents are encoded and written, and hits reranked. */
-export type EncodingOptions = DocumentEncoderOptions &
-  RerankerOptions & {
-    /**
-     * Commits of more than a few documents run on a thread of their own, so that searches go on meanwhile: for programs that answer
-     * searches while they write. Default false: they run on the calling thread.
-     */
-    readonly backgroundWrites?: boolean;
-  };
 
 const WRITTEN = ['the documents were written', 'await add() before close()'] as const;
 

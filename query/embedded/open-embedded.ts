@@ -8,8 +8,9 @@ import { lockForWriting } from '../../indexer/store/writer-lock.ts';
 import type { FilterField } from '../../indexer/types.ts';
 import { requireFilterFields, requireOptions } from '../check-arguments.ts';
 import { OPEN_OPTIONS } from '../open-options.ts';
-import { EmbeddedBackend, type EncodingOptions } from './embedded-backend.ts';
+import { EmbeddedBackend } from './embedded-backend.ts';
 import type { SharedEncoders } from './encoder-source.ts';
+import type { EncodingOptions } from './encoding-options.ts';
 
 export interface OpenOptions extends EncodingOptions {
   /** Bundled model name or model folder; must be the one that the index was built with. Default: the index's own. */

@@ -2,7 +2,6 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { WinnowError } from '../../../errors.ts';
 import { WinnowError } from '../../../errors.ts';
 import { compactIndex } from '../../../indexer/admin/compact.ts';
 import { restoreSnapshot } from '../../../indexer/admin/restore.ts';

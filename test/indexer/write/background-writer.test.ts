@@ -104,6 +104,7 @@ test('closing waits for writes under way, which are there afterwards; later ones
 test('a thread that ends by itself takes no write with it silently', async () => {
   const store = await storeWithThread();
   const write = store.background.upsert(batch('unsure', 2000));
+  // biome-ignore lint/complexity/useLiteralKeys: the thread is private, and nothing but a fault ends it
   await store.background['thread']['worker']!.terminate();
   assert.is((await thrownBy(() => write)).code, 'WINNOW_STORAGE');
   // All or nothing, and the index goes on.
