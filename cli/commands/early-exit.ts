@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { defined } from '../../defined.ts';
 import { EARLY_EXIT_FILE, encodeEarlyExit } from '../../encoder/rerank/early-exit.ts';
 import {
@@ -19,7 +19,13 @@ import {
 } from '../../evaluation/calibration/early-exit.ts';
 import { openDataset } from '../../evaluation/dataset.ts';
 import { IndexCache } from '../../evaluation/systems/index-cache.ts';
-import { addEncoderOptions, type EncoderCliOptions, evalCacheOption, wholeNumber } from '../options.ts';
+import {
+  addEncoderOptions,
+  type EncoderCliOptions,
+  evalCacheOption,
+  number,
+  wholeNumber,
+} from '../options.ts';
 import { printable } from '../printable.ts';
 import { Progress } from '../progress.ts';
 
@@ -45,7 +51,7 @@ export function registerEarlyExit(model: Command): void {
     .argument('<dataset...>', 'BEIR folders or .zip files that nothing is reported on afterwards')
     .option('--reranker <folder>', 'cross-encoder (default: the bundled one)')
     .option('--layers <n>', 'layers before the exit', wholeNumber(1, 1000), 3)
-    .option('--keep <share>', 'documents of a search that go through all layers', shareOfAll, 0.5)
+    .option('--keep <share>', 'documents of a search that go through all layers', number(0, 1), 0.5)
     .option('--queries <n>', 'queries per data set at most', wholeNumber(2, 100_000), 200)
     .option('--depth <n>', 'documents per query', wholeNumber(2, 1000), 100)
     .option('--split <name>', 'qrels split (default: test)')
@@ -118,10 +124,4 @@ function print({ correlation, rows }: FittedExit, sets: readonly ExitSet[], json
   line(['keep', 'work', 'nDCG@10', ...sets.map(({ name }) => printable(name).slice(0, 8))]);
   for (const { keep, work, mean, ndcg } of rows)
     line([`${keep}`, work.toFixed(2), ...[mean, ...ndcg].map((value) => value.toFixed(4))]);
-}
-
-function shareOfAll(text: string): number {
-  const value = Number(text);
-  if (value > 0 && value <= 1) return value;
-  throw new InvalidArgumentError('expected a number above 0, at most 1');
 }

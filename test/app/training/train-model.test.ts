@@ -26,6 +26,7 @@ const inputOf = (more: Partial<TrainingInput> = {}): TrainingInput => ({
   model: bad,
   reranker,
   fromScratch: false,
+  trainedShare: 1,
   minutes: 10,
   queries: 60,
   rerankDepth: 6,
