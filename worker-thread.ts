@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { defined } from './defined.ts';
+import { type ErrorCode, WinnowError } from './errors.ts';
 import { packageRoot } from './package-root.ts';
 
 /**
@@ -19,4 +21,23 @@ export function startThread(entry: string, workerData: unknown): Worker {
   const tsx = import.meta.resolve('tsx/esm/api');
   const boot = `import('${tsx}').then(({ register }) => { register(); return import('${source}'); });`;
   return new Worker(boot, { eval: true, workerData, execArgv: [] });
+}
+
+/** A WinnowError as it crosses threads, which keep neither its class nor its fields. */
+export interface ThreadError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly place?: string;
+  readonly hint?: string;
+}
+
+/** @param code of an error that is no WinnowError */
+export function packThreadError(error: unknown, code: ErrorCode): ThreadError {
+  if (!(error instanceof WinnowError)) return { code, message: `a thread failed: ${String(error)}` };
+  const { message, place, hint } = error;
+  return { code: error.code, message, ...defined({ place, hint }) };
+}
+
+export function unpackThreadError({ code, message, place, hint }: ThreadError): WinnowError {
+  return new WinnowError(code, message, defined({ place, hint }));
 }

@@ -12,6 +12,7 @@ import { OpenIndex } from './store/open-index.ts';
 import type { StoredRecord, StoredSource } from './store/records.ts';
 import type { Checked, StorableSource } from './store/storable.ts';
 import type { IndexableSource, IndexSettings, IndexStats, SourceDocument, UpsertResult } from './types.ts';
+import { BackgroundWriter } from './write/background-writer.ts';
 
 export interface OpenOptions extends MergeOptions {
   /** Open for searching only; writes throw WINNOW_INDEX_READ_ONLY. Default false. */
@@ -37,11 +38,14 @@ export class IndexStore {
   private readonly index: OpenIndex;
   private readonly scheduler: MergeScheduler;
   private readonly writer: IndexWriter;
+  /** Writes that leave the calling thread to searches; those of this object itself are done before they return. */
+  readonly background: BackgroundWriter;
 
   private constructor(index: OpenIndex, options: MergeOptions) {
     this.index = index;
     this.scheduler = new MergeScheduler(index, options);
     this.writer = new IndexWriter(index, () => this.scheduler.mergeDue());
+    this.background = new BackgroundWriter(index, this.writer, this.scheduler);
   }
 
   /** @throws WinnowError WINNOW_INDEX_NOT_FOUND, WINNOW_INDEX_VERSION, WINNOW_INDEX_CORRUPT, WINNOW_STORAGE */
@@ -163,7 +167,7 @@ export class IndexStore {
     this.index.afterClose(task);
   }
 
-  /** Stops the running merge, waits for copies, and closes the file. */
+  /** Stops the running merge, waits for background writes and copies, and closes the file. */
   close(): Promise<void> {
     return this.index.close();
   }

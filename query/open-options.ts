@@ -23,6 +23,7 @@ export const OPEN_OPTIONS = {
   readOnly: { type: 'boolean', default: false },
   lexicalOnly: { type: 'boolean', default: false },
   vectors: { type: 'boolean', default: true },
+  backgroundWrites: { type: 'boolean', default: false },
   backend: { type: 'string', enum: ENCODER_BACKENDS },
   threads: { type: 'integer', minimum: 0, maximum: 64 },
   maxBatchTokens: { type: 'integer', minimum: 1, maximum: 1_048_576 },

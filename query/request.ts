@@ -103,6 +103,11 @@ export const SEARCH_OPTIONS = {
     maxItems: 32,
     description: 'Declared fields whose values are counted over the best rankDepth hits',
   },
+  total: {
+    type: 'boolean',
+    default: false,
+    description: 'Count all documents that match, among the hits or not',
+  },
   rankDepth: {
     type: 'integer',
     minimum: 1,
@@ -241,6 +246,11 @@ export interface SearchOptions extends ScanOptions {
   readonly sort?: FieldSort;
   /** Declared fields whose values are counted over the best {@link rankDepth} hits. At most 32. */
   readonly facets?: readonly string[];
+  /**
+   * Count all documents that match: those that the filter accepts and that share a token or word with the query. Default false: it reads
+   * every posting of the query, some 3 ns each, which pruned searches avoid.
+   */
+  readonly total?: boolean;
   /**
    * Number of best hits that `sort` and `facets` look at, 1..10,000; default 1,000. It is bounded because every document that
    * shares a term with the query is a hit, however poor: counts over all of them would say little about the answer.

@@ -80,6 +80,12 @@ export interface SearchResponse {
   readonly notices?: readonly Notice[];
   /** Counts of each field that the request's `facets` names. */
   readonly facets?: Readonly<Record<string, readonly FacetCount[]>>;
+  /**
+   * With the request's `total`: number of documents that match; passages count one each, also where they are grouped, and before
+   * `minRelevance` leaves any out. Absent where it is not known: phrases are looked up in texts, the time budget ended, or the index is
+   * in a cluster.
+   */
+  readonly total?: number;
   /** Time from text to hits, microseconds. */
   readonly tookUs: number;
   /** Where that time went. */
@@ -248,6 +254,11 @@ export const SEARCH_RESPONSE = {
           properties: { value: { anyOf: [TEXT, NUMBER, BOOLEAN] }, count: INTEGER },
         },
       },
+    },
+    total: {
+      ...INTEGER,
+      description:
+        'With "total": how many documents match; passages count one each, also where they are grouped, and before "minRelevance" leaves any out. Absent where it is not known: phrases are looked up in texts, the time budget ended, or the index is in a cluster',
     },
     tookUs: { ...NUMBER, description: 'Microseconds from text to hits' },
     timings: {

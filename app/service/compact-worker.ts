@@ -1,7 +1,7 @@
 // Thread that compacts an index while the thread that opened it goes on searching (compact.ts).
 import { parentPort, workerData } from 'node:worker_threads';
-import { WinnowError } from '../../errors.ts';
 import { compactIndex } from '../../indexer/admin/compact.ts';
+import { packThreadError } from '../../worker-thread.ts';
 import type { CompactAnswer } from './compact.ts';
 
 parentPort?.postMessage(await compact());
@@ -10,8 +10,6 @@ async function compact(): Promise<CompactAnswer> {
   try {
     return { report: await compactIndex((workerData as { folder: string }).folder) };
   } catch (error) {
-    if (!(error instanceof WinnowError)) throw error;
-    const { code, message, place, hint } = error;
-    return { error: { code, message, ...(place ? { place } : {}), ...(hint ? { hint } : {}) } };
+    return { error: packThreadError(error, 'WINNOW_SERVER') };
   }
 }

@@ -1,19 +1,10 @@
 import { once } from 'node:events';
-import { type ErrorCode, WinnowError } from '../../errors.ts';
+import { WinnowError } from '../../errors.ts';
 import type { CompactReport } from '../../indexer/admin/compact.ts';
-import { startThread } from '../../worker-thread.ts';
+import { startThread, type ThreadError, unpackThreadError } from '../../worker-thread.ts';
 
 /** What the thread answers. */
-export type CompactAnswer =
-  | { readonly report: CompactReport }
-  | {
-      readonly error: {
-        readonly code: ErrorCode;
-        readonly message: string;
-        readonly place?: string;
-        readonly hint?: string;
-      };
-    };
+export type CompactAnswer = { readonly report: CompactReport } | { readonly error: ThreadError };
 
 /**
  * Compacts an index in a thread; searches go on meanwhile. Nothing may write to it until the promise settles. Open handles get
@@ -31,6 +22,5 @@ export async function compactInThread(folder: string): Promise<CompactReport> {
   await once(thread, 'exit');
   if (!answer) throw new WinnowError('WINNOW_SERVER', 'the thread that compacts ended without an answer');
   if ('report' in answer) return answer.report;
-  const { code, message, ...where } = answer.error;
-  throw new WinnowError(code, message, where);
+  throw unpackThreadError(answer.error);
 }

@@ -210,7 +210,8 @@ export class DataFolder {
     const { name, fields, model, vectors, engine, isNew } = this.entryOf(folder);
     if (engine) return this.openRemote(folder, engine);
     const { readOnly, backend, threads, maxBatchTokens, reranker } = this.options;
-    const common = defined({ readOnly, backend, threads, maxBatchTokens, reranker });
+    const options = { readOnly, backend, threads, maxBatchTokens, reranker };
+    const common = { ...defined(options), backgroundWrites: true };
     const path = this.pathOf(folder);
     if (!isNew) return openEmbedded(path, { ...common, ...(model ? { model } : {}) }, this.encoders);
     const index = model === null ? { lexicalOnly: true } : defined({ model });

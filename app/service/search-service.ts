@@ -89,7 +89,8 @@ export class SearchService {
     const { model, backend, threads, maxBatchTokens, reranker, readOnly = false } = options;
     const given = Object.entries({ model, backend, threads, maxBatchTokens, reranker, readOnly });
     const opening = Object.fromEntries(given.filter(([, value]) => value !== undefined));
-    const host = new SingleIndex(() => openEmbedded(folder, { ...opening, create: !readOnly }), folder);
+    const open = () => openEmbedded(folder, { ...opening, create: !readOnly, backgroundWrites: true });
+    const host = new SingleIndex(open, folder);
     host.collection(host.names[0]!).open();
     return new SearchService(host, options);
   }

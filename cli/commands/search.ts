@@ -11,6 +11,7 @@ import {
   type SearchOptions,
   STAGES,
 } from '../../query/request.ts';
+import type { SearchResponse } from '../../query/response.ts';
 import { addEngineOptions, addTwoPhaseOption, type EngineCliOptions, openEngine } from '../engine.ts';
 import {
   fieldSort,
@@ -39,12 +40,16 @@ interface SearchCliOptions extends EngineCliOptions, Pick<ScanOptions, 'scan' | 
   readonly reranker?: string;
   readonly sort?: FieldSort;
   readonly facet?: readonly string[];
+  readonly total?: boolean;
   /** Milliseconds. */
   readonly budget?: number;
 }
 
 export const modeOption = (): Option =>
   new Option('--mode <mode>', 'ranking (default: sparse, bm25 for an index of words alone)').choices(MODES);
+
+const countOf = ({ hits, total }: SearchResponse): string =>
+  total === undefined ? `${hits.length} hits` : `${hits.length} of ${total.toLocaleString('en')} hits`;
 
 export function registerSearch(program: Command): void {
   const { k, offset, alpha, rankDepth, rerankDepth } = SEARCH_OPTIONS;
@@ -71,6 +76,7 @@ export function registerSearch(program: Command): void {
       fieldSort,
     )
     .option('--facet <field>', 'count the values of a declared field among them; repeat for more', repeated)
+    .option('--total', 'count all documents that match')
     .addOption(new Option('--scan <how>', 'every posting, or only blocks that can hold a hit').choices(SCANS))
     .option(
       '--alpha <share>',
@@ -97,7 +103,7 @@ export function registerSearch(program: Command): void {
 }
 
 async function run(words: string[], options: SearchCliOptions): Promise<void> {
-  const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet, plain } = options;
+  const { k, offset, mode, filter, group, scan, alpha, budget, sort, facet, total, plain } = options;
   const { model, reranker, rerank, rerankDepth, minRelevance } = options;
   const index = await openEngine(options, { readOnly: true, ...defined({ model, reranker }) });
   try {
@@ -114,6 +120,7 @@ async function run(words: string[], options: SearchCliOptions): Promise<void> {
         budgetMs: budget,
         sort,
         facets: facet,
+        total,
         syntax: plain ? ('plain' as const) : undefined,
         rerank,
         rerankDepth,
@@ -133,7 +140,7 @@ async function run(words: string[], options: SearchCliOptions): Promise<void> {
     console.log(
       result.hits.length === 0
         ? 'no hits'
-        : `${result.hits.length} hits in ${(result.tookUs / 1000).toFixed(2)} ms${result.complete ? '' : ', ended early'}`,
+        : `${countOf(result)} in ${(result.tookUs / 1000).toFixed(2)} ms${result.complete ? '' : ', ended early'}`,
     );
   } finally {
     await index.close();

@@ -1,4 +1,4 @@
-import { type ErrorCode, WinnowError } from '../../errors.ts';
+import { packThreadError, type ThreadError, unpackThreadError } from '../../worker-thread.ts';
 import type { TokenSequence } from './batches.ts';
 import type { PackedResults } from './head.ts';
 
@@ -24,9 +24,7 @@ export interface ResumeMessage {
 export type WorkMessage = BatchMessage | ResumeMessage;
 
 /** The reply to a {@link WorkMessage}: its results as they were packed, or the error that it raised. */
-export type ReplyMessage =
-  | { readonly results: PackedResults }
-  | { readonly error: { code: ErrorCode; message: string; place?: string; hint?: string } };
+export type ReplyMessage = { readonly results: PackedResults } | { readonly error: ThreadError };
 
 export function packBatch(batch: readonly TokenSequence[], layers: BatchMessage['layers']): BatchMessage {
   const lengths = Int32Array.from(batch, ({ ids }) => ids.length);
@@ -101,26 +99,12 @@ function viewsOf(lengths: Int32Array, rows: Float32Array): Float32Array[] {
   });
 }
 
-export function packError(error: unknown): ReplyMessage {
-  if (!(error instanceof WinnowError)) {
-    return {
-      error: { code: 'WINNOW_KERNEL_UNAVAILABLE', message: `an inference thread failed: ${String(error)}` },
-    };
-  }
-  const { code, message, place, hint } = error;
-  return {
-    error: {
-      code,
-      message,
-      ...(place === undefined ? {} : { place }),
-      ...(hint === undefined ? {} : { hint }),
-    },
-  };
-}
+export const packError = (error: unknown): ReplyMessage => ({
+  error: packThreadError(error, 'WINNOW_KERNEL_UNAVAILABLE'),
+});
 
 /** @throws WinnowError the error that the thread raised */
 export function resultsOf(reply: ReplyMessage): PackedResults {
   if (!('error' in reply)) return reply.results;
-  const { code, message, ...place } = reply.error;
-  throw new WinnowError(code, message, place);
+  throw unpackThreadError(reply.error);
 }

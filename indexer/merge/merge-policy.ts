@@ -80,6 +80,12 @@ export const forcedMergesOnly: MergePolicy = {
   findForcedMerges: logMergePolicy.findForcedMerges,
 };
 
+/** Merges of at most so many bytes, as {@link logMergePolicy} wants them, for a thread that leaves larger ones to another. */
+export const smallMerges = (maxBytes: number): MergePolicy => ({
+  findMerges: (segments) => logMergePolicy.findMerges(segments).filter((run) => sizeOfRun(run) <= maxBytes),
+  findForcedMerges: () => [],
+});
+
 export const sizeOfRun = (run: MergeRun): number => run.reduce((sum, { numBytes }) => sum + numBytes, 0);
 
 const numLive = ({ numDocs, numDeleted }: MergeCandidate): number => numDocs - numDeleted;

@@ -43,7 +43,8 @@ export interface MergeOptions {
 export class MergeScheduler {
   private readonly index: OpenIndex;
   private readonly policy: MergePolicy;
-  private readonly inlineMergeBytes: number;
+  /** See {@link MergeOptions}. */
+  readonly inlineMergeBytes: number;
   private readonly merger: SegmentMerger;
   private readonly thread: MergeThread | undefined;
   private inlineFailure: { readonly error: WinnowError; readonly at: number } | undefined;

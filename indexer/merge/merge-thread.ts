@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
-import { type ErrorCode, WinnowError } from '../../errors.ts';
-import { startThread } from '../../worker-thread.ts';
+import type { WinnowError } from '../../errors.ts';
+import { startThread, type ThreadError, unpackThreadError } from '../../worker-thread.ts';
 
 /** One merge. */
 export interface MergeTask {
@@ -17,7 +17,7 @@ export interface MergeThreadData extends MergeTask {
 
 /** The thread's only message. */
 export interface MergeResult {
-  readonly error?: { code: ErrorCode; message: string; place?: string; hint?: string };
+  readonly error?: ThreadError;
 }
 
 /** After a failed merge (on a full disk, for example) this much time passes before the next attempt. */
@@ -107,8 +107,7 @@ export class MergeThread {
   }
 
   private settle({ error }: MergeResult): void {
-    const { code, message, ...place } = error ?? {};
-    this.failure = error && new WinnowError(code!, message!, place);
+    this.failure = error && unpackThreadError(error);
     if (error) this.failedAt = performance.now();
   }
 }

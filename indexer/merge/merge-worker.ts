@@ -2,7 +2,7 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { WinnowError } from '../../errors.ts';
+import { packThreadError } from '../../worker-thread.ts';
 import { OpenIndex } from '../store/open-index.ts';
 import type { MergeResult, MergeThreadData } from './merge-thread.ts';
 import { SegmentMerger } from './segment-merger.ts';
@@ -32,12 +32,7 @@ async function merge(): Promise<MergeResult> {
     merger.mergePartByPart(segments, () => Atomics.load(stop, 0) !== 0);
     return {};
   } catch (cause) {
-    const error =
-      cause instanceof WinnowError
-        ? cause
-        : new WinnowError('WINNOW_MERGE', `the merge failed: ${(cause as Error).message}`, { place: folder });
-    const { code, message, place, hint } = error;
-    return { error: { code, message, ...(place ? { place } : {}), ...(hint ? { hint } : {}) } };
+    return { error: packThreadError(cause, 'WINNOW_MERGE') };
   } finally {
     await index?.close();
   }

@@ -63,6 +63,13 @@ export class IndexReader {
     previous.release();
   }
 
+  /** Replaces the view by one that has every commit of other threads so far. */
+  takeUp(): void {
+    // lmdb-js reads from one snapshot until the event loop turns.
+    this.storage.root.resetReadTxn();
+    this.reload();
+  }
+
   /** Makes the next {@link view} check LMDB. */
   expire(): void {
     this.freshUntil = 0;

@@ -95,7 +95,7 @@ export class EmbeddedBackend implements SearchBackend {
     this.encoder = new SourceEncoder(model, lexicalOnly, encoders);
     this.stages = new RerankStages(store, model, this.encoder, options);
     this.capabilities = { snapshots: true, rerank: this.stages.available };
-    this.writer = new EmbeddedWriter(store, model, this.encoder);
+    this.writer = new EmbeddedWriter(store, model, this.encoder, options.backgroundWrites ?? false);
     this.texts = new TextEncoding(model, this.encoder, (text) =>
       queryWeights(model.query, tokenStatistics(store.view()), text, SEARCH_OPTIONS.idf.default),
     );
@@ -182,10 +182,10 @@ export class EmbeddedBackend implements SearchBackend {
     const refs = deletes.map((ref, i) => requireRef(ref, `documents[${i}]`));
     const report = upserts.length > 0 ? await this.upsert(upserts, onRejected) : NOTHING_WRITTEN;
     if (refs.length === 0) return report;
-    return { ...report, deleted: this.store.delete(refs) };
+    return { ...report, deleted: await this.writer.delete(refs) };
   }
 
-  updateMetadata(id: string, changes: Readonly<Record<string, MetadataValue>>): boolean {
+  updateMetadata(id: string, changes: Readonly<Record<string, MetadataValue>>): Awaitable<boolean> {
     this.requireWritable();
     return this.writer.updateMetadata(requireRef(id, 'id').id, changes);
   }
@@ -337,8 +337,15 @@ export class EmbeddedBackend implements SearchBackend {
   }
 }
 
-/** How documents are encoded and hits reranked. */
-export type EncodingOptions = DocumentEncoderOptions & RerankerOptions;
+/** How documents are encoded and written, and hits reranked. */
+export type EncodingOptions = DocumentEncoderOptions &
+  RerankerOptions & {
+    /**
+     * Commits of more than a few documents run on a thread of their own, so that searches go on meanwhile: for programs that answer
+     * searches while they write. Default false: they run on the calling thread.
+     */
+    readonly backgroundWrites?: boolean;
+  };
 
 const WRITTEN = ['the documents were written', 'await add() before close()'] as const;
 

@@ -7,6 +7,9 @@ import { analyze } from '../text/english-analyzer.ts';
 import { TimeSlices } from '../time-slices.ts';
 import type { SharedEncoders } from './encoder-source.ts';
 
+/** What the model made of a text. */
+export type KnownVector = WeightVector & { readonly dense?: DenseVector };
+
 const NO_WEIGHTS: EncodedDocument = { termIds: new Uint16Array(0), weights: new Float32Array(0) };
 
 /** Makes of sources what an index stores of them: weighted terms, words and tokens of their texts. */
@@ -30,16 +33,23 @@ export class SourceEncoder {
     return this.started?.backend;
   }
 
-  async encode(sources: readonly StorableSource[]): Promise<IndexableSource[]> {
-    const texts = sources.flatMap(({ documents }) => documents.map(searchableText));
+  /** @param knownOf vectors of the documents of a source that need not be encoded, in their order; undefined for the others */
+  async encode(
+    sources: readonly StorableSource[],
+    knownOf: (source: StorableSource) => readonly (KnownVector | undefined)[] = () => [],
+  ): Promise<IndexableSource[]> {
+    const known = sources.map(knownOf);
+    const texts = sources.flatMap(({ documents }, at) =>
+      documents.filter((_, i) => !known[at]![i]).map(searchableText),
+    );
     const vectors = await this.vectors(texts);
     const slices = new TimeSlices();
     let next = 0;
     const encoded: IndexableSource[] = [];
-    for (const { id, contentHash, documents } of sources) {
+    for (const [at, { id, contentHash, documents }] of sources.entries()) {
       const ready: IndexableDocument[] = [];
-      for (const document of documents) {
-        ready.push(indexableDocument(document, vectors[next++]!, this.model));
+      for (const [i, document] of documents.entries()) {
+        ready.push(indexableDocument(document, known[at]![i] ?? vectors[next++]!, this.model));
         await slices.pause();
       }
       encoded.push({ id, contentHash, documents: ready });
@@ -104,7 +114,7 @@ export const searchableText = ({ title, text }: { readonly title: string; readon
 /** A document with all that an index stores of its text. @param vector empty in an index of words alone */
 export function indexableDocument(
   document: IndexableDocument['document'],
-  { dense, ...vector }: WeightVector & { readonly dense?: DenseVector },
+  { dense, ...vector }: KnownVector,
   model: Model,
 ): IndexableDocument {
   const text = searchableText(document);

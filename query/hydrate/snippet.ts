@@ -73,7 +73,7 @@ function beginning(text: string, first: number, room: number): number {
   for (let at = first; at > earliest; at--) {
     if (!isSpace(text, at - 1) || isSpace(text, at)) continue;
     const end = lastBefore(text, at);
-    if (isSentenceEnd(text, end) || text.slice(end + 1, at).split('\n').length > 2) return at;
+    if (isSentenceEnd(text, end) || hasEmptyLine(text, end + 1, at)) return at;
     if (clause < 0 && first - at <= room / 2 && CLAUSE_ENDS.includes(text[end]!)) clause = at;
   }
   if (clause >= 0) return clause;
@@ -86,7 +86,7 @@ function beginning(text: string, first: number, room: number): number {
 function ending(text: string, at: number): number {
   if (at >= text.length) return lastBefore(text, text.length) + 1;
   for (let end = Math.min(text.length, at + SLACK); end > at - SLACK; end--)
-    if (isSentenceEnd(text, end - 1) && isSpace(text, end)) return end;
+    if (isSpace(text, end) && isSentenceEnd(text, end - 1)) return end;
   for (let end = at; end < Math.min(text.length, at + SLACK); end++) if (isSpace(text, end)) return end;
   for (let end = at; end > at - SLACK; end--) if (isSpace(text, end)) return end;
   // A run without spaces, as in Chinese. Never between the two halves of a character.
@@ -111,6 +111,14 @@ function skipSpaces(text: string, from: number): number {
   let at = from;
   while (at < text.length && isSpace(text, at)) at++;
   return at;
+}
+
+/** Whether there are two line ends in a range of spaces. */
+function hasEmptyLine(text: string, from: number, to: number): boolean {
+  const first = to - from < 2 ? -1 : text.indexOf('\n', from);
+  if (first < 0 || first >= to) return false;
+  const second = text.indexOf('\n', first + 1);
+  return second >= 0 && second < to;
 }
 
 /** Whether the character at a place ends a sentence, quotes and brackets behind its mark included. */

@@ -49,7 +49,7 @@ export class TokenFinder {
   find(words: TextWords): WordPieces[] {
     const found: WordPieces[] = [];
     if (this.wanted.size === 0) return found;
-    const { keys } = words;
+    const { keys, pieces } = words;
     const { places } = this;
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
@@ -57,7 +57,7 @@ export class TokenFinder {
       if (words.firstIds[i] === 0 && !this.tokenize(words, i)) continue;
       const first = words.firstIds[i]!;
       if (!this.wanted.has(first)) continue;
-      const ids = words.pieces.get(i) ?? [first];
+      const ids = pieces.get(i) ?? [first];
       if (this.isFound(ids)) found.push({ start: words.starts[i]!, end: words.ends[i]!, ids });
     }
     return found;

@@ -8,6 +8,7 @@ import { SEARCH_OPTIONS, type SearchMode, type SearchOptions } from '../request.
 import { rerank, rerankNow, stageDepths } from '../rerank/rerank.ts';
 import type { InstantStage, RerankStage } from '../rerank/stage.ts';
 import type { SearchResponse } from '../response.ts';
+import { countMatches } from '../retrieve/match-count.ts';
 import type { ScoredDoc } from '../retrieve/retriever.ts';
 import type { CandidateFinder, Candidates, Wanted } from './candidates.ts';
 import { bestOfEachSource, countFacets, type PageStage, sortStage } from './page-stages.ts';
@@ -44,7 +45,7 @@ export class SearchPipeline {
     const isReranked = stage !== undefined && search.mode === 'sparse';
     const { documents, sources } = plan.wanted;
     const depth = isReranked ? Math.max(documents, stage.settings.depth) : documents;
-    const found = this.candidates.find(search, { documents: depth, sources });
+    const found = this.find(search, { documents: depth, sources }, options);
     plan.clock.lap('searchUs');
     if (!isReranked) return this.show(plan, search, found);
     const docs = rerankNow(search, found.docs, stage);
@@ -74,7 +75,7 @@ export class SearchPipeline {
       const { rerankDepth: depth, minRelevance } = options;
       const { documents, sources } = plan.wanted;
       const depths = stageDepths(stages, depth);
-      const found = this.candidates.find(search, { documents: Math.max(documents, ...depths), sources });
+      const found = this.find(search, { documents: Math.max(documents, ...depths), sources }, options);
       plan.clock.lap('searchUs');
       const deadline = plan.until(RETRIEVAL_SHARE);
       const { docs, reranked } = await rerank(search, found.docs, stages, { depth, deadline, signal });
@@ -163,8 +164,15 @@ export class SearchPipeline {
     };
   }
 
+  private find(search: PreparedSearch, wanted: Wanted, { total }: SearchOptions): Found {
+    const found = this.candidates.find(search, wanted);
+    // Texts decide about phrases, and they are read for hits alone.
+    if (!total || search.conditions?.needText) return found;
+    return { ...found, total: countMatches(search, search.mode) };
+  }
+
   /** Sorts, groups and pages documents, and makes hits of them. */
-  private show(plan: Plan, search: PreparedSearch, found: Candidates): SearchResponse {
+  private show(plan: Plan, search: PreparedSearch, found: Found): SearchResponse {
     const { stages, facets, rankDepth } = plan;
     const { filterFields } = plan.view.manifest.settings;
     const page = stages.reduce<readonly ScoredDoc[]>((docs, stage) => stage?.(docs) ?? docs, found.docs);
@@ -178,6 +186,7 @@ export class SearchPipeline {
       complete: complete && found.complete,
       ...(notices.length > 0 ? { notices } : {}),
       ...(facets.length > 0 ? { facets: counts } : {}),
+      ...(found.total === undefined ? {} : { total: found.total }),
       ...plan.clock.times(),
     };
   }
@@ -185,6 +194,9 @@ export class SearchPipeline {
 
 const valuesOf = ({ view, docId }: ScoredDoc, field: number): FieldValues =>
   columnRow(view.segment.filterColumn(field), docId);
+
+/** Documents that were found, and how many there are where that was asked for and is known. */
+type Found = Candidates & { readonly total?: number | undefined };
 
 /** A request, read against one view of the index. */
 interface Plan {

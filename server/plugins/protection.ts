@@ -1,8 +1,9 @@
-import helmet from '@fastify/helmet';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyRequest } from 'fastify';
 import plugin from 'fastify-plugin';
+import helmet, { type HelmetOptions } from 'helmet';
 import { busy } from '../../app/lane.ts';
 import { WinnowError } from '../../errors.ts';
 
@@ -31,11 +32,15 @@ export const PAGE_POLICY = {
  */
 export const protection = plugin(async (app, options: ProtectionOptions) => {
   const { rateLimit: max, maxEventLoopDelayMs = 0, isSecure = false } = options;
-  await app.register(helmet, {
+  const headers = headersOf({
     contentSecurityPolicy: { useDefaults: false, directives: PAGE_POLICY },
     // Browsers ignore it without TLS. A proxy that has TLS decides for itself.
     strictTransportSecurity: isSecure ? { maxAge: 31_536_000, includeSubDomains: false } : false,
     frameguard: { action: 'deny' },
+  });
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(headers);
+    done();
   });
   if (maxEventLoopDelayMs > 0)
     await app.register(underPressure, {
@@ -56,6 +61,23 @@ export const protection = plugin(async (app, options: ProtectionOptions) => {
         }),
     });
 });
+
+/**
+ * The headers that helmet sets. They are the same for every answer, so they are made once; @fastify/helmet makes them anew for each.
+ */
+function headersOf(options: HelmetOptions): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  const recorder = {
+    setHeader: (name: string, value: string): void => {
+      headers[name.toLowerCase()] = value;
+    },
+    removeHeader: (): void => {},
+  };
+  helmet(options)({} as IncomingMessage, recorder as unknown as ServerResponse, (error) => {
+    if (error) throw error;
+  });
+  return headers;
+}
 
 /** Whoever watches a server must see that it is overloaded. */
 const isProbe = ({ routeOptions }: FastifyRequest): boolean => routeOptions.config.isProbe === true;

@@ -17,6 +17,11 @@ test('an index whose writer is killed at random moments holds what was acknowled
   assert.is(kills, 12);
 });
 
+test('an index that a thread of the killed process wrote to holds what was acknowledged and nothing half', async () => {
+  const { kills } = await killWriters(join(tempFolder(), 'index'), seed, 5, { writes: 'thread' });
+  assert.is(kills, 5);
+});
+
 faults('a power cut takes only what was not synced, and leaves the last acknowledged state', async () => {
   for (const merges of ['small', 'large'] as const) {
     const { cutsInWrites } = await cutPower(join(tempFolder(), 'disk'), seed, 30, 50, merges);

@@ -3,6 +3,7 @@ import { isBitSet, isLive } from '../../indexer/format/bitmap.ts';
 import type { IndexStore } from '../../indexer/index-store.ts';
 import { forEachInList } from '../../indexer/postings/posting-list-reader.ts';
 import type { IndexView } from '../../indexer/store/index-view.ts';
+import type { IndexableSource } from '../../indexer/types.ts';
 import { randomSource } from '../../random.ts';
 import { source } from '../helpers/documents.ts';
 
@@ -52,27 +53,29 @@ const textOf = (i: number, id: string): string =>
 
 export function play(store: IndexStore, seed: number, i: number): void {
   const { kind, ids } = stepOf(seed, i);
-  switch (kind) {
-    case 'upsert':
-      store.upsert(
-        ids.map((id) => {
-          const vector = vectorOf(seed, i, id);
-          return source(id, vector, {
-            subwordIds: subwordsOf(vector),
-            text: textOf(i, id),
-            words: [`w${i % 40}`, id],
-            metadata: { year: 2000 + (i % 9), lang: [`l${i % 5}`] },
-          });
-        }),
-      );
-      break;
-    case 'delete':
-      store.delete(ids);
-      break;
-    case 'forceMerge':
-      store.forceMerge();
-  }
+  if (kind === 'upsert') store.upsert(sourcesOf(seed, i, ids));
+  else if (kind === 'delete') store.delete(ids);
+  else store.forceMerge();
 }
+
+/** As {@link play}, with the writes on their thread. */
+export async function playInBackground(store: IndexStore, seed: number, i: number): Promise<void> {
+  const { kind, ids } = stepOf(seed, i);
+  if (kind === 'upsert') await store.background.upsert(sourcesOf(seed, i, ids));
+  else if (kind === 'delete') await store.background.delete(ids);
+  else store.forceMerge();
+}
+
+const sourcesOf = (seed: number, i: number, ids: readonly string[]): IndexableSource[] =>
+  ids.map((id) => {
+    const vector = vectorOf(seed, i, id);
+    return source(id, vector, {
+      subwordIds: subwordsOf(vector),
+      text: textOf(i, id),
+      words: [`w${i % 40}`, id],
+      metadata: { year: 2000 + (i % 9), lang: [`l${i % 5}`] },
+    });
+  });
 
 /** What an index must hold: the step that wrote each document last. */
 export type Model = ReadonlyMap<string, number>;

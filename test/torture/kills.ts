@@ -22,12 +22,14 @@ export interface KillReport {
  * acknowledged and nothing half: exactly the state after the last acknowledged step, or after the one under way.
  *
  * Writers merge in one transaction, in one a part, or in a thread, which takes longer to come about.
+ *
+ * @param writes `thread`: the writers' commits run in a thread, once it has started
  */
 export async function killWriters(
   folder: string,
   seed: number,
   kills: number,
-  { onKill = (_: number) => {} } = {},
+  { onKill = (_: number) => {}, writes = 'mixed' as 'mixed' | 'thread' } = {},
 ): Promise<KillReport> {
   const random = randomSource(seed);
   let step = 0;
@@ -36,7 +38,8 @@ export async function killWriters(
   let brokenMerges = 0;
   for (let kill = 0; kill < kills; kill++) {
     const draw = random();
-    const merges = draw < 0.05 ? 'background' : draw < 0.5 ? 'large' : 'small';
+    const mixed = draw < 0.05 ? 'background' : draw < 0.5 ? 'large' : 'small';
+    const merges = writes === 'thread' ? writes : mixed;
     const delay = random() * (merges === 'background' ? 1500 : 250);
     const acknowledged = await writeUntilKilled(folder, seed, step, merges, delay);
     const place = `seed ${seed}, kill ${kill}, steps ${step} to ${acknowledged}`;
@@ -87,9 +90,12 @@ async function writeUntilKilled(
   );
   let said = '';
   let complaints = '';
+  let isTimed = false;
   child.stdout!.on('data', (chunk) => {
-    if (said === '') setTimeout(() => child.kill('SIGKILL'), delayMs);
     said += chunk;
+    if (isTimed || (merges === 'thread' && !said.includes('thread'))) return;
+    isTimed = true;
+    setTimeout(() => child.kill('SIGKILL'), delayMs);
   });
   child.stderr!.on('data', (chunk) => {
     complaints += chunk;
