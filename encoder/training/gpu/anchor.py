@@ -27,7 +27,7 @@ class Outputs:
 
 class Anchor:
     def __init__(self, reference: TwoOutputEncoder, idf: torch.Tensor, keep: int):
-        """`keep`: K, at least as many as a text has terms on. idf [V] is the importance of a term."""
+        """`keep`: K, at least as many as the terms that either model has on. idf [V] is the importance of a term."""
         self.reference = reference.eval().requires_grad_(False)
         self.idf = idf
         self.keep = keep
