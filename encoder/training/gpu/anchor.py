@@ -15,7 +15,7 @@ from model import SparseEncoder, TwoOutputEncoder
 
 @dataclass
 class Outputs:
-    """What a model says of a batch."""
+    """What the reference makes of a batch."""
 
     terms: torch.Tensor
     """[B, K] int64, the K highest terms."""
@@ -33,9 +33,9 @@ class Anchor:
         self.keep = keep
 
     @torch.no_grad()
-    def outputs(self, ids: torch.Tensor, mask: torch.Tensor, body: torch.Tensor | None = None) -> Outputs:
-        """ids, mask [B, T]; `body` [B, T, H]: the reference's last states, if they are known."""
-        body = self.reference.bert(ids, mask) if body is None else body
+    def outputs(self, ids: torch.Tensor, mask: torch.Tensor) -> Outputs:
+        """ids, mask [B, T]."""
+        body = self.reference.bert(ids, mask)
         top = self.reference.pooled_logits(self.reference.transformed(body, mask)).float().topk(self.keep, dim=1)
         return Outputs(top.indices, self.reference.activation(top.values), self.reference.pooled(body, mask))
 

@@ -36,7 +36,7 @@ for name in $names; do
     --set "seconds=$seconds" "${settings[@]}" && means+=("$name")
 done
 for name in "${means[@]}"; do
-  # At equal time: each loads what it needs, and the GPU has room for all of them.
+  # All at once: the GPU has room for them, and each of them waits for its evaluation sets first.
   step "mean-$name" timeout "$(($END > $(date +%s) ? $END - $(date +%s) : 1))" python3 mix.py "${data[@]}" --models "$bundled/winnow-mini" "$work/$name/latest" \
     --weights .5,.5 .25,.75 0,1 --terms "${TERMS:-277}" --keep 1 --out "$work/mean-$name" &
 done

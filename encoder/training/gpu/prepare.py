@@ -1,6 +1,9 @@
 """Step 2: teacher embeddings, span queries and hard candidates, all on the GPU. Writes WORK/prepared.pt.
 
-    python prepare.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK
+    python prepare.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK [--student MODEL]
+
+A student, the model that training starts from, may find candidates of its own (`student_candidates`), replace those of the queries that the
+relevance teacher judges (`judge_student`), and be a teacher by its terms and its vectors (`student_teaches`: "student-terms" and "student").
 """
 
 import argparse

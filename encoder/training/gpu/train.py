@@ -57,7 +57,7 @@ class Distiller:
         self.model = model
         self.anchor = anchor
         loose = tuple(settings["anchor_loose"])
-        # Documents that no logged query asks for keep what the start says of them; the others may move more.
+        # Documents of sources that the relevance teacher never judges keep what the start makes of them; the others may move more.
         self.anchor_share = torch.tensor([settings["anchor_loose_share"] if loose and n.startswith(loose) else 1.0 for n in prepared["source_names"]], device=docs.tokens.device)
         self.cross = cross
         self.docs = docs

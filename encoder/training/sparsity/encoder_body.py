@@ -112,14 +112,13 @@ class Likeness:
         asked = anchor.outputs_of_queries(batch.queries)
         asked_states = self.dense_layers.take(inside)
         vectors = model.query_vectors(batch.queries)
-        parts = {
+        return {
             "terms": terms,
             "states": square_head(states, known_states),
             "query_states": square_head(self.own_layers.take(inside), asked_states),
             "vector": direction_error(model.pooled(body, batch.mask), known.vectors),
             "query_vector": direction_error(vectors, asked),
         }
-        return parts
 
 
 def total(parts: dict[str, torch.Tensor], weights: dict[str, float], progress: float, fades_to: float) -> torch.Tensor:

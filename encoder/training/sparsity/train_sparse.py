@@ -50,7 +50,7 @@ def cross_encoder(state: dict[str, torch.Tensor], shape: dict, device, dtype, ro
 
 
 class Masking:
-    """Patterns and masks of a row. A task has `world` (a device), `config` (a seed) and `statistics` of the inputs of every matrix."""
+    """Patterns and masks of a row. A task has `world` (a device), `config` (a seed), `parent_state` and the `statistics` of its matrices' inputs."""
 
     def patterns(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, Pattern]:
         found = assign(list(state), row["patterns"])
@@ -105,7 +105,7 @@ class Task(Masking):
         return input_statistics(model, self.pairs(self.settings["calibration_batches"], self.config["seed"] + 11))
 
 
-def pruned(task: Task | Masking, row: dict) -> dict[str, torch.Tensor]:
+def pruned(task: Masking, row: dict) -> dict[str, torch.Tensor]:
     """A row without training: the parent's weights, masked."""
     chosen = task.masks(row, task.parent_state)
     return {name: value.to(task.world.device) * (chosen[name] if name in chosen else 1) for name, value in task.parent_state.items()}
