@@ -47,7 +47,7 @@ interface TrainCliOptions {
 const SHOWN_BAD_ROWS = 20;
 /** Queries that are cut out of documents, where nobody gave some. */
 const CUT_QUERIES = 1500;
-/** Of the gain on SciFact nearly all stays, and half of what NFCorpus forgot comes back (docs/fine-tuning.md). */
+/** Of the gain on SciFact two thirds stay, and more than half of what NFCorpus forgot comes back (docs/fine-tuning.md). */
 const TRAINED_SHARE = 0.7;
 
 export function registerTrain(program: Command): void {
