@@ -128,6 +128,25 @@ benchmark(
   .option('--tokens <n>', 'tokens of a pair, at most', wholeNumber(16, 512), 128)
   .option('--rounds <n>', 'turns of each model', wholeNumber(1, 10_000), 200);
 benchmark(
+  'text-pass',
+  'document encoders with the patterns of their own weights, beside each other on one thread',
+  () => import('./text-pass.ts'),
+)
+  .requiredOption('--corpus <jsonl>', 'documents with title and text')
+  .requiredOption(
+    '--models <a,b,…>',
+    'bundled names or folders; others are compared with the first',
+    (text) => text.split(','),
+  )
+  .option('--documents <n>', 'documents of a turn', wholeNumber(1, 1000), 2)
+  .option(
+    '--tokens <n>',
+    'tokens of a document, at most (default: all that the model reads)',
+    wholeNumber(16, 512),
+  )
+  .option('--exact', 'without the screens of the heads')
+  .option('--rounds <n>', 'turns of each model', wholeNumber(1, 10_000), 200);
+benchmark(
   'rerank-load',
   'plain searches beside a running rerank, and memory over many reranked searches',
   () => import('./rerank-load.ts'),

@@ -10,6 +10,7 @@ import {
   openModel,
   type VectorSettings,
 } from './model.ts';
+import { EARLY_EXIT_FILE } from './rerank/early-exit.ts';
 import { type CrossEncoderModel, DEFAULT_CROSS_ENCODER, openCrossEncoderModel } from './rerank/model.ts';
 import { TOKEN_VECTORS, TOKEN_VECTORS_FILE } from './token-vectors.ts';
 import { readSafetensors } from './transformer/safetensors.ts';
@@ -59,8 +60,8 @@ export function convertModel(
   const tokenizer = read(files.tokenizer ?? join(folder, 'tokenizer.json'));
   const table = isCrossEncoder ? undefined : read(requireIdf(idf));
   mkdirSync(target, { recursive: true });
-  // A screen belongs to the weights that it was made for.
-  rmSync(join(target, SCREEN_FILE), { force: true });
+  // Screen and early exit belong to the weights that they were made for.
+  for (const name of [SCREEN_FILE, EARLY_EXIT_FILE]) rmSync(join(target, name), { force: true });
   writeFileSync(join(target, 'weights.winnow'), encodeWeights(withPatterns(tensors)));
   if (vector?.tokens)
     writeFileSync(join(target, TOKEN_VECTORS_FILE), encodeWeights(new Map([[TOKEN_VECTORS, vector.tokens]])));

@@ -9,6 +9,7 @@ import {
   reserveQuantizedRows,
 } from '../kernels/index.ts';
 import type { HiddenStates } from './transformer/body.ts';
+import { isMadeFor, madeFor } from './transformer/made-for.ts';
 import type { WeightPlanner } from './transformer/weight-planner.ts';
 import type { Tensor } from './transformer/weights-file.ts';
 import { type BatchLimits, inChunks } from './transformer/workspace.ts';
@@ -22,27 +23,15 @@ export const SCREEN = {
   terms: ['screen.terms.weight', 'screen.terms.bias'],
 } as const;
 
-/** Name of the tensor that says whose screen it is: f32[8], 16-bit pieces of the hash of the weights. */
-const MADE_FOR = 'screen.made_for';
+/** Name under which the file says whose screen it is (transformer/made-for.ts). */
+const SCREEN_NAME = 'screen';
 
 /** @param weightsHash hexadecimal, of the weights that the screen is made for */
-export const madeFor = (weightsHash: string): readonly [string, Tensor] => [
-  MADE_FOR,
-  {
-    dtype: 'f32',
-    shape: [8],
-    data: Float32Array.from({ length: 8 }, (_, i) =>
-      Number.parseInt(weightsHash.slice(4 * i, 4 * i + 4), 16),
-    ),
-  },
-];
+export const screenOf = (weightsHash: string): readonly [string, Tensor] => madeFor(SCREEN_NAME, weightsHash);
 
-/** Whether {@link madeFor} these weights is among the tensors. */
-export function isScreenOf(screen: ReadonlyMap<string, Tensor>, weightsHash: string): boolean {
-  const [name, { data }] = madeFor(weightsHash);
-  const own = screen.get(name)?.data;
-  return own !== undefined && own.length === data.length && data.every((piece, i) => piece === own[i]);
-}
+/** Whether {@link screenOf} these weights is among the tensors. */
+export const isScreenOf = (screen: ReadonlyMap<string, Tensor>, weightsHash: string): boolean =>
+  isMadeFor(SCREEN_NAME, screen, weightsHash);
 
 /**
  * An estimate of every term's logit from a projection of the states to `size` numbers, plus a margin by term. Some 2 of 100 terms

@@ -18,6 +18,7 @@ export const OPEN_OPTIONS = {
     maxItems: 256,
   },
   reranker: { type: 'string', minLength: 1 },
+  earlyExit: { type: 'boolean', default: true },
   create: { type: 'boolean', default: false },
   readOnly: { type: 'boolean', default: false },
   lexicalOnly: { type: 'boolean', default: false },

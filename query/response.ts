@@ -219,7 +219,15 @@ const HIT = {
       type: 'object',
       description: 'The score of each stage, with "explain"',
       required: ['retrieval'],
-      properties: { retrieval: NUMBER, vector: NUMBER, cross: NUMBER },
+      properties: {
+        retrieval: NUMBER,
+        vector: NUMBER,
+        cross: NUMBER,
+        early: {
+          ...NUMBER,
+          description: 'In place of "cross": what the first layers of the reranker estimate',
+        },
+      },
     },
     explanation: TOKEN_EXPLANATIONS,
     omittedTokens: OMITTED_TOKENS,

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '../../durable-files.ts';
-import { WinnowError } from '../../errors.ts';
+import { requireReplaceable } from '../../encoder/training/output/model-files.ts';
 
 /** Where the model that is replaced waits until the new one has its name. */
 const replacedName = (target: string): string => join(dirname(target), `.${basename(target)}.replaced`);
@@ -10,11 +10,11 @@ const replacedName = (target: string): string => join(dirname(target), `.${basen
  * Puts a model folder into the place of another. A process that is killed in between leaves the old model under a name beside, which
  * {@link recoverModel} brings back.
  *
- * @throws WinnowError WINNOW_ALREADY_EXISTS as {@link requireModelTarget} does
+ * @throws WinnowError WINNOW_ALREADY_EXISTS as {@link requireReplaceable} does
  */
 export function adoptModel(candidate: string, target: string): void {
   recoverModel(target);
-  requireModelTarget(target);
+  requireReplaceable(target);
   const replaced = replacedName(target);
   rmSync(replaced, { recursive: true, force: true });
   if (existsSync(target)) renameSync(target, replaced);
@@ -27,24 +27,4 @@ export function adoptModel(candidate: string, target: string): void {
 export function recoverModel(target: string): void {
   const replaced = replacedName(target);
   if (existsSync(replaced) && !existsSync(target)) renameSync(replaced, target);
-}
-
-/**
- * Refuses a target that a model may not replace.
- *
- * @throws WinnowError WINNOW_ALREADY_EXISTS for a file, or a folder with something else than a model in it
- */
-export function requireModelTarget(target: string): void {
-  if (!existsSync(target)) return;
-  let names: string[];
-  try {
-    names = readdirSync(target);
-  } catch {
-    names = ['a file'];
-  }
-  if (names.length === 0 || (names.includes('config.json') && names.includes('weights.winnow'))) return;
-  throw new WinnowError('WINNOW_ALREADY_EXISTS', 'what is there is no model', {
-    place: target,
-    hint: 'name another folder with --out',
-  });
 }

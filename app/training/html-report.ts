@@ -55,9 +55,11 @@ function verdictSection(report: TrainingReport): string {
     table(header, rows) +
     shares +
     `<p class="soft">${e(howMeasured(report))} p: paired randomisation test, the chance of such a difference by luck alone. ` +
-    `The control set is general questions that have nothing to do with the documents: what it loses, the model has forgotten. Stage: ${e(input.stage)}.</p>`
+    `${CONTROL}${input.fromScratch ? '' : ': what it loses, the model has forgotten'}. Stage: ${e(input.stage)}.</p>`
   );
 }
+
+const CONTROL = 'The control set is general questions that have nothing to do with the documents';
 
 function howMeasured({ supervision, input }: TrainingReport): string {
   const what =

@@ -84,9 +84,11 @@ export function verdictOf({ test }: Comparison): Verdict {
   return test.difference > 0 && test.pRandomisation < SIGNIFICANT ? 'helped' : 'not-shown';
 }
 
-/** Forgetting that is worth a warning: worse on the control set, and hardly by chance. */
-const hasForgotten = ({ test }: Comparison): boolean =>
-  test.difference < 0 && test.pRandomisation < SIGNIFICANT;
+/** Worse on the control set, and hardly by chance. A model of random weights had nothing to forget: it is compared with BM25. */
+const warning = ({ control: { test }, input }: TrainingReport): string => {
+  if (!(test.difference < 0 && test.pRandomisation < SIGNIFICANT)) return '';
+  return input.fromScratch ? ': BM25 is better there' : ': the model has forgotten something';
+};
 
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(4)}`;
 const chance = (p: number): string => (p < 0.0001 ? 'p < 0.0001' : `p = ${p.toFixed(4)}`);
@@ -103,7 +105,7 @@ export function summary(report: TrainingReport): string[] {
       `${signed(difference)} (95 % ${signed(interval95[0])} to ${signed(interval95[1])}, ${chance(pRandomisation)}; ` +
       `${wins} better, ${losses} worse, ${ties} equal; BM25 ${heldOut.bm25.toFixed(4)})`,
     `control set: nDCG@10 ${control.before.toFixed(4)} -> ${control.after.toFixed(4)}, ${signed(control.test.difference)} ` +
-      `(${chance(control.test.pRandomisation)})${hasForgotten(control) ? ': the model has forgotten something' : ''}`,
+      `(${chance(control.test.pRandomisation)})${warning(report)}`,
   ];
   if (terms) lines.push(`terms per document: ${terms.before.toFixed(1)} -> ${terms.after.toFixed(1)}`);
   return lines;

@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../durable-files.ts';
+import { requireReplaceable } from '../../encoder/training/output/model-files.ts';
 import { WinnowError } from '../../errors.ts';
+import { recoverModel } from './adopt-model.ts';
 import type { PlannedQuery } from './query-plan.ts';
 import type { TrainingReport } from './report.ts';
 import type { TrainingInput } from './types.ts';
@@ -46,9 +48,12 @@ export class RunState {
     return `${target.replace(/[/\\]+$/, '')}.training`;
   }
 
-  /** @throws WinnowError WINNOW_ALREADY_EXISTS where an unfinished run is */
+  /** @throws WinnowError WINNOW_ALREADY_EXISTS where an unfinished run is, or what a model may not replace */
   static begin(target: string, input: TrainingInput): RunState {
     const folder = RunState.folderOf(target);
+    recoverModel(target);
+    // Before the run exists: what is refused must leave nothing to clean up.
+    requireReplaceable(target);
     if (existsSync(join(folder, RUN_FILE)))
       throw new WinnowError('WINNOW_ALREADY_EXISTS', 'a run for this target has not ended', {
         place: folder,

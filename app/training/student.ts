@@ -54,7 +54,7 @@ export async function trainOnExamples(
   lesson: Lesson,
 ): Promise<Trained> {
   const { index, queries, validation, progress } = lesson;
-  const { stage, scope, seed, fromScratch, model } = state.input;
+  const { stage, scope, seed, fromScratch, model, trainedShare } = state.input;
   const trainer: Train = options.trainer ?? train;
   const ids = new Set(queries.flatMap(({ candidates }) => candidates.map(({ id }) => id)));
   // A short run uses the first examples, so they must be any.
@@ -68,6 +68,7 @@ export async function trainOnExamples(
     target: folder,
     stage,
     scope,
+    trainedShare,
     batchSize: BATCH,
     maxTokens: MAX_TOKENS,
     seed,

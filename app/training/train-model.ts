@@ -5,12 +5,13 @@ import { defined } from '../../defined.ts';
 import { DEFAULT_MODEL, openModel } from '../../encoder/model.ts';
 import { createCrossEncoder } from '../../encoder/rerank/cross-encoder.ts';
 import { DEFAULT_RERANKER, openCrossEncoderModel } from '../../encoder/rerank/model.ts';
+import { requireReplaceable } from '../../encoder/training/output/model-files.ts';
 import type { TrainingStage } from '../../encoder/training/types.ts';
 import { WinnowError } from '../../errors.ts';
 import { machineLine } from '../../evaluation/report.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import { openEmbedded } from '../../query/embedded/open-embedded.ts';
-import { adoptModel, recoverModel, requireModelTarget } from './adopt-model.ts';
+import { adoptModel, recoverModel } from './adopt-model.ts';
 import { CONTROL_SET, controlCollection, controlTrainingQueries } from './control-set.ts';
 import { indexDocuments, indexPairTexts, requireDocuments } from './documents.ts';
 import { heldOutCollection } from './held-out.ts';
@@ -66,7 +67,7 @@ class TrainingRun {
 
   async run(): Promise<TrainingReport> {
     recoverModel(this.options.out);
-    requireModelTarget(this.options.out);
+    requireReplaceable(this.options.out);
     const ended = this.state.readReport();
     if (ended) return this.conclude(ended);
     const index = this.openIndex();

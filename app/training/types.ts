@@ -19,6 +19,8 @@ export interface TrainingInput {
   readonly reranker?: string | undefined;
   /** Begin with a tiny model of random weights. Without {@link docs} it learns from the control set. */
   readonly fromScratch: boolean;
+  /** Share of the trained weights in the model that is made, above 0, at most 1; the model to start from has the rest. */
+  readonly trainedShare: number;
   /** Minutes that the whole run may take, some of which it keeps for measuring. */
   readonly minutes: number;
   /** Queries that are cut out of the documents, at most; beside those of pairs and clicks. */

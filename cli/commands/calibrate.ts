@@ -56,7 +56,7 @@ async function run(paths: readonly string[], options: CalibrateCliOptions): Prom
   const sets = await scoredSets(
     datasets,
     async (dataset) => {
-      const spec = { lexicalOnly: false, ...defined({ model, backend, reranker }) };
+      const spec = { lexicalOnly: false, earlyExit: false, ...defined({ model, backend, reranker }) };
       const note = printable(`${dataset.name}: encode`);
       const opened = await indexes.open(dataset, spec, (fraction) =>
         progress.update({ fraction, encoded: 0, note }),

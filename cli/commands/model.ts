@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { type ConvertOptions, convertModel } from '../../encoder/convert-model.ts';
 import { printable } from '../printable.ts';
 import { registerCalibrate } from './calibrate.ts';
+import { registerEarlyExit } from './early-exit.ts';
 import { registerScreen } from './screen.ts';
 
 export function registerModel(program: Command): void {
   const model = program.command('model').description('prepare models for documents, queries and reranking');
   registerCalibrate(model);
   registerScreen(model);
+  registerEarlyExit(model);
   model
     .command('convert')
     .description(

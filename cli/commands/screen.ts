@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openCorpus } from '../../corpus/open-corpus.ts';
 import { type CalibratedScreen, calibrateScreen } from '../../encoder/calibrate-screen.ts';
-import { madeFor, SCREEN_FILE } from '../../encoder/head-screen.ts';
+import { SCREEN_FILE, screenOf } from '../../encoder/head-screen.ts';
 import { openModel } from '../../encoder/model.ts';
 import { encodeWeights } from '../../encoder/transformer/weights-file.ts';
 import { wholeNumber } from '../options.ts';
@@ -45,7 +45,7 @@ async function run(paths: readonly string[], options: ScreenCliOptions): Promise
   if (options.write)
     writeFileSync(
       join(model.folder, SCREEN_FILE),
-      encodeWeights(new Map([...found.tensors, madeFor(model.weightsHash)])),
+      encodeWeights(new Map([...found.tensors, screenOf(model.weightsHash)])),
     );
   print(found, texts.length, options.json);
 }

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { KernelBackend } from '../../kernels/index.ts';
 import type { TokenSequence } from '../transformer/batches.ts';
 import { InferencePool } from '../transformer/inference-pool.ts';
+import type { PausedSequence } from '../transformer/messages.ts';
 import { CLS_ID, SEP_ID } from '../transformer/tokenizer/wordpiece.ts';
 import type { CrossEncoderModel, CrossEncoderSettings } from './model.ts';
 import { pairHead } from './pair-head.ts';
@@ -21,6 +22,25 @@ export interface CrossEncoderOptions {
   readonly threads?: number | undefined;
 }
 
+/** {@link CrossEncoder.score} in two steps, for a model with an early exit. Throws as it does. */
+export interface TwoSteps {
+  /**
+   * The layers before the exit.
+   *
+   * @returns per passage an estimate of its logit, and what {@link finish} needs: 4 bytes times hidden size per token
+   */
+  estimate(
+    query: string,
+    passages: readonly Passage[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<PausedSequence[]>;
+  /** The other layers. @returns the logits that `score` gives for these passages, in every bit */
+  finish(
+    paused: readonly PausedSequence[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Float32Array>;
+}
+
 /** Judges passages by a transformer that reads them together with the query. Calls may overlap; they share the threads. */
 export interface CrossEncoder {
   readonly modelName: string;
@@ -37,6 +57,8 @@ export interface CrossEncoder {
     passages: readonly Passage[],
     options?: { readonly signal?: AbortSignal },
   ): Promise<Float32Array>;
+  /** Where the settings have an early exit. */
+  readonly early: TwoSteps | undefined;
   /** Ends the threads; calls under way are rejected. */
   close(): Promise<void>;
 }
@@ -70,17 +92,22 @@ export function createCrossEncoder(
     tokensOf.set(key, tokens);
     return tokens;
   };
+  const pairsOf = (query: string, passages: readonly Passage[]): TokenSequence[] => {
+    const queryTokens = tokenizer.encode(query, MAX_QUERY_TOKENS);
+    return passages.map((passage) =>
+      pairOf(queryTokens, passageTokens(passage), config.max_position_embeddings),
+    );
+  };
   return {
     modelName: model.name,
     modelHash: model.hash,
     settings: config.winnow,
     backend: pool.backend,
-    async score(query, passages, { signal } = {}) {
-      const queryTokens = tokenizer.encode(query, MAX_QUERY_TOKENS);
-      const pairs = passages.map((passage) =>
-        pairOf(queryTokens, passageTokens(passage), config.max_position_embeddings),
-      );
-      return Float32Array.from(await pool.run(pairs, { signal }));
+    score: async (query, passages, options) =>
+      Float32Array.from(await pool.run(pairsOf(query, passages), options)),
+    early: config.winnow.earlyExit && {
+      estimate: async (query, passages, options) => pool.runEarly(pairsOf(query, passages), options),
+      finish: async (paused, options) => Float32Array.from(await pool.resume(paused, options)),
     },
     close: () => pool.close(),
   };

@@ -4,6 +4,13 @@ import { WinnowError } from '../../errors.ts';
 import { packageRoot } from '../../package-root.ts';
 import { readTransformerConfig, type TransformerConfig } from '../transformer/config.ts';
 import { type ModelFolder, openModelFolder } from '../transformer/model-folder.ts';
+import {
+  EARLY_EXIT_FILE,
+  EARLY_TENSORS,
+  type EarlyExitFile,
+  type EarlyExitSettings,
+  readEarlyExit,
+} from './early-exit.ts';
 
 /** How a cross-encoder's scores are used; found on development sets (docs/reranking.md). */
 export interface CrossEncoderSettings {
@@ -16,6 +23,8 @@ export interface CrossEncoderSettings {
   readonly depth: number;
   /** Relevance of a logit: 1 / (1 + exp(-(slope * logit + offset))). */
   readonly relevance: { readonly slope: number; readonly offset: number };
+  /** From the file of the early exit; absent: every pair goes through all layers. */
+  readonly earlyExit?: EarlyExitSettings;
 }
 
 export interface CrossEncoderConfig extends TransformerConfig {
@@ -54,7 +63,36 @@ export function openCrossEncoderModel(nameOrPath: string): CrossEncoderModel {
       place: 'reranker',
       hint: 'name the folder of a cross-encoder; `winnow model convert` makes one from a Hugging Face checkpoint',
     });
-  return openModelFolder(folder, readConfig);
+  const hasExit = existsSync(join(folder, EARLY_EXIT_FILE));
+  const model = openModelFolder(folder, readConfig, () => (hasExit ? [EARLY_EXIT_FILE] : []));
+  const found = readEarlyExit(folder, model.weightsHash, model.config.num_hidden_layers);
+  return found ? withEarlyExit(model, found) : model;
+}
+
+/** The same model with an early exit that its folder need not have. */
+export function withEarlyExit(
+  model: CrossEncoderModel,
+  { settings, tensors }: EarlyExitFile,
+): CrossEncoderModel {
+  const { config } = model;
+  const extended = { ...config, winnow: { ...config.winnow, earlyExit: settings } };
+  const readWeights = () => ({
+    config: extended,
+    tensors: new Map([...model.readWeights().tensors, ...tensors]),
+  });
+  return { ...model, config: extended, readWeights };
+}
+
+/** The same model, all of whose pairs go through all layers. */
+export function withoutEarlyExit(model: CrossEncoderModel): CrossEncoderModel {
+  const { earlyExit: _, ...winnow } = model.config.winnow;
+  const config = { ...model.config, winnow };
+  const readWeights = () => {
+    const tensors = new Map(model.readWeights().tensors);
+    for (const name of EARLY_TENSORS) tensors.delete(name);
+    return { config, tensors };
+  };
+  return { ...model, config, readWeights };
 }
 
 function readConfig(path: string): CrossEncoderConfig {

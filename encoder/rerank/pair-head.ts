@@ -1,12 +1,16 @@
 import type { F32Matrix, Kernels } from '../../kernels/index.ts';
 import type { HiddenStates } from '../transformer/body.ts';
-import type { TransformerConfig } from '../transformer/config.ts';
+import { copyFirstRows } from '../transformer/first-rows.ts';
 import type { Head } from '../transformer/head.ts';
+import { EARLY_CLASSIFIER } from './early-exit.ts';
+import type { CrossEncoderConfig } from './model.ts';
 
 interface PairWeights {
   /** `bert.pooler`, followed by tanh; undefined for models without it. */
   readonly pooler: F32Matrix | undefined;
   readonly classifier: F32Matrix;
+  /** Of the [CLS] row after `layers` layers; undefined: the model has no early exit. */
+  readonly early: { readonly layers: number; readonly classifier: F32Matrix } | undefined;
 }
 
 /** Buffers of one thread. */
@@ -25,7 +29,7 @@ const POOLER = 'bert.pooler.dense';
  */
 export const pairHead: Head<
   number,
-  TransformerConfig,
+  CrossEncoderConfig,
   PairWeights,
   PairWorkspace,
   { readonly logits: Float32Array }
@@ -33,15 +37,20 @@ export const pairHead: Head<
   workerEntry: 'encoder/rerank/pair-worker',
   lastRows: 'first',
   maxBatchSequences: 32,
-  planWeights: (planner, { hidden_size }) => ({
+  planWeights: (planner, { hidden_size, winnow: { earlyExit } }) => ({
     pooler: planner.has(`${POOLER}.weight`) ? planner.f32Matrix(POOLER, hidden_size, hidden_size) : undefined,
     classifier: planner.f32Matrix('classifier', 1, hidden_size),
+    early: earlyExit && {
+      layers: earlyExit.layers,
+      classifier: planner.f32Matrix(EARLY_CLASSIFIER, 1, hidden_size),
+    },
   }),
   planWorkspace: (layout, { classifier }, { sequences }) => ({
     pooled: layout.reserve(4 * sequences * classifier.inputs),
     logits: layout.reserve(4 * sequences),
   }),
   run,
+  early: { layers: ({ early }) => early?.layers, estimate },
   pack: (logits) => ({ logits: Float32Array.from(logits) }),
   unpack: ({ logits }) => [...logits],
 };
@@ -58,5 +67,17 @@ function run(
     for (let i = 0; i < values.length; i++) values[i] = Math.tanh(values[i]!);
   }
   dense.gemmF32({ x: pooler ? pooled : work.hidden, rows, weights: classifier, out: logits });
+  return [...arena.floats(logits, rows)];
+}
+
+function estimate(
+  { dense, arena }: Kernels,
+  { work, sequences: rows }: HiddenStates,
+  { early }: PairWeights,
+  { pooled, logits }: PairWorkspace,
+): number[] {
+  const { classifier } = early!;
+  copyFirstRows(arena, work, { sequences: rows, hiddenSize: classifier.inputs }, pooled);
+  dense.gemmF32({ x: pooled, rows, weights: classifier, out: logits });
   return [...arena.floats(logits, rows)];
 }

@@ -30,6 +30,7 @@ export interface ResolvedOptions {
   readonly flops: number | undefined;
   readonly terms: number | undefined;
   readonly l0: number | undefined;
+  readonly trainedShare: number;
 }
 
 const DEFAULTS = { batchSize: 16, maxTokens: 256, seed: 1, memoryMB: 2048, checkpointEvery: 25, patience: 3 };
@@ -42,7 +43,7 @@ export function resolveOptions(options: TrainingOptions, examples: number, windo
   const { stage = 'encoder', scope = 'head' } = options;
   const given = { ...DEFAULTS, ...defined(options) };
   const { batchSize, seed, memoryMB, checkpointEvery, patience } = given;
-  const { epochs = DEFAULT_EPOCHS } = options;
+  const { epochs = DEFAULT_EPOCHS, trainedShare = 1 } = options;
   const steps = options.steps ?? Math.ceil((epochs * examples) / batchSize);
   const learningRate = options.learningRate ?? LEARNING_RATES[stage][scope];
   const whole = { steps, batchSize, memoryMB, checkpointEvery, patience };
@@ -53,6 +54,8 @@ export function resolveOptions(options: TrainingOptions, examples: number, windo
     throw badOption('maxTokens', `must be a whole number from 8, not ${given.maxTokens}`);
   if (!(learningRate > 0 && learningRate < 1))
     throw badOption('learningRate', `must be in 0..1, not ${learningRate}`);
+  if (!(trainedShare > 0 && trainedShare <= 1))
+    throw badOption('trainedShare', `must be above 0 and at most 1, not ${trainedShare}`);
   for (const [name, value] of Object.entries({ flops: options.flops, terms: options.terms, l0: options.l0 }))
     if (value !== undefined && !(value >= 0 && value < Infinity))
       throw badOption(name, `must be a number from 0, not ${value}`);
@@ -71,6 +74,7 @@ export function resolveOptions(options: TrainingOptions, examples: number, windo
     flops: options.flops,
     terms: options.terms,
     l0: options.l0,
+    trainedShare,
   };
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { WinnowError } from '../../errors.ts';
 import { SCREEN_FILE } from '../head-screen.ts';
 import { type Model, type ModelConfig, openModel } from '../model.ts';
-import { type CrossEncoderModel, openCrossEncoderModel } from '../rerank/model.ts';
+import { type CrossEncoderModel, openCrossEncoderModel, withoutEarlyExit } from '../rerank/model.ts';
 import type { TransformerConfig } from '../transformer/config.ts';
 import type { WordPieceTokenizer } from '../transformer/tokenizer/wordpiece.ts';
 import type { ModelWeights, Tensor } from '../transformer/weights-file.ts';
@@ -32,7 +32,7 @@ const NO_WEIGHTS: SparseVector = { termIds: new Uint16Array(0), weights: new Flo
 /** @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID; WINNOW_NO_VECTORS, WINNOW_UNSUPPORTED for stage `vector` */
 export function openSource({ modelFolder, stage }: TrainingOptions): ModelSource {
   if (stage === 'rerank') {
-    const model = openCrossEncoderModel(modelFolder);
+    const model = withoutEarlyExit(openCrossEncoderModel(modelFolder));
     return {
       ...shared(model),
       queryWeights: () => NO_WEIGHTS,

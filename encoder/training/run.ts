@@ -51,9 +51,9 @@ export class TrainingRun {
     this.#run = run;
   }
 
-  /** The trained model's tensors as they are now. */
+  /** The tensors of the model as it is now: the average of start and trained weights that the settings ask for. */
   tensors(): Map<string, Tensor> {
-    return this.#engine.tensors(this.#run.original);
+    return this.#engine.tensors(this.#run.original, this.#run.settings.trainedShare);
   }
 
   /** Where the best validated model lies: the folder of the source if nothing was better; undefined without validation. */

@@ -71,6 +71,11 @@ export interface TrainingOptions {
   readonly terms?: number;
   /** Passages with at most this many terms are not shrunk further (l0 mask, arXiv 2504.14839); default: no mask. */
   readonly l0?: number;
+  /**
+   * Share of the trained weights in the model that is judged and written, above 0, at most 1; those of the start have the rest, so that less is
+   * forgotten (weight-space ensembles, arXiv 2109.01903). Default 1.
+   */
+  readonly trainedShare?: number;
   /** Tokens that are read of a passage (rerank: of query and passage), at most the model's window; default 256. */
   readonly maxTokens?: number;
   /** Order of the examples, and what is random in a new model; default 1. */

@@ -3,9 +3,17 @@ import type { Worker } from 'node:worker_threads';
 import { WinnowError } from '../../errors.ts';
 import { startThread } from '../../worker-thread.ts';
 import { BatchRunner, type WorkerContext } from './batch-runner.ts';
-import type { TokenSequence } from './batches.ts';
-import type { Head } from './head.ts';
-import { packBatch, type ReplyMessage, resultsOf } from './messages.ts';
+import type { Head, PackedResults } from './head.ts';
+import { type ReplyMessage, resultsOf, type WorkMessage } from './messages.ts';
+
+/** One batch of work: what the calling thread does, or the message to a thread and what its answer says. */
+export interface BatchWork<Result, Value> {
+  run(runner: BatchRunner<Result>): Value[];
+  /** Its buffers are moved to the thread where `moved` names them. */
+  message(): WorkMessage;
+  moved(message: WorkMessage): ArrayBuffer[];
+  unpack(packed: PackedResults): Value[];
+}
 
 export interface BatchOptions {
   readonly signal?: AbortSignal | undefined;
@@ -15,7 +23,7 @@ export interface BatchOptions {
 
 /** Where batches run. A batch whose signal is aborted before it starts is rejected with the signal's reason. */
 export interface BatchExecutor<Result> {
-  run(batch: readonly TokenSequence[], options?: BatchOptions): Promise<Result[]>;
+  run<Value>(work: BatchWork<Result, Value>, options?: BatchOptions): Promise<Value[]>;
   close(): Promise<void>;
 }
 
@@ -28,43 +36,41 @@ export class CallingThread<Result> implements BatchExecutor<Result> {
     this.#runner = new BatchRunner(head, context);
   }
 
-  async run(batch: readonly TokenSequence[], { signal }: BatchOptions = {}): Promise<Result[]> {
-    if (signal === undefined) return this.#runner.run(batch);
+  async run<Value>(work: BatchWork<Result, Value>, { signal }: BatchOptions = {}): Promise<Value[]> {
+    if (signal === undefined) return work.run(this.#runner);
     // Between two batches the event loop must turn, or nothing could abort the signal.
     const turn = this.#previous.then(() => setImmediate());
     this.#previous = turn;
     await turn;
     signal.throwIfAborted();
-    return this.#runner.run(batch);
+    return work.run(this.#runner);
   }
 
   async close(): Promise<void> {}
 }
 
-interface Job<Result> {
-  readonly batch: readonly TokenSequence[];
+interface Job {
+  readonly work: Pick<BatchWork<never, unknown>, 'message' | 'moved'>;
   readonly signal: AbortSignal | undefined;
-  readonly resolve: (results: Result[]) => void;
+  readonly resolve: (packed: PackedResults) => void;
   readonly reject: (error: unknown) => void;
 }
 
-interface Thread<Result> {
+interface Thread {
   readonly worker: Worker;
-  job: Job<Result> | undefined;
+  job: Job | undefined;
 }
 
 /** Runs batches side by side on worker threads; the calling thread stays free. */
 export class WorkerThreads<Result> implements BatchExecutor<Result> {
-  readonly #head: Head<Result>;
-  readonly #threads: Thread<Result>[];
-  readonly #queue: Job<Result>[] = [];
+  readonly #threads: Thread[];
+  readonly #queue: Job[] = [];
   #failure: WinnowError | undefined;
 
   /** @param contexts one per thread */
   constructor(head: Head<Result>, contexts: readonly WorkerContext[]) {
-    this.#head = head;
     this.#threads = contexts.map((context) => {
-      const thread: Thread<Result> = { worker: startThread(head.workerEntry, context), job: undefined };
+      const thread: Thread = { worker: startThread(head.workerEntry, context), job: undefined };
       thread.worker.on('message', (reply: ReplyMessage) => this.#finish(thread, reply));
       thread.worker.on('error', (cause) => this.#fail(`an inference thread ended: ${cause.message}`, cause));
       thread.worker.on('exit', () => this.#fail('an inference thread ended'));
@@ -74,17 +80,21 @@ export class WorkerThreads<Result> implements BatchExecutor<Result> {
     });
   }
 
-  run(batch: readonly TokenSequence[], { signal, isUrgent }: BatchOptions = {}): Promise<Result[]> {
-    return new Promise((resolve, reject) => {
+  async run<Value>(
+    work: BatchWork<Result, Value>,
+    { signal, isUrgent }: BatchOptions = {},
+  ): Promise<Value[]> {
+    const packed = await new Promise<PackedResults>((resolve, reject) => {
       if (this.#failure !== undefined) {
         reject(this.#failure);
         return;
       }
-      const job = { batch, signal, resolve, reject };
+      const job = { work, signal, resolve, reject };
       if (isUrgent) this.#queue.unshift(job);
       else this.#queue.push(job);
       for (const thread of this.#threads) if (thread.job === undefined) this.#startNext(thread);
     });
+    return work.unpack(packed);
   }
 
   async close(): Promise<void> {
@@ -92,7 +102,7 @@ export class WorkerThreads<Result> implements BatchExecutor<Result> {
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 
-  #startNext(thread: Thread<Result>): void {
+  #startNext(thread: Thread): void {
     thread.job = this.#takeJob();
     if (thread.job === undefined) {
       // A thread that is being ended keeps the process alive until it is gone: else nothing settles the promise of its end.
@@ -100,10 +110,12 @@ export class WorkerThreads<Result> implements BatchExecutor<Result> {
       return;
     }
     thread.worker.ref();
-    thread.worker.postMessage(packBatch(thread.job.batch));
+    const { work } = thread.job;
+    const message = work.message();
+    thread.worker.postMessage(message, work.moved(message));
   }
 
-  #takeJob(): Job<Result> | undefined {
+  #takeJob(): Job | undefined {
     for (;;) {
       const job = this.#queue.shift();
       if (!job?.signal?.aborted) return job;
@@ -111,11 +123,11 @@ export class WorkerThreads<Result> implements BatchExecutor<Result> {
     }
   }
 
-  #finish(thread: Thread<Result>, reply: ReplyMessage): void {
+  #finish(thread: Thread, reply: ReplyMessage): void {
     const { job } = thread;
     this.#startNext(thread);
     try {
-      job?.resolve(this.#head.unpack(resultsOf(reply)));
+      job?.resolve(resultsOf(reply));
     } catch (error) {
       job?.reject(error);
     }

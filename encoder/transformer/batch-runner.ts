@@ -7,10 +7,11 @@ import {
   loadKernels,
 } from '../../kernels/index.ts';
 import type { TokenSequence } from './batches.ts';
-import { runBody } from './body.ts';
+import { resumeBody, rowsOf, runBody, startBody } from './body.ts';
 import { type BodyWeights, planBody } from './body-weights.ts';
 import type { TransformerConfig } from './config.ts';
-import type { Head } from './head.ts';
+import type { Head, PackedResults } from './head.ts';
+import { type PausedSequence, packPaused, unpackBatch, unpackResume, type WorkMessage } from './messages.ts';
 import { calibrateOutlierSplits } from './outlier-calibration.ts';
 import { WeightPlanner } from './weight-planner.ts';
 import type { ModelWeights } from './weights-file.ts';
@@ -86,15 +87,46 @@ export class BatchRunner<Result> {
    */
   run(batch: readonly TokenSequence[]): Result[] {
     const { body, work, headWeights, headWorkspace } = this.#context;
-    const { limits } = work;
-    const tokens = batch.reduce((sum, { ids }) => sum + ids.length, 0);
-    if (batch.length === 0 || batch.length > limits.sequences || tokens > limits.tokens) {
-      throw new WinnowError(
-        'WINNOW_BAD_ARGUMENT',
-        `a batch of ${batch.length} sequences and ${tokens} tokens exceeds ${limits.sequences} and ${limits.tokens}`,
-      );
-    }
+    this.#requireRoom(batch.map(({ ids }) => ids.length));
     const states = runBody(this.#kernels, body, work, batch);
     return this.#head.run(this.#kernels, states, headWeights, headWorkspace);
+  }
+
+  /** As {@link run}, through the layers before the head's early exit alone. The model must have one. */
+  runEarly(batch: readonly TokenSequence[]): PausedSequence[] {
+    const { body, work, headWeights, headWorkspace } = this.#context;
+    const early = this.#head.early!;
+    this.#requireRoom(batch.map(({ ids }) => ids.length));
+    const states = startBody(this.#kernels, body, work, batch, early.layers(headWeights)!);
+    // The estimate may overwrite what a head may overwrite, and that includes the rows.
+    const rows = batch.map((_, index) => rowsOf(this.#kernels, states, index).slice());
+    const estimates = early.estimate(this.#kernels, states, headWeights, headWorkspace);
+    return rows.map((own, index) => ({ estimate: estimates[index]!, rows: own }));
+  }
+
+  /** The results of sequences whose early layers have run. @param batch rows of each, as {@link runEarly} gave them */
+  resume(batch: readonly Float32Array[]): Result[] {
+    const { body, work, headWeights, headWorkspace } = this.#context;
+    this.#requireRoom(batch.map(({ length }) => length / body.hiddenSize));
+    const layers = this.#head.early!.layers(headWeights)!;
+    const states = resumeBody(this.#kernels, body, work, batch, layers);
+    return this.#head.run(this.#kernels, states, headWeights, headWorkspace);
+  }
+
+  /** Does what a message from another thread asks for. @returns the packed results */
+  answer(message: WorkMessage): PackedResults {
+    if (message.layers === 'late') return this.#head.pack(this.resume(unpackResume(message)));
+    const batch = unpackBatch(message);
+    return message.layers === 'early' ? packPaused(this.runEarly(batch)) : this.#head.pack(this.run(batch));
+  }
+
+  #requireRoom(lengths: readonly number[]): void {
+    const { limits } = this.#context.work;
+    const tokens = lengths.reduce((sum, length) => sum + length, 0);
+    if (lengths.length > 0 && lengths.length <= limits.sequences && tokens <= limits.tokens) return;
+    throw new WinnowError(
+      'WINNOW_BAD_ARGUMENT',
+      `a batch of ${lengths.length} sequences and ${tokens} tokens exceeds ${limits.sequences} and ${limits.tokens}`,
+    );
   }
 }

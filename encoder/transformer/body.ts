@@ -1,4 +1,4 @@
-import type { ColumnSpread, Kernels, QuantizedRows } from '../../kernels/index.ts';
+import type { Arena, ColumnSpread, Kernels, QuantizedRows } from '../../kernels/index.ts';
 import type { TokenSequence } from './batches.ts';
 import { allLayers, type BodyWeights, type FeedForwardWeights } from './body-weights.ts';
 import { attendFromFirstRows, keepFirstRows } from './first-rows.ts';
@@ -36,16 +36,82 @@ export function runBody(
   observe?: Observer,
 ): HiddenStates {
   const pass: Pass = { kernels, weights, work, observe };
-  const rows = loadTokens(pass, batch);
   const lengths = batch.map(({ ids }) => ids.length);
+  embedTokens(pass, loadTokens(pass, batch));
+  runLayers(pass, lengths, 0, weights.layers.length);
+  return finishBody(pass, lengths);
+}
+
+/**
+ * The first layers of {@link runBody}, for sequences that may not be worth the others.
+ *
+ * @param layers how many, 1 to the number of those that compute all rows
+ * @returns the rows after them, every row of each sequence
+ */
+export function startBody(
+  kernels: Kernels,
+  weights: BodyWeights,
+  work: BodyWorkspace,
+  batch: readonly TokenSequence[],
+  layers: number,
+): HiddenStates {
+  const pass: Pass = { kernels, weights, work, observe: undefined };
+  const lengths = batch.map(({ ids }) => ids.length);
+  const rows = loadTokens(pass, batch);
   embedTokens(pass, rows);
-  weights.layers.forEach((_, index) => {
+  runLayers(pass, lengths, 0, layers);
+  return { body: weights, work, rows, sequences: batch.length };
+}
+
+/**
+ * The layers that {@link startBody} left out. The result is that of {@link runBody}, in every bit, whichever batches the sequences
+ * were in before.
+ *
+ * @param batch rows of each sequence, f32[tokens][H], as `startBody` left them
+ * @param layers how many have run
+ */
+export function resumeBody(
+  kernels: Kernels,
+  weights: BodyWeights,
+  work: BodyWorkspace,
+  batch: readonly Float32Array[],
+  layers: number,
+): HiddenStates {
+  const pass: Pass = { kernels, weights, work, observe: undefined };
+  const { hiddenSize } = weights;
+  const lengths = batch.map(({ length }) => length / hiddenSize);
+  const rows = loadStarts(kernels.arena, work, lengths);
+  const stream = kernels.arena.floats(work.hidden, rows * hiddenSize);
+  let at = 0;
+  for (const own of batch) {
+    stream.set(own, at);
+    at += own.length;
+  }
+  const { quantized: out, spread } = quantizedFor(weights, work, layers);
+  kernels.rows.quantizeRows({ x: work.hidden, rows, out, spread });
+  runLayers(pass, lengths, layers, weights.layers.length);
+  return finishBody(pass, lengths);
+}
+
+/** The layers from `first` to `end - 1` of those that compute all rows. */
+function runLayers(pass: Pass, lengths: readonly number[], first: number, end: number): void {
+  const { work, observe, weights } = pass;
+  const rows = lengths.reduce((sum, length) => sum + length, 0);
+  for (let index = first; index < end; index++) {
     observe?.('queryKeyValue', index, { offset: work.hidden, count: rows, columns: weights.hiddenSize });
     inGroups(lengths, (first, count, group) => attend(pass, index, first, count, group));
     inChunks(rows, (first, count) => feedForward(pass, index, first, count));
-  });
-  const sequences = batch.length;
-  if (weights.firstRowsLayer === undefined) return { body: weights, work, rows, sequences };
+  }
+}
+
+/** The layer of first rows, where there is one. */
+function finishBody(pass: Pass, lengths: readonly number[]): HiddenStates {
+  const { weights, work } = pass;
+  const sequences = lengths.length;
+  if (weights.firstRowsLayer === undefined) {
+    const rows = lengths.reduce((sum, length) => sum + length, 0);
+    return { body: weights, work, rows, sequences };
+  }
   attendFromFirstRows(pass, weights.firstRowsLayer, lengths);
   keepFirstRows(pass, sequences);
   inChunks(sequences, (first, count) => feedForward(pass, weights.layers.length, first, count));
@@ -64,14 +130,23 @@ export function rowsOf(
 
 /** Writes ids, positions, token types and row ranges of a batch into the arena. @returns the number of rows */
 function loadTokens({ kernels: { arena }, work }: Pass, batch: readonly TokenSequence[]): number {
-  const starts = arena.ints(work.starts, work.limits.sequences + 1);
-  starts[0] = 0;
-  batch.forEach(({ ids }, index) => {
-    starts[index + 1] = starts[index]! + ids.length;
-  });
   const view = (offset: number) => arena.ints(offset, work.limits.tokens);
   writeTokens(batch, view(work.tokenIds), view(work.positionIds), view(work.tokenTypeIds));
-  return starts[batch.length]!;
+  return loadStarts(
+    arena,
+    work,
+    batch.map(({ ids }) => ids.length),
+  );
+}
+
+/** Writes the row range of each sequence. @returns the number of rows */
+function loadStarts(arena: Arena, work: BodyWorkspace, lengths: readonly number[]): number {
+  const starts = arena.ints(work.starts, work.limits.sequences + 1);
+  starts[0] = 0;
+  lengths.forEach((length, index) => {
+    starts[index + 1] = starts[index]! + length;
+  });
+  return starts[lengths.length]!;
 }
 
 /** Writes ids, positions and token types of sequences, one after another. @param ids as long as all sequences together, or longer */

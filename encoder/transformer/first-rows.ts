@@ -2,7 +2,7 @@ import type { Arena, QuantizedRows } from '../../kernels/index.ts';
 import type { FirstRowsLayerWeights } from './body-weights.ts';
 import { loadGroupStarts, type Pass } from './pass.ts';
 import { multiply } from './weight-matrix.ts';
-import { inGroups, viewFor } from './workspace.ts';
+import { type BodyWorkspace, inGroups, viewFor } from './workspace.ts';
 
 // The last layer where only the first row of each sequence is read. Every row is a key and a value there; queries, and all that
 // follows attention, are computed for the first rows alone. Each row's arithmetic is that of the whole layer, in every bit.
@@ -58,6 +58,18 @@ export function keepFirstRows(
     starts[sequence] = sequence;
   }
   starts[sequences] = sequences;
+}
+
+/** Copies the first row of each sequence of a batch. @param out f32[sequences][H] */
+export function copyFirstRows(
+  arena: Arena,
+  work: BodyWorkspace,
+  { sequences, hiddenSize }: { readonly sequences: number; readonly hiddenSize: number },
+  out: number,
+): void {
+  arena.ints(work.starts, sequences).forEach((start, at) => {
+    copyFloats(arena, work.hidden + 4 * start * hiddenSize, out + 4 * at * hiddenSize, hiddenSize);
+  });
 }
 
 /** Copies quantised rows of the same stride, in the order of `indexes`. */

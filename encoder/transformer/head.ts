@@ -10,6 +10,14 @@ export type PackedResults = Readonly<
   Record<string, Float32Array | Int32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array>
 >;
 
+/** Estimates results from the rows of an early layer (early exit: DeeBERT, arXiv 2004.12993). */
+export interface EarlyExit<Weights = unknown, Workspace = unknown> {
+  /** Layers after which it reads the rows; undefined: the model has no early exit. */
+  layers(weights: Weights): number | undefined;
+  /** One number per sequence, in order. It may overwrite what {@link Head.run} may. */
+  estimate(kernels: Kernels, states: HiddenStates, weights: Weights, workspace: Workspace): number[];
+}
+
 /**
  * What turns the last layer's rows into one result per sequence. Everything else (body, batches, threads, messages) is the
  * same for every head.
@@ -57,6 +65,9 @@ export interface Head<
    * reused by the next batch: results must not be views of the arena.
    */
   run(kernels: Kernels, states: HiddenStates, weights: Weights, workspace: Workspace): Result[];
+
+  /** What may be said of a result before all layers have run; absent: nothing. */
+  readonly early?: EarlyExit<Weights, Workspace>;
 
   /** Serialises results for another thread; the arrays must own their buffers. */
   pack(results: readonly Result[]): Packed;

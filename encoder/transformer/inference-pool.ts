@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { WinnowError } from '../../errors.ts';
 import { type KernelBackend, loadKernels } from '../../kernels/index.ts';
-import { type BatchExecutor, CallingThread, WorkerThreads } from './batch-executors.ts';
+import { type BatchExecutor, type BatchWork, CallingThread, WorkerThreads } from './batch-executors.ts';
 import { prepareContexts } from './batch-runner.ts';
 import { checkSequences, splitIntoBatches, type TokenSequence } from './batches.ts';
 import type { TransformerConfig } from './config.ts';
 import type { Head } from './head.ts';
+import { type PausedSequence, packBatch, packResume, unpackPaused } from './messages.ts';
 import type { ModelWeights } from './weights-file.ts';
 import type { BatchLimits } from './workspace.ts';
 
@@ -44,11 +45,14 @@ export class InferencePool<Result> {
   readonly threads: number;
   /** Weights and the workspaces of all threads. */
   readonly memoryBytes: number;
+  readonly #head: Head<Result>;
   readonly #executor: BatchExecutor<Result>;
   readonly #limits: BatchLimits;
   readonly #longest: number;
+  readonly #hiddenSize: number;
 
   private constructor(
+    head: Head<Result>,
     executor: BatchExecutor<Result>,
     facts: {
       backend: KernelBackend;
@@ -56,11 +60,14 @@ export class InferencePool<Result> {
       memoryBytes: number;
       limits: BatchLimits;
       longest: number;
+      hiddenSize: number;
     },
   ) {
+    this.#head = head;
     this.#executor = executor;
     this.#limits = facts.limits;
     this.#longest = facts.longest;
+    this.#hiddenSize = facts.hiddenSize;
     this.backend = facts.backend;
     this.threads = facts.threads;
     this.memoryBytes = facts.memoryBytes;
@@ -77,7 +84,7 @@ export class InferencePool<Result> {
     model: ModelWeights<Config>,
     options: InferencePoolOptions = {},
   ): InferencePool<Result> {
-    const longest = model.config.max_position_embeddings;
+    const { max_position_embeddings: longest, hidden_size: hiddenSize } = model.config;
     const {
       threads = Math.min(availableParallelism(), MAX_DEFAULT_THREADS),
       maxBatchTokens = Math.max(DEFAULT_BATCH_TOKENS, longest),
@@ -93,7 +100,7 @@ export class InferencePool<Result> {
     });
     const executor =
       threads === 0 ? new CallingThread(head, contexts[0]!) : new WorkerThreads(head, contexts);
-    return new InferencePool(executor, { backend, threads, memoryBytes, limits, longest });
+    return new InferencePool(head, executor, { backend, threads, memoryBytes, limits, longest, hiddenSize });
   }
 
   /**
@@ -102,25 +109,78 @@ export class InferencePool<Result> {
    * @throws WinnowError WINNOW_BAD_ARGUMENT for an empty or too long sequence, an unknown id or token type;
    *   WINNOW_KERNEL_UNAVAILABLE after {@link close} or when a thread died; the signal's reason when it is aborted
    */
-  async run(
-    sequences: readonly TokenSequence[],
-    { signal, isUrgent = false }: RunOptions = {},
-  ): Promise<Result[]> {
-    signal?.throwIfAborted();
+  async run(sequences: readonly TokenSequence[], options: RunOptions = {}): Promise<Result[]> {
     checkSequences(sequences, this.#longest);
-    const lengths = sequences.map(({ ids }) => ids.length);
-    const results = new Array<Result>(sequences.length);
-    const runs = splitIntoBatches(lengths, this.#limits, Math.max(1, this.threads)).map(async (batch) => {
-      const own = await this.#executor.run(
-        batch.map((index) => sequences[index]!),
-        { signal, isUrgent },
-      );
+    const head = this.#head;
+    return this.#inBatches(
+      sequences,
+      ({ ids }) => ids.length,
+      options,
+      (batch) => ({
+        run: (runner) => runner.run(batch),
+        message: () => packBatch(batch, 'all'),
+        moved: () => [],
+        unpack: (packed) => head.unpack(packed),
+      }),
+    );
+  }
+
+  /**
+   * As {@link run}, through the layers before the head's early exit: an estimate of each result, and what {@link resume} needs, which
+   * is 4 bytes times hidden size times tokens.
+   *
+   * @throws as run; only for a model with an early exit
+   */
+  async runEarly(sequences: readonly TokenSequence[], options: RunOptions = {}): Promise<PausedSequence[]> {
+    checkSequences(sequences, this.#longest);
+    return this.#inBatches(
+      sequences,
+      ({ ids }) => ids.length,
+      options,
+      (batch) => ({
+        run: (runner) => runner.runEarly(batch),
+        message: () => packBatch(batch, 'early'),
+        moved: () => [],
+        unpack: unpackPaused,
+      }),
+    );
+  }
+
+  /** The other layers for sequences that went through {@link runEarly}. @returns the results that run gives, in every bit */
+  resume(paused: readonly PausedSequence[], options: RunOptions = {}): Promise<Result[]> {
+    const head = this.#head;
+    return this.#inBatches(
+      paused,
+      ({ rows }) => rows.length / this.#hiddenSize,
+      options,
+      (batch) => ({
+        run: (runner) => runner.resume(batch.map(({ rows }) => rows)),
+        message: () => packResume(batch),
+        moved: (message) => (message.layers === 'late' ? [message.rows.buffer as ArrayBuffer] : []),
+        unpack: (packed) => head.unpack(packed),
+      }),
+    );
+  }
+
+  /** @returns one value per item, in their order */
+  async #inBatches<Item, Value>(
+    items: readonly Item[],
+    tokensOf: (item: Item) => number,
+    { signal, isUrgent = false }: RunOptions,
+    workOf: (batch: readonly Item[]) => BatchWork<Result, Value>,
+  ): Promise<Value[]> {
+    signal?.throwIfAborted();
+    const values = new Array<Value>(items.length);
+    const batches = splitIntoBatches(items.map(tokensOf), this.#limits, Math.max(1, this.threads));
+    const runs = batches.map(async (batch) => {
+      const work = workOf(batch.map((index) => items[index]!));
+      const own = await this.#executor.run(work, { signal, isUrgent });
       batch.forEach((index, at) => {
-        results[index] = own[at]!;
+        values[index] = own[at]!;
       });
     });
     await (signal === undefined ? Promise.all(runs) : untilAborted(Promise.all(runs), signal));
-    return results;
+    return values;
   }
 
   /** Ends the threads; runs under way are rejected. */

@@ -37,8 +37,7 @@ export async function scoreStages(
   { queries, depth }: { readonly queries: number; readonly depth: number },
   onQuery: (done: number, total: number) => void,
 ): Promise<ScoredSet> {
-  const step = Math.max(1, dataset.queries.length / queries);
-  const chosen = dataset.queries.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
+  const chosen = evenly(dataset.queries, queries);
   const scored: ScoredQuery[] = [];
   for (const { id, text } of chosen) {
     const grades = dataset.qrels.get(id)!;
@@ -61,4 +60,10 @@ export async function scoreStages(
     onQuery(scored.length, chosen.length);
   }
   return { name: dataset.name, queries: scored };
+}
+
+/** At most `count` of the items, evenly spaced. */
+export function evenly<T>(items: readonly T[], count: number): T[] {
+  const step = Math.max(1, items.length / count);
+  return items.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
 }

@@ -31,7 +31,10 @@ interface EvalIndexSpec {
   /** Keep only the heaviest terms of each document. */
   readonly terms?: number;
   readonly reranker?: string;
+  readonly earlyExit?: boolean;
 }
+
+type RerankerChoice = Pick<EvalIndexSpec, 'reranker' | 'earlyExit'>;
 
 /** Rate and time of the run that encoded a kept index. */
 interface BuildRecord {
@@ -61,7 +64,7 @@ export class IndexCache {
   /** @throws WinnowError WINNOW_EMPTY_CORPUS, and what models, indexes and corpora throw */
   async open(
     dataset: EvaluationDataset,
-    { lexicalOnly, terms, reranker, ...wanted }: EvalIndexSpec,
+    { lexicalOnly, terms, reranker, earlyExit, ...wanted }: EvalIndexSpec,
     onProgress: (fraction: number) => void,
   ): Promise<EvalIndex> {
     const model = wanted.model ?? this.options.model ?? DEFAULT_MODEL;
@@ -75,7 +78,7 @@ export class IndexCache {
     const whole = await this.openWhole(
       dataset,
       words ?? encoded,
-      { model, lexicalOnly: words !== undefined, ...defined({ backend, reranker }) },
+      { model, lexicalOnly: words !== undefined, ...defined({ backend, reranker, earlyExit }) },
       onProgress,
     );
     if (terms === undefined) return whole;
@@ -83,7 +86,7 @@ export class IndexCache {
       const folder = `${encoded}-terms${terms}`;
       this.forget(folder);
       return {
-        index: await prunedIndex(whole.index, folder, { model, ...defined({ reranker }) }, terms),
+        index: await prunedIndex(whole.index, folder, { model, ...defined({ reranker, earlyExit }) }, terms),
         build: whole.build,
       };
     } finally {
@@ -110,7 +113,7 @@ export class IndexCache {
   private async openWhole(
     dataset: EvaluationDataset,
     folder: string,
-    options: { model: string; lexicalOnly: boolean; backend?: EncoderBackend; reranker?: string },
+    options: { model: string; lexicalOnly: boolean; backend?: EncoderBackend } & RerankerChoice,
     onProgress: (fraction: number) => void,
   ): Promise<EvalIndex> {
     this.forget(folder);
@@ -183,7 +186,7 @@ function readBuild(folder: string): BuildRecord | undefined {
 async function prunedIndex(
   whole: EmbeddedBackend,
   folder: string,
-  options: { readonly model: string; readonly reranker?: string },
+  options: { readonly model: string } & RerankerChoice,
   terms: number,
 ): Promise<EmbeddedBackend> {
   const pruned = openEmbedded(folder, { create: true, ...options });

@@ -20,10 +20,17 @@ export interface SystemSettings
   readonly terms?: number;
   /** Bundled reranker or folder of a cross-encoder. */
   readonly reranker?: string;
+  /** Whether documents may leave the reranker after its first layers; default true. */
+  readonly earlyExit?: boolean;
 }
 
 const { fusion, sparseWeight, scan, alpha, idf, rerank, rerankDepth } = SEARCH_OPTIONS;
-const RERANKING = { rerank, rerankDepth, reranker: OPEN_OPTIONS.reranker } as const;
+const RERANKING = {
+  rerank,
+  rerankDepth,
+  reranker: OPEN_OPTIONS.reranker,
+  earlyExit: OPEN_OPTIONS.earlyExit,
+} as const;
 const SPARSE = {
   model: OPEN_OPTIONS.model,
   backend: OPEN_OPTIONS.backend,

@@ -40,7 +40,7 @@ export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => Sy
   return (spec) => {
     const mode = modeOf(spec);
     const settings = checkedSettings(spec, mode, options.folder);
-    const { model, backend, terms, reranker, rerank, ...rest } = settings;
+    const { model, backend, terms, reranker, earlyExit, rerank, ...rest } = settings;
     const { fusion, sparseWeight, scan, alpha, idf, rerankDepth } = rest;
     const search = defined({ fusion, sparseWeight, scan, alpha, idf, rerankDepth });
     const plain = rerank === false ? { ...search, rerank } : search;
@@ -49,7 +49,7 @@ export function ownSystems(options: EvalSystemOptions): (spec: SystemSpec) => Sy
       async open(dataset, onProgress) {
         const opened = await cache.open(
           dataset,
-          { lexicalOnly: mode === 'bm25', ...defined({ model, backend, terms, reranker }) },
+          { lexicalOnly: mode === 'bm25', ...defined({ model, backend, terms, reranker, earlyExit }) },
           (done) => onProgress?.({ step: 'encode', done: Math.round(done * 100), total: 100 }),
         );
         const { index } = opened;
@@ -96,8 +96,10 @@ function facts(
   const indexBytes = PARTS[mode].reduce((sum, part) => sum + (stats.bytes[part] ?? 0), 0);
   const { documents } = stats;
   const common: SystemFacts = { documents, indexBytes, memoryBytes: process.memoryUsage().rss };
-  const { rerank, rerankDepth, reranker } = settings;
-  const reranking = rerank ? defined({ rerank, rerankDepth, reranker: reranker && basename(reranker) }) : {};
+  const { rerank, rerankDepth, reranker, earlyExit } = settings;
+  const reranking = rerank
+    ? defined({ rerank, rerankDepth, earlyExit, reranker: reranker && basename(reranker) })
+    : {};
   if (mode === 'bm25') return { ...common, settings: { k1: BM25_K1, b: BM25_B, ...reranking } };
   const queries = dataset.queries.map(({ text }) => index.queryTerms(text));
   const { terms, fusion = SEARCH_OPTIONS.fusion.default, sparseWeight, scan, alpha, idf } = settings;

@@ -102,24 +102,25 @@ function wordRows({ words = [] }) {
  * @param {Explained} explained @returns {Row[]}
  */
 function stageRows({ hit, page, mode }) {
-  const { retrieval = hit.score, vector, cross } = hit.stages ?? {};
+  const { retrieval = hit.score, vector, cross, early } = hit.stages ?? {};
   const most = Math.max(...page.map(({ stages, score: own }) => stages?.retrieval ?? own), 1e-9);
-  const crosses = page.flatMap(({ stages }) => (stages?.cross === undefined ? [] : [stages.cross]));
-  const [least, best] = [Math.min(...crosses), Math.max(...crosses)];
+  const logits = page.flatMap(({ stages }) => stages?.cross ?? stages?.early ?? []);
+  const [least, best] = [Math.min(...logits), Math.max(...logits)];
+  const logit = cross ?? early;
   /** @param {string} label @param {number} value @param {number} share @param {string} note @returns {Row} */
   const row = (label, value, share, note) => ({ label, value, share, kind: 'stage', note });
   const first = mode === 'sparse' ? 'Sparse' : mode === 'bm25' ? 'BM25' : 'Hybrid';
   return [
     row(first, retrieval, retrieval / most, 'bar: beside the best hit here'),
     ...(vector === undefined ? [] : [row('Vector', vector, vector, 'cosine with the query')]),
-    ...(cross === undefined
+    ...(logit === undefined
       ? []
       : [
           row(
-            'Cross-encoder',
-            cross,
-            best > least ? (cross - least) / (best - least) : 1,
-            'logit; bar: from the worst to the best hit here',
+            cross === undefined ? 'Cross-encoder, first layers' : 'Cross-encoder',
+            logit,
+            best > least ? (logit - least) / (best - least) : 1,
+            `${cross === undefined ? 'estimate of the ' : ''}logit; bar: from the worst to the best hit here`,
           ),
         ]),
   ];

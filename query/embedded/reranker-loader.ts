@@ -1,11 +1,12 @@
-import { createCrossEncoder } from '../../encoder/rerank/cross-encoder.ts';
-import { DEFAULT_RERANKER, openCrossEncoderModel } from '../../encoder/rerank/model.ts';
+import { type CrossEncoder, createCrossEncoder } from '../../encoder/rerank/cross-encoder.ts';
+import { DEFAULT_RERANKER, openCrossEncoderModel, withoutEarlyExit } from '../../encoder/rerank/model.ts';
 import type { EncoderBackend } from '../../encoder/types.ts';
-import type { Reranker } from '../rerank/cross-stage.ts';
 
 export interface RerankerOptions {
   /** Bundled reranker or folder of a cross-encoder. Default: the bundled one. */
   readonly reranker?: string;
+  /** Whether documents may leave the reranker after its first layers, where its model has an early exit. Default true. */
+  readonly earlyExit?: boolean;
   readonly backend?: EncoderBackend | undefined;
   readonly threads?: number | undefined;
 }
@@ -13,19 +14,21 @@ export interface RerankerOptions {
 /** Opens the reranker with the first search that needs it. Overlapping calls share one; one that fails is tried again. */
 export class RerankerLoader {
   private readonly options: RerankerOptions;
-  private opening: Promise<Reranker> | undefined;
+  private opening: Promise<CrossEncoder> | undefined;
 
   constructor(options: RerankerOptions) {
     this.options = options;
   }
 
   /** @throws WinnowError WINNOW_MODEL_NOT_FOUND, WINNOW_MODEL_INVALID, WINNOW_KERNEL_UNAVAILABLE */
-  async open(): Promise<Reranker> {
-    const { reranker = DEFAULT_RERANKER, threads } = this.options;
+  async open(): Promise<CrossEncoder> {
+    const { reranker = DEFAULT_RERANKER, earlyExit = true, threads } = this.options;
     // Models in ONNX form are document encoders only.
     const backend = this.options.backend === 'onnx' ? undefined : this.options.backend;
-    this.opening ??= (async () =>
-      createCrossEncoder(openCrossEncoderModel(reranker), { backend, threads }))();
+    this.opening ??= (async () => {
+      const model = openCrossEncoderModel(reranker);
+      return createCrossEncoder(earlyExit ? model : withoutEarlyExit(model), { backend, threads });
+    })();
     const opening = this.opening;
     try {
       return await opening;

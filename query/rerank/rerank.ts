@@ -1,7 +1,7 @@
 import type { Deadline } from '../deadline.ts';
 import type { FoundDoc, FoundQuery } from '../retrieve/retriever.ts';
 import { logistic, mixture } from './mixture.ts';
-import type { InstantStage, RerankStage } from './stage.ts';
+import type { InstantStage, RerankStage, StageResult } from './stage.ts';
 
 export interface Reranked<Doc extends FoundDoc> {
   /** The same documents in another order. */
@@ -37,9 +37,9 @@ export async function rerank<Doc extends FoundDoc>(
   for (const [i, stage] of stages.entries()) {
     if (i > 0 && deadline.isPast) return { docs: finished(ranking, scored), reranked: 0 };
     const candidates = ranking.slice(0, Math.min(scored, depths[i]!));
-    const scores = await stage.score(search, candidates, { deadline, signal });
-    ranking = reordered(ranking, scores, stage, i > 0);
-    reranked = scored = scores.length;
+    const result = await stage.score(search, candidates, { deadline, signal });
+    ranking = reordered(ranking, result, stage, i > 0);
+    reranked = scored = result.scores.length;
   }
   return { docs: finished(ranking, scored), reranked };
 }
@@ -51,7 +51,7 @@ export function rerankNow<Doc extends FoundDoc>(
   stage: InstantStage,
 ): readonly Doc[] {
   const scores = stage.scoreNow(search, docs.slice(0, stage.settings.depth));
-  return finished(reordered(docs, scores, stage, false), scores.length);
+  return finished(reordered(docs, { scores }, stage, false), scores.length);
 }
 
 /** How many documents each stage scores: none fewer than the ones after it. */
@@ -65,7 +65,7 @@ export function stageDepths(stages: readonly RerankStage[], depth: number | unde
 /** The documents that were scored in descending order of the mixture, ties by smaller id; then the others as they were. */
 function reordered<Doc extends FoundDoc>(
   docs: readonly Doc[],
-  scores: readonly (number | undefined)[],
+  { scores, estimated }: StageResult,
   { name, settings }: RerankStage,
   isLater: boolean,
 ): Doc[] {
@@ -83,7 +83,8 @@ function reordered<Doc extends FoundDoc>(
     const stages = doc.stages ?? { retrieval: doc.score };
     if (value === undefined) return { ...doc, score, stages };
     const answers = logistic(relevance.slope * value + relevance.offset);
-    return { ...doc, score, relevance: answers, stages: { ...stages, [name]: value } };
+    const by = estimated?.has(i) ? 'early' : name;
+    return { ...doc, score, relevance: answers, stages: { ...stages, [by]: value } };
   });
   mixed.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
   return [...mixed, ...docs.slice(scores.length)];

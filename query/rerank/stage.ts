@@ -14,6 +14,16 @@ export interface RerankSettings {
   readonly depth: number;
   /** Relevance of a score: 1 / (1 + exp(-(slope * score + offset))). */
   readonly relevance: { readonly slope: number; readonly offset: number };
+  /** Share of the documents that go on after the stage's first layers, above 0, at most 1; absent: all. */
+  readonly earlyExit?: { readonly keep: number } | undefined;
+}
+
+/** What a stage says of the first documents of a ranking, in their order. */
+export interface StageResult {
+  /** The higher, the better the document answers; undefined for one that it cannot judge. */
+  readonly scores: readonly (number | undefined)[];
+  /** Positions in `scores` of those that are estimates of the stage's first layers. */
+  readonly estimated?: ReadonlySet<number>;
 }
 
 /** One way to reorder the best documents of a ranking. */
@@ -25,14 +35,13 @@ export interface RerankStage {
    *
    * @param docs in the order of the ranking so far
    * @param deadline after which it may stop; the first group of documents is scored in any case
-   * @returns scores of the first documents; undefined for one that it cannot judge
    * @throws the signal's reason when it is aborted; WinnowError of the model or of stored fields
    */
   score(
     search: FoundQuery,
     docs: readonly FoundDoc[],
     limits: { readonly deadline: Deadline; readonly signal?: AbortSignal | undefined },
-  ): Promise<readonly (number | undefined)[]>;
+  ): Promise<StageResult>;
 }
 
 /** A stage that runs no model, so that every search can afford it. */

@@ -23,7 +23,7 @@ export function vectorStage(
         query = await encodeQuery(text, signal);
         kept.set(text, query);
       }
-      return cosines(docs, query);
+      return { scores: cosines(docs, query) };
     },
   };
 }
@@ -39,7 +39,12 @@ export function tokenVectorStage(
     const { termIds, weights } = quantized.termIds.length > 0 ? quantized : encoder.encode(text);
     return cosines(docs, vectors.queryVector(termIds, weights));
   };
-  return { name: 'vector', settings, scoreNow, score: async (search, docs) => scoreNow(search, docs) };
+  return {
+    name: 'vector',
+    settings,
+    scoreNow,
+    score: async (search, docs) => ({ scores: scoreNow(search, docs) }),
+  };
 }
 
 const cosines = (docs: readonly FoundDoc[], query: Float32Array): (number | undefined)[] =>

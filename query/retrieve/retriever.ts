@@ -37,6 +37,8 @@ export interface StageScores {
   readonly vector?: number;
   /** Logit of the cross-encoder. */
   readonly cross?: number;
+  /** In its place, for a document that left the cross-encoder early: the estimate of its first layers. */
+  readonly early?: number;
 }
 
 /** A document of a ranking before its id is decoded, which hybrid rankings need for few of the documents that they join. */

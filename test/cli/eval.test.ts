@@ -151,7 +151,7 @@ test('what is wrong with data, settings and options is named, and ends with 1', 
     [config('{ kind: sparse, alfa: 1 }'), /WINNOW_BAD_ARGUMENT system sparse: alfa: alfa is not an option/],
     [
       config('{ kind: bm25, k1: 1 }'),
-      /system bm25: k1: k1 is not an option \(options are rerank, rerankDepth, reranker\)/,
+      /system bm25: k1: k1 is not an option \(options are rerank, rerankDepth, reranker, earlyExit\)/,
     ],
     [config('{ kind: sparse, terms: 0.5 }'), /system sparse: terms: terms must be a whole number from 1/],
     [config('{ kind: hybrid, fusion: sum }'), /fusion: fusion must be one of weighted, rrf, not "sum"/],

@@ -76,8 +76,8 @@ test('what is no checkpoint is refused before a file is written', async () => {
   assert.throws(() => rmSync(target), /ENOENT/);
 });
 
-test('calibrate chooses shares and relevance, and writes them into both folders', async () => {
-  const [encoder, reranker] = [twoOutputFolder(3), crossEncoderFolder(4)];
+/** A collection in which every query names the documents that hold its word. */
+function tinyCollection(): string {
   const set = join(tempFolder(), 'tiny');
   mkdirSync(join(set, 'qrels'), { recursive: true });
   const words = ['apple', 'bridge', 'cloud', 'dragon', 'eagle'];
@@ -89,6 +89,12 @@ test('calibrate chooses shares and relevance, and writes them into both folders'
   writeFileSync(join(set, 'queries.jsonl'), lines(words.map((word) => ({ _id: word, text: word }))));
   const judged = words.map((word, i) => `${word}\t${word}-${words[(i + 1) % 5]}\t1`);
   writeFileSync(join(set, 'qrels', 'test.tsv'), ['query-id\tcorpus-id\tscore', ...judged].join('\n'));
+  return set;
+}
+
+test('calibrate chooses shares and relevance, and writes them into both folders', async () => {
+  const [encoder, reranker] = [twoOutputFolder(3), crossEncoderFolder(4)];
+  const set = tinyCollection();
   const command = [
     'model',
     'calibrate',
@@ -114,6 +120,26 @@ test('calibrate chooses shares and relevance, and writes them into both folders'
   assert.is(shown.code, 0, shown.stderr);
   assert.match(shown.stdout, /vector, then cross, share/);
   assert.match(shown.stdout, /minRelevance {2}precision/);
+});
+
+test('early-exit fits a classifier, says what each share costs, and writes the file that searches use', async () => {
+  const [encoder, reranker] = [twoOutputFolder(3), crossEncoderFolder(4)];
+  const parts = ['--model', encoder, '--reranker', reranker, '--cache', tempFolder()];
+  const command = ['model', 'early-exit', tinyCollection(), ...parts, '--layers', '1', '--depth', '20'];
+  const shown = await cli(...command);
+  assert.is(shown.code, 0, shown.stderr);
+  assert.match(shown.stdout, /keep +work +nDCG@10 +tiny/);
+  assert.is(openCrossEncoderModel(reranker).config.winnow.earlyExit, undefined);
+  const { code, stdout, stderr } = await cli(...command, '--keep', '.25', '--json', '--write');
+  assert.is(code, 0, stderr);
+  const { rows, correlation } = JSON.parse(stdout);
+  assert.ok(correlation > -1.01 && correlation < 1.01);
+  assert.equal([rows[0].keep, rows[0].work], [1, 1]);
+  assert.ok(Math.abs(rows[3].work - 0.75) < 1e-9, 'half of the layers for all, the other half for half');
+  assert.equal(openCrossEncoderModel(reranker).config.winnow.earlyExit, { layers: 1, keep: 0.25 });
+  const deep = await cli(...command.slice(0, 3), ...parts, '--layers', '2');
+  assert.is(deep.code, 1);
+  assert.match(deep.stderr, /WINNOW_BAD_ARGUMENT .*below the 2 layers/);
 });
 
 test('settings of queries do not make an index unusable', () => {

@@ -44,8 +44,11 @@ test('trains with the real trainer; exit code, JSON, page and target say the sam
   assert.is(code, report.replaced ? 0 : 3, stderr);
   assert.is(report.replaced, report.verdict === 'helped');
   assert.is(existsSync(out), report.replaced);
-  assert.ok(report.training.steps >= 20);
-  assert.ok(report.training.losses.every(Number.isFinite));
+  const { steps, bestStep, losses, stoppedEarly } = report.training;
+  // It ends before the last step where three validations in a row were no better.
+  assert.ok(steps >= 20 || (stoppedEarly && steps > bestStep), JSON.stringify(report.training));
+  assert.is(losses.length, steps);
+  assert.ok(losses.every(Number.isFinite));
   const html = readFileSync(`${out}.html`, 'utf8');
   assert.match(html, /Did it help\?/);
   assert.match(html, /control set/);

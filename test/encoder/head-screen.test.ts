@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { calibrateScreen } from '../../encoder/calibrate-screen.ts';
-import { madeFor, SCREEN, SCREEN_FILE } from '../../encoder/head-screen.ts';
+import { SCREEN, SCREEN_FILE, screenOf } from '../../encoder/head-screen.ts';
 import type { ModelConfig } from '../../encoder/model.ts';
 import { openModel } from '../../encoder/model.ts';
 import { sparseHead } from '../../encoder/sparse-head.ts';
@@ -109,7 +109,7 @@ test('the bundled model has a screen of its own weights; one of others is refuse
   cpSync(join(packageRoot, 'models', 'winnow-mini'), folder, { recursive: true });
   const path = join(folder, SCREEN_FILE);
   const own = decodeWeights(Buffer.from(encodeWeights(screen.tensors)), path);
-  writeFileSync(path, encodeWeights(new Map([...own, madeFor('0'.repeat(64))])));
+  writeFileSync(path, encodeWeights(new Map([...own, screenOf('0'.repeat(64))])));
   const error = await thrownBy(() => openModel(folder).readWeights());
   assert.is(error.code, 'WINNOW_MODEL_INVALID');
   assert.match(error.hint ?? '', /winnow model screen/);

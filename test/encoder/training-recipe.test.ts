@@ -37,6 +37,8 @@ function suite(name: string, module: string, packages: readonly string[], folder
 const base = ['torch', 'numpy', 'safetensors'];
 suite('training losses, sparse head gradient, ensemble, checkpoints and data', 'test_losses', base);
 suite('every sparsity method has its defining property', 'test_sparsity', base, join(training, 'sparsity'));
+suite('an anchor holds a model to its start', 'test_anchor', base);
+suite('sparse bodies come near their dense encoder', 'test_encoder_body', base, join(training, 'sparsity'));
 suite('nothing evaluated enters the training data', 'test_data', [...base, 'tokenizers']);
 suite('ONNX export equals the encoder and BertForMaskedLM', 'test_export', [...base, 'onnx', 'onnxruntime']);
 

@@ -28,7 +28,9 @@ test('documents are ordered as a search orders them, for every use of the stages
       const stage = (name: StageName, mix: number): RerankStage => ({
         name,
         settings: { mix, depth: 1000, relevance: { slope: 1, offset: 0 } },
-        score: async (_search, docs) => docs.map((doc) => first[Number(doc.id)]![name as 'vector' | 'cross']),
+        score: async (_search, docs) => ({
+          scores: docs.map((doc) => first[Number(doc.id)]![name as 'vector' | 'cross']),
+        }),
       });
       const docs = first.map(
         ({ retrieval }, i) => ({ id: String(i).padStart(3, '0'), score: retrieval }) as ScoredDoc,

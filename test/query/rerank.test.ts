@@ -33,6 +33,37 @@ function fakeReranker(mix: number, onGroup: () => void | Promise<void> = () => {
   return [crossStage(reranker)];
 }
 
+/** A reranker whose first layers know a text's logit without its last digits, and which lets a share of the texts go on. */
+function leavingEarly(
+  mix: number,
+  keep: number,
+  onStep: () => void | Promise<void> = () => {},
+): RerankStage[] {
+  const none = async () => {
+    throw new Error('every text goes through two steps');
+  };
+  return [
+    crossStage({
+      modelName: 'fake',
+      settings: { mix, depth: 40, relevance: { slope: 1, offset: 0 }, earlyExit: { keep } },
+      score: none,
+      early: {
+        async estimate(_query: string, passages: readonly { text: string }[]) {
+          await onStep();
+          return passages.map(({ text }) => ({ estimate: estimateOf(text), logit: logitOf(text) }));
+        },
+        async finish(paused) {
+          await onStep();
+          return Float32Array.from(paused, ({ logit }) => logit);
+        },
+      },
+      async close() {},
+    }),
+  ];
+}
+
+const estimateOf = (text: string): number => 2 * Math.round(logitOf(text) / 2);
+
 const keyOf = ({ id, passage }: SearchResponse['hits'][number]): string => `${id} ${passage}`;
 
 const requests = fc.record({
@@ -167,6 +198,69 @@ test('an aborted search throws the reason; a write meanwhile changes nothing of 
   const { hits } = await searcher.searchReranked('apple cloud', { k: 50 }, during);
   assert.equal(hits, before.hits);
   assert.equal(searcher.search('apple cloud').hits, []);
+  await store.close();
+});
+
+test('with an early exit the best of every window by ranking and estimate have logits, the others their estimates', async () => {
+  const shares = fc.constantFrom(0.1, 0.5, 0.9);
+  await check(
+    fc.asyncProperty(requests, shares, async ({ seed, query, mix, ...given }, keep) => {
+      const store = indexed(seed, 400);
+      const searcher = new Searcher(store, encoder);
+      const options = { ...defined(given), groupByParent: false, k: 1000, explain: true };
+      const plain = searcher.search(query, { ...options, explain: false }).hits;
+      const { hits, reranked, complete } = await searcher.searchReranked(
+        query,
+        options,
+        leavingEarly(mix, keep),
+      );
+      const depth = Math.min(options.rerankDepth ?? 40, plain.length);
+      assert.equal([reranked, complete], [depth, true]);
+      assert.equal(hits.map(keyOf).sort(), plain.map(keyOf).sort());
+      const byKey = new Map(hits.map((hit) => [keyOf(hit), hit]));
+      for (let from = 0; from < depth; from += 128) {
+        const window = plain.slice(from, Math.min(from + 128, depth)).map((hit) => byKey.get(keyOf(hit))!);
+        const whole = window.filter(({ stages }) => stages!.cross !== undefined);
+        assert.is(whole.length, Math.ceil(keep * window.length));
+        for (const { stages, relevance } of window) {
+          assert.is((stages!.cross === undefined) !== (stages!.early === undefined), true);
+          const value = stages!.cross ?? stages!.early!;
+          assert.ok(Math.abs(relevance! - 1 / (1 + Math.exp(-value))) < 1e-9);
+        }
+        // Where the ranking counts for nothing, nobody who left has a better estimate than one who went on.
+        if (mix === 1) {
+          const left = window.filter(({ stages }) => stages!.early !== undefined);
+          const textOf = ({ id, passage }: (typeof window)[number]) =>
+            store.get(passage === undefined ? id : { id, passage })!.text;
+          const worst = Math.min(...whole.map((hit) => estimateOf(textOf(hit))));
+          for (const { stages } of left) assert.ok(stages!.early! <= worst);
+        }
+      }
+      await store.close();
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a budget that ends between the steps leaves estimates, one that ends before leaves the ranking', async () => {
+  const store = indexed(2, 200);
+  const searcher = new Searcher(store, encoder);
+  for (const [steps, expected] of [
+    [1, { reranked: 16, whole: 0 }],
+    [4, { reranked: 64, whole: 0 }],
+    [8, { reranked: 100, whole: 16 }],
+  ] as const) {
+    let left: number = steps;
+    const late = () => new Promise<void>((resolve) => setTimeout(resolve, 400));
+    const stage = leavingEarly(1, 0.5, () => (--left === 0 ? late() : undefined));
+    const options = { k: 1000, rerankDepth: 100, budgetMs: 350, explain: true };
+    const { hits, reranked, complete } = await searcher.searchReranked('apple cloud', options, stage);
+    assert.is(complete, false);
+    assert.is(reranked, expected.reranked);
+    assert.is(hits.filter(({ stages }) => stages?.cross !== undefined).length, expected.whole);
+    const plain = searcher.search('apple cloud', { k: 1000 }).hits;
+    assert.equal(hits.slice(reranked).map(keyOf), plain.slice(reranked).map(keyOf));
+  }
   await store.close();
 });
 

@@ -281,14 +281,19 @@ export class Engine {
     await this.run({ kind: 'pack' });
   }
 
-  /** The model's tensors with those that were trained in their place: matrices as int8 rows where the original had them so. */
-  tensors(original: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  /**
+   * The model's tensors with those that were trained in their place: matrices as int8 rows where the original had them so.
+   *
+   * @param share of the trained weights, above 0, at most 1; those of the original have the rest
+   */
+  tensors(original: ReadonlyMap<string, Tensor>, share = 1): Map<string, Tensor> {
     const tensors = new Map(original);
     for (const { tensors: names, offset, rows, columns } of this.#trained()) {
       const length = (rows * columns) / names.length;
       names.forEach((name, i) => {
         const data = this.arena.floats(offset + 4 * i * length, length).slice();
-        tensors.set(name, storedAs(original.get(name)!, data));
+        const own = original.get(name)!;
+        tensors.set(name, storedAs(own, share === 1 ? data : averaged(own, data, share)));
       });
     }
     return tensors;
@@ -298,6 +303,15 @@ export class Engine {
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
+}
+
+/** (1 - share) times the original plus share times the trained weights. */
+function averaged(original: Tensor, trained: Float32Array, share: number): Float32Array {
+  const columns = original.shape.at(-1)!;
+  return trained.map((value, i) => {
+    const scale = original.dtype === 'i8' ? original.scales[Math.floor(i / columns)]! : 1;
+    return (1 - share) * scale * original.data[i]! + share * value;
+  });
 }
 
 function storedAs(original: Tensor, data: Float32Array): Tensor {

@@ -63,7 +63,7 @@ def main() -> None:
     config = json.loads(args.config.read_text())
     device, dtype = pick_device()
     weights = QueryWeights.load(args.data, device)
-    model = encoder_of(config, {"cosine_weight": 1.0})
+    model = encoder_of(config, {"cosine_weight": 1.0, "anchor_weight": 0.0})
     model.load_state_dict(checkpoint.fake_quantized(checkpoint.load(args.checkpoint)))
     model.to(device, dtype).eval()
     settings = config["prepare"]["relevance"]

@@ -144,10 +144,9 @@ def evaluate(model: SparseEncoder, eval_set: EvalSet, weights: QueryWeights, dep
         first = zscored(best.values)
         short = query_ids(eval_set)[:, :64]
         told = F.normalize(vectors, dim=1)[best.indices]
-        asked = {
-            "vector": torch.cat([model.query_vectors(part) for part in short.split(256)]),
-            "tokens": torch.cat([model.token_vectors(part, weights.of_tokens(part, base)) for part in short.split(256)]),
-        }
+        asked = {"vector": torch.cat([model.query_vectors(part) for part in short.split(256)])}
+        if model.token is not None:
+            asked["tokens"] = torch.cat([model.token_vectors(part, weights.of_tokens(part, base)) for part in short.split(256)])
         for name, query_vectors in asked.items():
             size = query_vectors.shape[1]  # A token table may have fewer numbers than the model's vector.
             cosine = (F.normalize(told[:, :, :size], dim=2) * F.normalize(query_vectors, dim=1)[:, None]).sum(2)

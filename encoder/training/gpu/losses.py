@@ -109,8 +109,11 @@ def margin_mse(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     return 2 * (error - error.mean(1, keepdim=True)).square().mean()
 
 
-def vector_error(logits: torch.Tensor, weights: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> torch.Tensor:
-    """Squared distance of a student's vectors from a sparse teacher's, relative to the teacher's own length; mean over documents.
+def vector_error(
+    logits: torch.Tensor, weights: torch.Tensor, target: torch.Tensor, importance: torch.Tensor, shares: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Squared distance of a student's vectors from a sparse teacher's, relative to the teacher's own length; mean over documents, each
+    times its `shares` [D] if there are any.
 
     All [D, K], over the terms that either has on: the student's pooled logits and weights, the teacher's weights (0 = off),
     the importance of the term (idf). Where the teacher is on and the student off, the student's curve continues below zero
@@ -118,7 +121,8 @@ def vector_error(logits: torch.Tensor, weights: torch.Tensor, target: torch.Tens
     """
     curve = torch.where(logits > 0, weights, torch.where(target > 0, F.softsign(logits), 0.0))
     error = (importance * (curve - target).square()).sum(1)
-    return (error / (importance * target.square()).sum(1).clamp(min=1e-6)).mean()
+    relative = error / (importance * target.square()).sum(1).clamp(min=1e-6)
+    return (relative if shares is None else relative * shares).mean()
 
 
 def revive(logits: torch.Tensor, importance: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:

@@ -218,8 +218,11 @@ class TwoOutputEncoder(SparseEncoder):
         hidden = config["hidden_size"]
         self.dense = nn.Linear(hidden, hidden)
         # `token_table` numbers per vocabulary entry, or else a function of the word embeddings: 0.6 MB, and rare tokens profit from frequent ones.
+        # 0: no token vectors.
         size = config.get("token_table")
-        if size:
+        if size == 0:
+            self.token = None
+        elif size:
             self.token = Namespace(table=nn.Embedding(config["vocab_size"], size))
         else:
             self.token = Namespace(up=nn.Linear(hidden, 2 * hidden), down=nn.Linear(2 * hidden, hidden))

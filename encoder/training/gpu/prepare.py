@@ -1,6 +1,9 @@
 """Step 2: teacher embeddings, span queries and hard candidates, all on the GPU. Writes WORK/prepared.pt.
 
-    python prepare.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK
+    python prepare.py --config config/winnow-mini.json --data DATA --models MODELS --work WORK [--student MODEL]
+
+A student, the model that training starts from, may find candidates of its own (`student_candidates`), replace those of the queries that the
+relevance teacher judges (`judge_student`), and be a teacher by its terms and its vectors (`student_teaches`: "student-terms" and "student").
 """
 
 import argparse
@@ -11,10 +14,13 @@ import numpy as np
 import torch
 
 import checkpoint
-from model import SparseEncoder
+from model import SparseEncoder, TwoOutputEncoder
 from runtime import Log, pick_device
 from spans import draw_spans
-from teachers import TEACHERS, DenseScores, embed, load_cross_encoder, load_teacher, mine, mine_sparse, relevance_of_candidates
+from teachers import (
+    TEACHERS, DenseScores, SparseScores, VectorTeacher, embed, load_cross_encoder, load_teacher, mine, mine_sparse, relevance_of_candidates,
+    sparse_vectors,
+)  # fmt: skip
 from tokens import TokenTable
 
 
@@ -62,6 +68,18 @@ def judged(
     return out
 
 
+def load_student(path: Path, model: dict, two_outputs: bool, device, dtype) -> SparseEncoder:
+    student = TwoOutputEncoder({**model, "token_table": 0}) if two_outputs else SparseEncoder(model)
+    student.load_state_dict(checkpoint.load(path), strict=False)
+    return student.to(device, dtype).eval()
+
+
+def rows_of(sources: list[str], source: torch.Tensor, names: list[str]) -> torch.Tensor:
+    """The queries of these sources."""
+    wanted = torch.tensor([names.index(name) for name in sources if name in names], device=source.device)
+    return torch.isin(source, wanted).nonzero().squeeze(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("config", "data", "models", "work"):
@@ -99,8 +117,24 @@ def main() -> None:
         kept[name] = scores
         log(embedded=name)
     rows = torch.arange(queries.rows, device=device)
+    student, found_by_student, idf = None, None, torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
+    if args.student:
+        model = config["model"] if args.student_config is None else json.loads(args.student_config.read_text())["model"]
+        student = load_student(args.student, model, settings["student_teaches"], device, dtype)
+        found_by_student = sparse_vectors(student, docs, settings["student_terms"])
+    if settings["student_teaches"]:
+        kept["student"] = DenseScores(
+            embed(VectorTeacher(student, True), queries, (), 64), embed(VectorTeacher(student, False), docs, (), settings["width"])
+        )
+        dense.append(kept["student"])
+        SparseScores(found_by_student, None).save(args.work / "sparse-student-terms.pt")
+        log(embedded="student")
     candidates = mine(dense, settings["mining_weights"], rows, settings["candidates"])
     log(mined=list(candidates.shape))
+    if settings["judge_student"]:
+        asked = rows_of(settings["relevance"]["sources"], query_source, names)
+        candidates[asked] = mine_sparse(found_by_student, queries.bare(asked, 32), idf, settings["candidates"])
+        log(own_candidates=len(asked))
     found = (candidates[: real.rows] == positive[:, None])[positive >= 0].any(1).float().mean().item()
     query_weight = weights_by_source(query_source, names, settings["query_source_weights"])
     relevance = judged(settings["relevance"], config, args.models, queries, docs, query_source, names, positive, candidates, log)
@@ -112,12 +146,9 @@ def main() -> None:
     query_weight[bare] *= best.values >= settings["relevance"]["least_logit"]
     log(bare_queries=len(bare), kept=int((best.values >= settings["relevance"]["least_logit"]).sum()))
     own = None
-    if args.student:
-        student = SparseEncoder(config["model"] if args.student_config is None else json.loads(args.student_config.read_text())["model"])
-        student.load_state_dict(checkpoint.load(args.student), strict=False)
-        idf = torch.from_numpy(np.load(args.data / "vocab.npz")["idf"]).to(device)
+    if student is not None and settings["student_candidates"]:
         mined = rows[: real.rows + settings["student_spans"]]
-        own = mine_sparse(student.to(device, dtype).eval(), docs, queries.bare(mined, 32), idf, settings["student_candidates"])
+        own = mine_sparse(found_by_student, queries.bare(mined, 32), idf, settings["student_candidates"])
         log(mined_by_student=list(own.shape), also_teachers=round((own[:, :, None] == candidates[: len(own), None, :]).any(2).float().mean().item(), 3))
     groups = cluster(dense[0].queries, settings["clusters"], generator)
     torch.save(
@@ -134,6 +165,7 @@ def main() -> None:
             "groups": groups,
             "source": torch.cat([query_source, doc_source[span_doc]]),
             "source_names": names,
+            "doc_source": doc_source,
             "dense": {name: (s.queries, s.docs) for name, s in kept.items()},
         },
         args.work / "prepared.pt",

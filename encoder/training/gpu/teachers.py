@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 import checkpoint
 from evaluate import length_sorted_blocks
-from model import CrossEncoder, DenseTeacher, SparseEncoder
+from model import CrossEncoder, DenseTeacher, SparseEncoder, TwoOutputEncoder
 from tokens import SPECIAL_IDS, TokenTable, pairs, query_matrix
 
 # "represent this sentence for searching relevant passages:", "query:", "passage:" as WordPieces.
@@ -44,7 +46,20 @@ def load_teacher(name: str, folder: Path, student_config: dict, device, dtype) -
     return teacher.to(device, dtype).eval()
 
 
-def embed(teacher: DenseTeacher, table: TokenTable, prefix: tuple[int, ...], max_width: int, tokens_per_block: int = 1 << 17) -> torch.Tensor:
+class VectorTeacher(nn.Module):
+    """The second output of an encoder as a dense teacher: documents have token type 0, queries 1."""
+
+    def __init__(self, model: TwoOutputEncoder, queries: bool):
+        super().__init__()
+        self.model, self.bert, self.queries = model, model.bert, queries
+
+    @torch.no_grad()
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """[B, T] -> [B, H], unit length."""
+        return F.normalize(self.model.pooled(self.bert(ids, mask, mask.long() if self.queries else None), mask), dim=1)
+
+
+def embed(teacher: DenseTeacher | VectorTeacher, table: TokenTable, prefix: tuple[int, ...], max_width: int, tokens_per_block: int = 1 << 17) -> torch.Tensor:
     """[N] rows -> [N, H] unit vectors in the teacher's precision."""
     dtype = next(teacher.parameters()).dtype
     hidden = teacher.bert.embeddings.word_embeddings.weight.shape[1]
@@ -199,21 +214,19 @@ def mine(dense: list[DenseScores], weights: list[float], query_rows: torch.Tenso
 
 
 @torch.no_grad()
-def mine_sparse(
-    model: SparseEncoder, docs: TokenTable, queries: torch.Tensor, idf: torch.Tensor, count: int, block: int = 16384, keep: int = 320
-) -> torch.Tensor:
-    """The `count` documents that a student ranks highest: queries [Q, L] piece ids -> [Q, C] int32.
+def mine_sparse(vectors: SparseVectors, queries: torch.Tensor, idf: torch.Tensor, count: int, block: int = 16384) -> torch.Tensor:
+    """The `count` documents that a student with these vectors ranks highest: queries [Q, L] piece ids -> [Q, C] int32.
 
     Documents are stored as their highest terms and made dense block by block: a dense product of 16,384 x 30,522 x
     16,384 takes 30 ms on a GPU, far less than any sparse product.
     """
-    vectors = sparse_vectors(model, docs, keep)
+    documents = len(vectors.terms)
     best_score = torch.full((len(queries), count), -1.0, device=queries.device)
     best = torch.zeros(len(queries), count, dtype=torch.int32, device=queries.device)
     # Documents are the outer loop, since making a block of them dense costs more than making queries dense.
     dense_queries = [query_matrix(part, idf).bfloat16() for part in queries.split(block)] if len(queries) <= 4 * block else None
-    for first in range(0, docs.rows, block):
-        part = slice(first, min(first + block, docs.rows))
+    for first in range(0, documents, block):
+        part = slice(first, min(first + block, documents))
         dense = vectors.dense(torch.arange(part.start, part.stop, device=queries.device), len(idf)).bfloat16()
         for i, rows in enumerate(torch.arange(len(queries), device=queries.device).split(block)):
             matrix = dense_queries[i] if dense_queries else query_matrix(queries[rows], idf).bfloat16()

@@ -448,7 +448,7 @@ class Drawing(unittest.TestCase):
         docs = from_lists([torch.randint(104, 200, (7,)).tolist() for _ in range(40)])
         queries = torch.randint(104, 200, (5, 3))
         idf = torch.rand(200) + 0.5
-        found = mine_sparse(model, docs, queries, idf, 3, block=16, keep=200)
+        found = mine_sparse(sparse_vectors(model, docs, 200), queries, idf, 3, block=16)
         weights = model.encode(*docs.padded(torch.arange(40), 9)).bfloat16()
         scores = query_matrix(queries, idf).bfloat16() @ weights.T
         torch.testing.assert_close(scores.gather(1, found.long()), scores.topk(3, dim=1).values)

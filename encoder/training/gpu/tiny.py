@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from checkpoint import pack
-from model import CrossEncoder, DenseTeacher, SparseEncoder
+from model import CrossEncoder, DenseTeacher, TwoOutputEncoder
 from teachers import TEACHERS
 from tokens import TokenTable
 
@@ -72,7 +72,7 @@ def main() -> None:
         save_file(pack(teacher.state_dict()), str(args.out / kind.file))
     relevance = config["prepare"]["relevance"]
     save_file(pack(CrossEncoder(relevance["model"]).state_dict()), str(args.out / relevance["teacher"]))
-    save_file(pack(SparseEncoder(config["model"]).state_dict()), str(args.out / "random.safetensors"))
+    save_file(pack(TwoOutputEncoder({**config["model"], "token_table": 0}).state_dict()), str(args.out / "random.safetensors"))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 import checkpoint
 import losses
+from anchor import Anchor, direction_error
 from batches import Batches
 from evaluate import EvalSet, evaluate, load_set
 from model import CrossEncoder, SparseEncoder, TwoOutputEncoder
@@ -44,14 +45,20 @@ class Scale:
 
 class Distiller:
     """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms; with a
-    `vector_teacher` the distance from its vectors; with a `cosine_weight` the ranking by the second output's cosine, alone and
+    `vector_teacher` the distance from its vectors; with an `anchor_weight` the distance from the model that the run starts from, in documents of
+    the sources that begin with one of `anchor_loose` times `anchor_loose_share`; with a `cosine_weight` the ranking by the second output's cosine, alone and
     added to the sparse score, for every size in `vector_sizes` and both kinds of query vector."""
 
     def __init__(
-        self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, weights: QueryWeights, settings: dict, cross: CrossEncoder | None = None
-    ):
+        self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, weights: QueryWeights, settings: dict, cross: CrossEncoder | None = None,
+        anchor: Anchor | None = None,
+    ):  # fmt: skip
         """`model` may be None if only the teachers are used."""
         self.model = model
+        self.anchor = anchor
+        loose = tuple(settings["anchor_loose"])
+        # Documents of sources that the relevance teacher never judges keep what the start makes of them; the others may move more.
+        self.anchor_share = torch.tensor([settings["anchor_loose_share"] if loose and n.startswith(loose) else 1.0 for n in prepared["source_names"]], device=docs.tokens.device)
         self.cross = cross
         self.docs = docs
         self.prepared = prepared
@@ -112,7 +119,11 @@ class Distiller:
         body = self.model.bert(ids, mask)
         states = self.model.transformed(body, mask)
         vector = s.get("vector_weight", 0.0)
-        if vector:
+        if self.anchor is not None:
+            known = self.anchor.outputs(ids, mask)
+            shares = self.anchor_share[self.prepared["doc_source"][flat].long()]
+            terms, logits, drift = self.anchor.terms(self.model, states, known, shares)
+        elif vector:
             teacher_docs = self.sparse[s["vector_teacher"]].docs
             terms, logits = self.model.top_logits(states, s["keep_terms"], teacher_docs.rows(flat)[0])
         else:
@@ -133,7 +144,12 @@ class Distiller:
         ramp = min(1.0, progress / s["penalty_ramp"]) ** 2 if s["penalty_ramp"] > 0 else 1.0
         loss = rank + ramp * self.penalty[bucket] * size + s["revival"] * revival
         parts = {"kl": rank, "flops": size, "revival": revival, "terms": (weights.detach() > 0).sum(1).float().mean()}
-        if vector:
+        if self.anchor is not None:
+            parts["drift"] = drift
+            told = self.anchor.outputs_of_queries(query_ids)
+            parts["turned"] = direction_error(self.model.pooled(body, mask), known.vectors) + direction_error(self.model.query_vectors(query_ids), told)
+            loss = loss + s["anchor_weight"] * drift + s["anchor_vector_weight"] * parts["turned"]
+        elif vector:
             target = teacher_docs.dense(flat, weights.shape[1]).gather(1, terms)
             parts["vector"] = losses.vector_error(logits, self.model.activation(logits), target, self.idf[terms])
             loss = loss + vector * parts["vector"]
@@ -171,6 +187,7 @@ class Judge:
 
     def __init__(self, config: dict, sets: dict[str, EvalSet], weights: QueryWeights, dtype, settings: dict):
         self.model = encoder_of(config, settings).to(weights.idf.device, dtype).eval()
+        self.share = settings["vector_share"]
         self.sets = sets
         self.weights = weights
 
@@ -179,14 +196,14 @@ class Judge:
             self.model.load_state_dict(checkpoint.fake_quantized(state) if rounded else state, strict=False)
         out = {}
         for name in names or self.sets:
-            result = evaluate(self.model, self.sets[name], self.weights)
+            result = evaluate(self.model, self.sets[name], self.weights, share=self.share)
             out[name] = {key: round(value, 2 if key in ("terms", "flops") else 4) for key, value in result.items()}
         return out
 
 
 def encoder_of(config: dict, settings: dict) -> SparseEncoder:
-    """The model that a config's settings train; it has a second output if they set a `cosine_weight`."""
-    return (TwoOutputEncoder if settings["cosine_weight"] else SparseEncoder)(config["model"])
+    """The model that a config's settings train; it has a second output if they set a `cosine_weight` or an `anchor_weight`, which holds it."""
+    return (TwoOutputEncoder if settings["cosine_weight"] or settings["anchor_weight"] else SparseEncoder)(config["model"])
 
 
 def means(figures: dict) -> dict[str, float]:
@@ -240,7 +257,12 @@ def train(world: World, config: dict, work: Path, start: Path | None, seconds: f
             log(fitted=fit_table(model, prepared["queries"], world.weights, base, settings["query_width"], settings["token_fit_steps"]))
     factors = {"cls.": settings["head_lr_factor"], "dense.": settings["vector_lr_factor"], "token.": settings["token_lr_factor"]}
     optimizer = MasterAdamW(model, factors, settings["weight_decay"], settings["ema"])
-    distiller = Distiller(model, docs, prepared, world.weights, settings, world.cross_encoder(config))
+    anchor = None
+    if settings["anchor_weight"]:
+        reference = encoder_of(config, settings)
+        reference.load_state_dict(checkpoint.load(Path(settings["anchor_model"])) if settings["anchor_model"] else first, strict=False)
+        anchor = Anchor(reference.to(device, dtype), world.weights.idf, settings["keep_terms"])
+    distiller = Distiller(model, docs, prepared, world.weights, settings, world.cross_encoder(config), anchor)
     distiller.batches = batches
     judge = Judge(config, world.sets, world.weights, dtype, settings)
     trained, step, factor = 0.0, 0, 1.0

@@ -12,8 +12,9 @@ import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../../../durable-files.ts';
 import { WinnowError } from '../../../errors.ts';
 import { calibrateScreen } from '../../calibrate-screen.ts';
-import { madeFor, SCREEN_FILE } from '../../head-screen.ts';
+import { SCREEN_FILE, screenOf } from '../../head-screen.ts';
 import { openModel } from '../../model.ts';
+import { EARLY_EXIT_FILE } from '../../rerank/early-exit.ts';
 import { TOKEN_VECTORS_FILE } from '../../token-vectors.ts';
 import type { TokenSequence } from '../../transformer/batches.ts';
 import { encodeWeights, type Tensor } from '../../transformer/weights-file.ts';
@@ -23,8 +24,8 @@ import { writeAtomically } from '../data/atomic-file.ts';
 const UNCHANGED = ['config.json', 'tokenizer.json', 'idf.json', TOKEN_VECTORS_FILE];
 
 /**
- * Writes a model folder with new weights and the other files of `source`. A screen belongs to the weights that it was made for, so there is
- * none: {@link addScreen} makes one.
+ * Writes a model folder with new weights and the other files of `source`. A screen and an early exit belong to the weights that they were made
+ * for, so there are none: {@link addScreen} makes a screen.
  *
  * @param folder replaced as a whole
  */
@@ -38,7 +39,7 @@ export function writeModel(source: string, folder: string, tensors: ReadonlyMap<
 }
 
 /** What a model folder may hold besides {@link UNCHANGED}. */
-const OTHER_FILES = ['weights.winnow', SCREEN_FILE, 'README.md'];
+const OTHER_FILES = ['weights.winnow', SCREEN_FILE, EARLY_EXIT_FILE, 'README.md'];
 
 /**
  * Rejects a folder that is not a model's alone, since it would be replaced.
@@ -93,6 +94,6 @@ export async function addScreen(folder: string, sequences: readonly TokenSequenc
   const { tensors } = await calibrateScreen(model.readWeights({ screen: false }), used);
   writeAtomically(
     join(folder, SCREEN_FILE),
-    encodeWeights(new Map([...tensors, madeFor(model.weightsHash)])),
+    encodeWeights(new Map([...tensors, screenOf(model.weightsHash)])),
   );
 }

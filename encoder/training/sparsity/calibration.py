@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from patterns import ROLES
-from model import CrossEncoder
+from model import CrossEncoder, SparseEncoder
 
 
 @dataclass
@@ -44,8 +44,8 @@ class _Sums:
 
 
 @torch.no_grad()
-def input_statistics(model: CrossEncoder, batches: Iterable[tuple]) -> dict[str, InputStatistics]:
-    """Runs pairs (tokens.pairs) through a model -> parameter name of every matrix that may be sparse -> its inputs.
+def input_statistics(model: CrossEncoder | SparseEncoder, batches: Iterable[tuple]) -> dict[str, InputStatistics]:
+    """Runs what `Bert` reads (ids, mask, types) through a model's body -> parameter name of every matrix that may be sparse -> its inputs.
 
     On a GPU padding is removed before the layers, so that it does not count; on a CPU it does.
     """
@@ -63,7 +63,7 @@ def input_statistics(model: CrossEncoder, batches: Iterable[tuple]) -> dict[str,
             watch(layer.get_submodule(ROLES[role]), i, role)
     try:
         for inputs in batches:
-            model(*inputs)
+            model.bert(*inputs)
     finally:
         for hook in hooks:
             hook.remove()

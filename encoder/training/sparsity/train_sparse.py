@@ -1,6 +1,7 @@
 """One sparse reranker from a dense parent: masks, a method, seconds of training -> the state dict whose zeros have the patterns."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -48,8 +49,22 @@ def cross_encoder(state: dict[str, torch.Tensor], shape: dict, device, dtype, ro
     return model.to(device, dtype)
 
 
+class Masking:
+    """Patterns and masks of a row. A task has `world` (a device), `config` (a seed), `parent_state` and the `statistics` of its matrices' inputs."""
+
+    def patterns(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, Pattern]:
+        found = assign(list(state), row["patterns"])
+        shapes = {name: tuple(state[name].shape) for name in found}
+        return with_ratios(found, shapes) if row.get("ratios") == "erk" else found
+
+    def masks(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        generator = torch.Generator(device=self.world.device).manual_seed(self.config["seed"] + row.get("seed", 0))
+        weights = {name: value.to(self.world.device) for name, value in state.items()}
+        return masks(row["masks"], weights, self.patterns(row, state), self.statistics, generator)
+
+
 @dataclass
-class Task:
+class Task(Masking):
     """What all rows of a comparison share."""
 
     world: World
@@ -89,24 +104,14 @@ class Task:
     def inputs_of(self, model: CrossEncoder) -> dict[str, InputStatistics]:
         return input_statistics(model, self.pairs(self.settings["calibration_batches"], self.config["seed"] + 11))
 
-    def patterns(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, Pattern]:
-        found = assign(list(state), row["patterns"])
-        shapes = {name: tuple(state[name].shape) for name in found}
-        return with_ratios(found, shapes) if row.get("ratios") == "erk" else found
 
-    def masks(self, row: dict, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        generator = torch.Generator(device=self.world.device).manual_seed(self.config["seed"] + row.get("seed", 0))
-        weights = {name: value.to(self.world.device) for name, value in state.items()}
-        return masks(row["masks"], weights, self.patterns(row, state), self.statistics, generator)
-
-
-def pruned(task: Task, row: dict) -> dict[str, torch.Tensor]:
+def pruned(task: Masking, row: dict) -> dict[str, torch.Tensor]:
     """A row without training: the parent's weights, masked."""
     chosen = task.masks(row, task.parent_state)
     return {name: value.to(task.world.device) * (chosen[name] if name in chosen else 1) for name, value in task.parent_state.items()}
 
 
-def method_of(task: Task, row: dict, model: CrossEncoder, optimizer: MasterAdamW, start: dict[str, torch.Tensor]) -> Method:
+def method_of(task: Masking, row: dict, optimizer: MasterAdamW, start: dict[str, torch.Tensor]) -> Method:
     """`row["masks"]` "kept" takes the places of the start's own zeros."""
     patterns = task.patterns(row, start)
     if row["masks"] == "kept":
@@ -137,21 +142,37 @@ def trained(task: Task, row: dict, start: dict[str, torch.Tensor], save=None) ->
     batches = task.batches(seed + 5)
     model = cross_encoder(start, task.shape, world.device, world.dtype, row)
     optimizer = MasterAdamW(model, {}, settings["weight_decay"], settings["ema"])
+    reranking = SparseReranking(model, task.judge, task.parent, world, settings, row.get("drop_layers", ()))
+    shares = torch.tensor([b.share for b in batches.buckets])
+
+    def loss_at(progress: float):
+        bucket = int(torch.multinomial(shares, 1))
+        query_rows, doc_rows = batches.draw(bucket)
+        return reranking(query_rows, with_neighbours(doc_rows, settings["neighbours"]), batches.buckets[bucket].width, progress)
+
+    try:
+        return optimized(task, row, settings, optimizer, start, loss_at, save)
+    finally:
+        reranking.close()
+
+
+def optimized(
+    task: Masking, row: dict, settings: dict, optimizer: MasterAdamW, start: dict[str, torch.Tensor],
+    loss_at: Callable[[float], tuple[torch.Tensor, dict[str, torch.Tensor]]], save: Callable[[dict[str, torch.Tensor]], None] | None = None,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """`row["seconds"]` of steps with the row's method. `loss_at` gets the progress and returns the loss of a new batch and the parts of it to log."""
+    world = task.world
     # The parameters of the start in full precision, not as the working copy rounded them.
     with torch.no_grad():
         for name, master, average in zip(optimizer.names, optimizer.masters, optimizer.average):
             master.copy_(start[name])
             average.copy_(start[name])
-    method = method_of(task, row, model, optimizer, start)
-    reranking = SparseReranking(model, task.judge, task.parent, world, settings, row.get("drop_layers", ()))
-    shares = torch.tensor([b.share for b in batches.buckets])
+    method = method_of(task, row, optimizer, start)
     spent, step, clock = 0.0, 0, time.time()
     last_log = last_save = 0.0
     while spent < row["seconds"]:
         progress = spent / row["seconds"]
-        bucket = int(torch.multinomial(shares, 1))
-        query_rows, doc_rows = batches.draw(bucket)
-        loss, parts = reranking(query_rows, with_neighbours(doc_rows, settings["neighbours"]), batches.buckets[bucket].width, progress)
+        loss, parts = loss_at(progress)
         loss.backward()
         lr = settings["lr"] * cosine(progress)
         optimizer.step(lr, change_gradients=lambda: method.change_gradients(progress))
@@ -163,13 +184,12 @@ def trained(task: Task, row: dict, start: dict[str, torch.Tensor], save=None) ->
         spent, clock = spent + now - clock, now
         if spent - last_log >= settings["log_seconds"]:
             last_log = spent
-            task.log(row=row["name"], step=step, spent=round(spent, 1), bucket=bucket, churn=round(float(method.churn), 5),
+            task.log(row=row["name"], step=step, spent=round(spent, 1), churn=round(float(method.churn), 5),
                      **{k: round(v.item(), 4) for k, v in parts.items()})  # fmt: skip
         if save and method.settled and spent - last_save >= settings["save_seconds"]:
             last_save = spent
             save(method.finished(optimizer.weights(averaged=True)))
             clock = time.time()
-    reranking.close()
     task.log(row=row["name"], step=step, spent=round(spent, 1))
     return {name: value.detach() for name, value in method.finished(optimizer.weights(averaged=True)).items()}
 

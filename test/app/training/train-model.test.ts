@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -26,6 +26,7 @@ const inputOf = (more: Partial<TrainingInput> = {}): TrainingInput => ({
   model: bad,
   reranker,
   fromScratch: false,
+  trainedShare: 1,
   minutes: 10,
   queries: 60,
   rerankDepth: 6,
@@ -149,15 +150,21 @@ test('pairs name documents by id or by text; what the index lacks is trained on 
 
 test('too few documents, queries or a target that is no model end with what to do', async () => {
   const fails = async (input: TrainingInput, code: string, out = newTarget()): Promise<void> => {
-    await run(RunState.begin(out, input), out).then(
-      () => assert.unreachable(),
-      (error: WinnowError) => assert.is(error.code, code, String(error)),
-    );
+    try {
+      await run(RunState.begin(out, input), out);
+    } catch (error) {
+      assert.is((error as WinnowError).code, code, String(error));
+      return;
+    }
+    assert.unreachable();
   };
   await fails(inputOf({ docs: trainingCorpus(10) }), 'WINNOW_EMPTY_CORPUS');
   await fails(inputOf({ queries: 12 }), 'WINNOW_EMPTY_CORPUS');
   const occupied = tempFolder();
   writeFileSync(join(occupied, 'thesis.txt'), 'precious');
+  await fails(inputOf(), 'WINNOW_ALREADY_EXISTS', occupied);
+  // A model with something of the user's beside it is no model alone: replacing the folder would lose that.
+  cpSync(openModel().folder, occupied, { recursive: true });
   await fails(inputOf(), 'WINNOW_ALREADY_EXISTS', occupied);
   assert.is(readFileSync(join(occupied, 'thesis.txt'), 'utf8'), 'precious');
   assert.throws(

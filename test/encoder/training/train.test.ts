@@ -8,6 +8,7 @@ import { createCrossEncoder } from '../../../encoder/rerank/cross-encoder.ts';
 import { openCrossEncoderModel } from '../../../encoder/rerank/model.ts';
 import { train } from '../../../encoder/training/train.ts';
 import type { TrainingOptions, TrainingProgress, TrainingResult } from '../../../encoder/training/types.ts';
+import { TensorSource } from '../../../encoder/transformer/tensor-source.ts';
 import { crossEncoderFolder } from '../../helpers/cross-encoder-folder.ts';
 import { tempFolder } from '../../helpers/temp-folder.ts';
 import { codeOf, thrownBy } from '../../helpers/thrown.ts';
@@ -53,6 +54,34 @@ for (const scope of ['head', 'channels', 'all'] as const)
     await encoder.close();
     assert.ok(vector!.termIds.length > 0);
   });
+
+test('with a share of the trained weights a model is the average of start and end, tensor by tensor', async () => {
+  const tensorsOf = async (trainedShare: number) => {
+    const options = runOf({ scope: 'all', steps: 6, learningRate: 3e-3, trainedShare });
+    await train(tinyExamples(), options);
+    return new TensorSource(openModel(options.target).readWeights().tensors);
+  };
+  const [end, middle] = [await tensorsOf(1), await tensorsOf(0.25)];
+  const start = openModel(model).readWeights().tensors;
+  const before = new TensorSource(start);
+  let changed = 0;
+  for (const [name, { shape, dtype }] of start) {
+    const [a, b, mixed] = [before, end, middle].map((source) => source.floats(name, shape));
+    // An int8 row is rounded to 1/127 of its largest weight, in the end and in the average.
+    const step = dtype === 'i8' ? Math.max(...a!.map(Math.abs), ...b!.map(Math.abs)) / 127 : 1e-6;
+    mixed!.forEach((value, i) => {
+      const expected = 0.75 * a![i]! + 0.25 * b![i]!;
+      assert.ok(Math.abs(value - expected) <= step, `${name} ${value} is not ${expected}`);
+      if (a![i] !== b![i]) changed++;
+    });
+  }
+  assert.ok(changed > 1000);
+  for (const trainedShare of [0, 1.5])
+    assert.is(
+      await codeOf(() => train(tinyExamples(), runOf({ trainedShare }))),
+      'WINNOW_BAD_ARGUMENT trainedShare',
+    );
+});
 
 test('stage vector trains the second output alone', async () => {
   const source = twoOutputFolder(3);
