@@ -50,9 +50,7 @@ benchmark(
   .option('--documents <n>', 'documents of the corpus that are used', wholeNumber(1, 10_000_000), 5000)
   .option('--connections <n,n,…>', 'requests at once', wholeNumbers(1, 1000), [1, 10, 50])
   .option('--seconds <n>', 'length of each measurement', wholeNumber(1, 600), 5)
-  .option('--systems <a,b,…>', 'only these of sparse, bm25, hybrid, vector, cross, minisearch', (text) =>
-    text.split(','),
-  )
+  .option('--systems <a,b,…>', 'only these of sparse, bm25, hybrid, vector, cross, minisearch', names)
   .option('--words', 'a collection of words alone, without a model')
   .option('--bulk <n>', 'short documents of the bulk load; 0: none', wholeNumber(0, 10_000_000), 50_000)
   .option('--bulk-seconds <n>', 'end of the bulk load, however far it is', wholeNumber(1, 3600), 600);
@@ -104,7 +102,7 @@ benchmark(
   .option('--encoder <name or dir>', 'document encoder of the vector stage (default: the bundled one)')
   .option('--threads <n,n,…>', 'threads of each cross-encoder', wholeNumbers(1, 64), [2])
   .option('--rounds <n>', 'turns of each system', wholeNumber(1, 100), 7)
-  .option('--systems <a,b,…>', 'only systems whose names contain one of these', (text) => text.split(','));
+  .option('--systems <a,b,…>', 'only systems whose names contain one of these', names);
 benchmark(
   'query-pass',
   "the pass over a query's few tokens: sparse weights and sparse activations against dense int8",
@@ -119,11 +117,7 @@ benchmark(
   () => import('./pair-pass.ts'),
 )
   .requiredOption('--corpus <dir>', "evaluation set in BEIR's form")
-  .requiredOption(
-    '--models <a,b,…>',
-    'bundled names or folders; others are compared with the first',
-    (text) => text.split(','),
-  )
+  .requiredOption('--models <a,b,…>', 'bundled names or folders; others are compared with the first', names)
   .option('--pairs <n>', 'pairs of a turn', wholeNumber(1, 1000), 4)
   .option('--tokens <n>', 'tokens of a pair, at most', wholeNumber(16, 512), 128)
   .option('--rounds <n>', 'turns of each model', wholeNumber(1, 10_000), 200);
@@ -133,11 +127,7 @@ benchmark(
   () => import('./text-pass.ts'),
 )
   .requiredOption('--corpus <jsonl>', 'documents with title and text')
-  .requiredOption(
-    '--models <a,b,…>',
-    'bundled names or folders; others are compared with the first',
-    (text) => text.split(','),
-  )
+  .requiredOption('--models <a,b,…>', 'bundled names or folders; others are compared with the first', names)
   .option('--documents <n>', 'documents of a turn', wholeNumber(1, 1000), 2)
   .option(
     '--tokens <n>',
@@ -176,9 +166,14 @@ function benchmark<Options>(
     });
 }
 
+/** Parser of `a,b,c`. */
+function names(text: string): string[] {
+  return text.split(',');
+}
+
 /** Parser of `10,20,40`. */
 function wholeNumbers(low: number, high: number): (text: string) => number[] {
-  return (text) => text.split(',').map(wholeNumber(low, high));
+  return (text) => names(text).map(wholeNumber(low, high));
 }
 
 function print(report: BenchReport<object>, json: boolean | undefined): void {

@@ -189,6 +189,9 @@ function gradesOf(found: readonly ScoredDocument[], judged: ReadonlyMap<string, 
     seen.add(id);
     grades.push(judged.get(id));
   }
-  const ideal = [...judged.values()].filter((grade) => grade > 0).sort((a, b) => b - a);
-  return { grades, ideal };
+  return { grades, ideal: idealGrades(judged) };
 }
+
+/** Positive grades, descending: the best order that there could be. */
+export const idealGrades = (judged: ReadonlyMap<string, number>): number[] =>
+  [...judged.values()].filter((grade) => grade > 0).sort((a, b) => b - a);

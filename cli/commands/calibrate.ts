@@ -1,18 +1,11 @@
 import type { Command } from 'commander';
-import { defined } from '../../defined.ts';
 import { openModel } from '../../encoder/model.ts';
 import { DEFAULT_RERANKER, openCrossEncoderModel } from '../../encoder/rerank/model.ts';
-import {
-  type Calibration,
-  calibrate,
-  scoredSets,
-  storeSettings,
-} from '../../evaluation/calibration/calibrate.ts';
-import { openDataset } from '../../evaluation/dataset.ts';
-import { IndexCache } from '../../evaluation/systems/index-cache.ts';
+import { type Calibration, calibrate, storeSettings } from '../../evaluation/calibration/calibrate.ts';
+import { scoreStages } from '../../evaluation/calibration/stage-scores.ts';
 import { addEncoderOptions, type EncoderCliOptions, evalCacheOption, wholeNumber } from '../options.ts';
 import { printable } from '../printable.ts';
-import { Progress } from '../progress.ts';
+import { readDevelopmentSets } from './development-sets.ts';
 
 interface CalibrateCliOptions extends EncoderCliOptions {
   readonly reranker?: string;
@@ -43,34 +36,17 @@ export function registerCalibrate(model: Command): void {
 }
 
 async function run(paths: readonly string[], options: CalibrateCliOptions): Promise<void> {
-  const { reranker, queries, split, cache, write, json, ...rest } = options;
-  const { model, backend, threads } = rest;
+  const { reranker, queries, write, json } = options;
   // What is wrong with a model must stop the run here, not after minutes of encoding.
-  const encoder = openModel(model);
+  const encoder = openModel(options.model);
   const crossEncoder = openCrossEncoderModel(reranker ?? DEFAULT_RERANKER);
-  const datasets = [];
-  for (const path of paths) datasets.push(await openDataset(path, defined({ split })));
-  const indexes = new IndexCache({ cache, rebuild: false, ...defined({ model, backend, threads }) });
-  const progress = new Progress('calibrating');
   const depth = Math.max(options.depth, encoder.config.winnow.vector?.depth ?? 0);
-  const sets = await scoredSets(
-    datasets,
-    async (dataset) => {
-      const spec = { lexicalOnly: false, earlyExit: false, ...defined({ model, backend, reranker }) };
-      const note = printable(`${dataset.name}: encode`);
-      const opened = await indexes.open(dataset, spec, (fraction) =>
-        progress.update({ fraction, encoded: 0, note }),
-      );
-      return opened.index;
-    },
-    {
-      queries,
-      depth,
-      onProgress: ({ dataset, fraction }) =>
-        progress.update({ fraction, encoded: 0, note: printable(`${dataset}: score`) }),
-    },
+  const sets = await readDevelopmentSets(
+    paths,
+    options,
+    { label: 'calibrating', step: 'score' },
+    (dataset, index, onQuery) => scoreStages(dataset, index, { queries, depth }, onQuery),
   );
-  progress.done();
   const found = calibrate(sets);
   if (json) console.log(JSON.stringify(found));
   else printCalibration(found);

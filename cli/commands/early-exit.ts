@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { defined } from '../../defined.ts';
 import { EARLY_EXIT_FILE, encodeEarlyExit } from '../../encoder/rerank/early-exit.ts';
 import {
   type CrossEncoderModel,
@@ -17,8 +16,6 @@ import {
   readPairs,
   stoppingAfter,
 } from '../../evaluation/calibration/early-exit.ts';
-import { openDataset } from '../../evaluation/dataset.ts';
-import { IndexCache } from '../../evaluation/systems/index-cache.ts';
 import {
   addEncoderOptions,
   type EncoderCliOptions,
@@ -27,7 +24,7 @@ import {
   wholeNumber,
 } from '../options.ts';
 import { printable } from '../printable.ts';
-import { Progress } from '../progress.ts';
+import { readDevelopmentSets } from './development-sets.ts';
 
 interface EarlyExitCliOptions extends EncoderCliOptions {
   readonly reranker?: string;
@@ -84,34 +81,21 @@ async function exitSets(
   reranker: CrossEncoderModel,
   options: EarlyExitCliOptions,
 ): Promise<ExitSet[]> {
-  const { layers, queries, depth, split, cache, model, backend, threads } = options;
-  const datasets = [];
-  for (const path of paths) datasets.push(await openDataset(path, defined({ split })));
-  const indexes = new IndexCache({ cache, rebuild: false, ...defined({ model, backend, threads }) });
+  const { layers, queries, depth, backend, threads } = options;
   const probe = stoppingAfter(reranker, layers, {
     backend: backend === 'onnx' ? undefined : backend,
     threads,
   });
-  const progress = new Progress('early exit');
-  const sets: ExitSet[] = [];
   try {
-    for (const dataset of datasets) {
-      const spec = { lexicalOnly: false, ...defined({ model, backend }) };
-      const update = (step: string) => (fraction: number) =>
-        progress.update({ fraction, encoded: 0, note: printable(`${dataset.name}: ${step}`) });
-      const { index } = await indexes.open(dataset, spec, update('encode'));
-      try {
-        const onQuery = (done: number, total: number) => update('read')(done / total);
-        sets.push(await readPairs(dataset, index, probe, { queries, depth }, onQuery));
-      } finally {
-        await index.close();
-      }
-    }
+    return await readDevelopmentSets(
+      paths,
+      options,
+      { label: 'early exit', step: 'read' },
+      (dataset, index, onQuery) => readPairs(dataset, index, probe, { queries, depth }, onQuery),
+    );
   } finally {
-    progress.done();
     await probe.close();
   }
-  return sets;
 }
 
 function print({ correlation, rows }: FittedExit, sets: readonly ExitSet[], json = false): void {

@@ -10,15 +10,16 @@ export const EARLY_EXIT_FILE = 'early-exit.winnow';
 
 /** `.weight` [1][H] and `.bias` [1]: of the [CLS] row after the early layers, before any pooler. */
 export const EARLY_CLASSIFIER = 'early.classifier';
-const [LAYERS, KEEP] = ['early.layers', 'early.keep'];
+const LAYERS = 'early.layers';
+const KEEP = 'early.keep';
 const NAME = 'early';
 
 /** Every tensor of the file. */
 export const EARLY_TENSORS: readonly string[] = [
   `${EARLY_CLASSIFIER}.weight`,
   `${EARLY_CLASSIFIER}.bias`,
-  LAYERS!,
-  KEEP!,
+  LAYERS,
+  KEEP,
   madeFor(NAME, '')[0],
 ];
 
@@ -62,8 +63,8 @@ export function encodeEarlyExit(
   return encodeWeights(
     new Map([
       ...classifierTensors(classifier),
-      [LAYERS!, floats([1], layers)],
-      [KEEP!, floats([1], keep)],
+      [LAYERS, floats([1], layers)],
+      [KEEP, floats([1], keep)],
       madeFor(NAME, weightsHash),
     ]),
   );
@@ -89,7 +90,7 @@ export function readEarlyExit(
     });
   if (!isMadeFor(NAME, tensors, weightsHash)) throw invalid('the early exit was made for other weights');
   const numberOf = (name: string) => tensors.get(name)?.data[0] ?? Number.NaN;
-  const settings = { layers: numberOf(LAYERS!), keep: Number(numberOf(KEEP!).toFixed(6)) };
+  const settings = { layers: numberOf(LAYERS), keep: Number(numberOf(KEEP).toFixed(6)) };
   const isLayer = Number.isInteger(settings.layers) && settings.layers >= 1 && settings.layers < layers;
   if (!isLayer || !(settings.keep > 0 && settings.keep <= 1))
     throw invalid('the early exit has layers or a share out of range');

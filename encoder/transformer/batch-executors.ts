@@ -9,9 +9,7 @@ import { type ReplyMessage, resultsOf, type WorkMessage } from './messages.ts';
 /** One batch of work: what the calling thread does, or the message to a thread and what its answer says. */
 export interface BatchWork<Result, Value> {
   run(runner: BatchRunner<Result>): Value[];
-  /** Its buffers are moved to the thread where `moved` names them. */
   message(): WorkMessage;
-  moved(message: WorkMessage): ArrayBuffer[];
   unpack(packed: PackedResults): Value[];
 }
 
@@ -50,7 +48,7 @@ export class CallingThread<Result> implements BatchExecutor<Result> {
 }
 
 interface Job {
-  readonly work: Pick<BatchWork<never, unknown>, 'message' | 'moved'>;
+  readonly work: Pick<BatchWork<never, unknown>, 'message'>;
   readonly signal: AbortSignal | undefined;
   readonly resolve: (packed: PackedResults) => void;
   readonly reject: (error: unknown) => void;
@@ -110,9 +108,9 @@ export class WorkerThreads<Result> implements BatchExecutor<Result> {
       return;
     }
     thread.worker.ref();
-    const { work } = thread.job;
-    const message = work.message();
-    thread.worker.postMessage(message, work.moved(message));
+    const message = thread.job.work.message();
+    // Rows are large and made for this message alone: they are moved, not copied.
+    thread.worker.postMessage(message, message.layers === 'late' ? [message.rows.buffer as ArrayBuffer] : []);
   }
 
   #takeJob(): Job | undefined {

@@ -119,7 +119,6 @@ export class InferencePool<Result> {
       (batch) => ({
         run: (runner) => runner.run(batch),
         message: () => packBatch(batch, 'all'),
-        moved: () => [],
         unpack: (packed) => head.unpack(packed),
       }),
     );
@@ -140,7 +139,6 @@ export class InferencePool<Result> {
       (batch) => ({
         run: (runner) => runner.runEarly(batch),
         message: () => packBatch(batch, 'early'),
-        moved: () => [],
         unpack: unpackPaused,
       }),
     );
@@ -156,7 +154,6 @@ export class InferencePool<Result> {
       (batch) => ({
         run: (runner) => runner.resume(batch.map(({ rows }) => rows)),
         message: () => packResume(batch),
-        moved: (message) => (message.layers === 'late' ? [message.rows.buffer as ArrayBuffer] : []),
         unpack: (packed) => head.unpack(packed),
       }),
     );

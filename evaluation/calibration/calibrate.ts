@@ -3,20 +3,10 @@ import { join } from 'node:path';
 import type { VectorSettings } from '../../encoder/model.ts';
 import type { CrossEncoderSettings } from '../../encoder/rerank/model.ts';
 import { WinnowError } from '../../errors.ts';
-import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import { logistic } from '../../query/rerank/mixture.ts';
-import type { EvaluationDataset } from '../dataset.ts';
 import { bestShare, mean, ndcgBySet, type Use } from './mixes.ts';
 import { fitRelevance, type Relevance, type RelevancePoint, relevanceCurve } from './relevance.ts';
-import { type ScoredSet, type StageScored, scoreStages } from './stage-scores.ts';
-
-export interface CalibrationOptions {
-  /** Queries per data set at most; default 200. */
-  readonly queries?: number;
-  /** Documents per query that every stage scores; default 100. */
-  readonly depth?: number;
-  readonly onProgress?: (progress: { readonly dataset: string; readonly fraction: number }) => void;
-}
+import type { ScoredSet, StageScored } from './stage-scores.ts';
 
 /** One use of the stages, measured. */
 export interface CalibrationRow {
@@ -39,26 +29,6 @@ export interface Calibration {
 }
 
 const DEPTHS = [10, 20, 50, 100];
-
-/** Scores every data set's queries by all stages. @param open the index of a data set, which is closed again */
-export async function scoredSets(
-  datasets: readonly EvaluationDataset[],
-  open: (dataset: EvaluationDataset) => Promise<EmbeddedBackend>,
-  { queries = 200, depth = 100, onProgress }: CalibrationOptions,
-): Promise<ScoredSet[]> {
-  const sets: ScoredSet[] = [];
-  for (const dataset of datasets) {
-    const index = await open(dataset);
-    try {
-      const progress = (done: number, total: number) =>
-        onProgress?.({ dataset: dataset.name, fraction: done / total });
-      sets.push(await scoreStages(dataset, index, { queries, depth }, progress));
-    } finally {
-      await index.close();
-    }
-  }
-  return sets;
-}
 
 /**
  * Chooses how the scores of the stages are mixed and what a score says of relevance: the shares with the highest mean nDCG@10 over the

@@ -5,12 +5,10 @@ import { type CrossEncoderModel, withEarlyExit } from '../../encoder/rerank/mode
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import { bestOf } from '../../query/rerank/cross-stage.ts';
-import { mixture } from '../../query/rerank/mixture.ts';
 import type { EvaluationDataset } from '../dataset.ts';
-import { isOwnDocument } from '../evaluate.ts';
-import { ndcgOf } from '../metrics.ts';
+import { idealGrades, ndcgOf } from '../metrics.ts';
 import { mean } from './mixes.ts';
-import { evenly } from './stage-scores.ts';
+import { evenly, withoutOwn } from './stage-scores.ts';
 
 /** A document of the first ranking as the reranker sees it. */
 export interface ExitPair {
@@ -92,9 +90,7 @@ export async function readPairs(
   const read: ExitQuery[] = [];
   for (const { id, text } of chosen) {
     const grades = dataset.qrels.get(id)!;
-    const found = index.rank(text, 'sparse', depth);
-    const isOwn = found.some((hit) => hit.id === id) && (await isOwnDocument(dataset, id, 'same-text'));
-    const kept = isOwn ? found.filter((hit) => hit.id !== id) : found;
+    const kept = await withoutOwn(dataset, id, index.rank(text, 'sparse', depth));
     const passages = kept.map((hit) => {
       const { title, text } = index.get(parseStoredId(hit.id))!;
       // Data sets number their documents alike.
@@ -111,8 +107,7 @@ export async function readPairs(
         logit: logits[i]!,
       }),
     );
-    const ideal = [...grades.values()].filter((grade) => grade > 0).sort((a, b) => b - a);
-    read.push({ documents, ideal });
+    read.push({ documents, ideal: idealGrades(grades) });
     onQuery(read.length, chosen.length);
   }
   return { name: dataset.name, queries: read };
@@ -166,12 +161,7 @@ function ndcgOfExit(
   const scores = documents.map(({ early }) => estimateOf(classifier, early));
   const ranking = documents.map(({ retrieval }) => ({ score: retrieval }));
   for (const at of bestOf(ranking, scores, choice)) scores[at] = documents[at]!.logit;
-  const together = mixture(
-    ranking.map(({ score }) => score),
-    scores,
-    choice.mix,
-  );
-  const order = [...documents.keys()].sort((a, b) => together[b]! - together[a]! || a - b);
+  const order = bestOf(ranking, scores, { ...choice, keep: 1 });
   return ndcgOf(
     order.map((at) => documents[at]!.grade),
     ideal,

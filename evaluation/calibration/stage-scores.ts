@@ -1,6 +1,7 @@
 import type { EmbeddedBackend } from '../../query/embedded/embedded-backend.ts';
 import type { EvaluationDataset } from '../dataset.ts';
 import { isOwnDocument } from '../evaluate.ts';
+import { idealGrades } from '../metrics.ts';
 
 /** A document that the first ranking found, with the score of every stage. */
 export interface StageScored {
@@ -42,9 +43,7 @@ export async function scoreStages(
   for (const { id, text } of chosen) {
     const grades = dataset.qrels.get(id)!;
     const found = await index.rankReranked(text, 'sparse', depth, { rerank: true, rerankDepth: depth });
-    const isOwn = found.some((hit) => hit.id === id) && (await isOwnDocument(dataset, id, 'same-text'));
-    const documents = found
-      .filter((hit) => !isOwn || hit.id !== id)
+    const documents = (await withoutOwn(dataset, id, found))
       .map(({ id, stages, score }): StageScored => {
         const { retrieval = score, vector, cross } = stages ?? {};
         return {
@@ -55,11 +54,20 @@ export async function scoreStages(
         };
       })
       .sort((a, b) => b.retrieval - a.retrieval);
-    const ideal = [...grades.values()].filter((grade) => grade > 0).sort((a, b) => b - a);
-    scored.push({ documents, ideal });
+    scored.push({ documents, ideal: idealGrades(grades) });
     onQuery(scored.length, chosen.length);
   }
   return { name: dataset.name, queries: scored };
+}
+
+/** The hits of a query that is no document of the collection itself, or without that document. */
+export async function withoutOwn<Hit extends { readonly id: string }>(
+  dataset: EvaluationDataset,
+  id: string,
+  hits: readonly Hit[],
+): Promise<readonly Hit[]> {
+  const isOwn = hits.some((hit) => hit.id === id) && (await isOwnDocument(dataset, id, 'same-text'));
+  return isOwn ? hits.filter((hit) => hit.id !== id) : hits;
 }
 
 /** At most `count` of the items, evenly spaced. */

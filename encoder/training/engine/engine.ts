@@ -6,7 +6,7 @@ import { startThread } from '../../../worker-thread.ts';
 import { writeTokens } from '../../transformer/body.ts';
 import { type ReplyMessage, resultsOf } from '../../transformer/messages.ts';
 import { detectPattern } from '../../transformer/sparse-storage.ts';
-import { quantizeWeightRows } from '../../transformer/tensor-source.ts';
+import { quantizeWeightRows, TensorSource } from '../../transformer/tensor-source.ts';
 import type { ModelWeights, Tensor } from '../../transformer/weights-file.ts';
 import { eachTrainedRow, type Parameter, sizeOf } from './parameters.ts';
 import { MAX_PIECES, type PlanOptions, planTraining, type TrainingContext } from './plan.ts';
@@ -288,12 +288,16 @@ export class Engine {
    */
   tensors(original: ReadonlyMap<string, Tensor>, share = 1): Map<string, Tensor> {
     const tensors = new Map(original);
+    const source = new TensorSource(original);
     for (const { tensors: names, offset, rows, columns } of this.#trained()) {
       const length = (rows * columns) / names.length;
       names.forEach((name, i) => {
         const data = this.arena.floats(offset + 4 * i * length, length).slice();
         const own = original.get(name)!;
-        tensors.set(name, storedAs(own, share === 1 ? data : averaged(own, data, share)));
+        tensors.set(
+          name,
+          storedAs(own, share === 1 ? data : averaged(source.floats(name, own.shape), data, share)),
+        );
       });
     }
     return tensors;
@@ -306,13 +310,8 @@ export class Engine {
 }
 
 /** (1 - share) times the original plus share times the trained weights. */
-function averaged(original: Tensor, trained: Float32Array, share: number): Float32Array {
-  const columns = original.shape.at(-1)!;
-  return trained.map((value, i) => {
-    const scale = original.dtype === 'i8' ? original.scales[Math.floor(i / columns)]! : 1;
-    return (1 - share) * scale * original.data[i]! + share * value;
-  });
-}
+const averaged = (original: Float32Array, trained: Float32Array, share: number): Float32Array =>
+  trained.map((value, i) => (1 - share) * original[i]! + share * value);
 
 function storedAs(original: Tensor, data: Float32Array): Tensor {
   if (original.dtype === 'f32') return { ...original, data };

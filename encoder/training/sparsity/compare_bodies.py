@@ -12,7 +12,6 @@ import argparse
 import json
 import random
 import time
-import traceback
 from pathlib import Path
 
 import torch
@@ -29,6 +28,7 @@ from runtime import Log, pick_device
 from tokens import TokenTable
 from train import Judge, means
 from train_sparse import pruned
+from unattended import known_results, run_rows
 
 
 def searched(task: BodyTask, row: dict) -> dict:
@@ -62,8 +62,7 @@ class Comparison:
     def __init__(self, task: BodyTask, judge: Judge, out: Path, until: float):
         self.task, self.judge, self.out, self.until = task, judge, out, until
         path = out / "results.jsonl"
-        lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
-        self.results = {line["row"]["name"]: line for line in lines if "row" in line}
+        self.results = known_results(path)
         self.result_log = Log(path)
 
     def resolved(self, row: dict) -> dict:
@@ -143,12 +142,7 @@ def main() -> None:
     settings = {"cosine_weight": 1.0, "anchor_weight": 0.0, "vector_share": task.settings["vector_share"]}
     comparison = Comparison(task, Judge(config, sets, weights, dtype, settings), args.out, args.until)
     log(ready="sets")
-    for row in rows["rows"]:
-        try:
-            comparison(row)
-        except Exception:
-            # A row that fails must not cost the rows after it: the machine is lent for minutes.
-            log(row=row["name"], failed=traceback.format_exc())
+    run_rows(rows["rows"], comparison, log)
 
 
 if __name__ == "__main__":

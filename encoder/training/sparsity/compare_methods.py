@@ -13,7 +13,6 @@ import argparse
 import json
 import random
 import time
-import traceback
 from pathlib import Path
 
 import torch
@@ -34,6 +33,7 @@ from structure import early_state
 from teachers import load_cross_encoder
 from train import World
 from train_sparse import Task, cross_encoder, pruned, trained, without_layers, write
+from unattended import known_results, run_rows
 from wide import widened
 
 
@@ -138,11 +138,9 @@ class Comparison:
     def __init__(self, task: Task, judge: Judge, out: Path, until: float, starts: dict[str, Path]):
         """starts: models that rows may start from besides those of other rows."""
         self.task, self.judge, self.out, self.until, self.starts = task, judge, out, until, starts
-        self.results = {}
-        if (out / "results.jsonl").exists():
-            lines = map(json.loads, (out / "results.jsonl").read_text().splitlines())
-            self.results = {line["row"]["name"]: line for line in lines if "row" in line}
-        self.result_log = Log(out / "results.jsonl")
+        path = out / "results.jsonl"
+        self.results = known_results(path)
+        self.result_log = Log(path)
 
     def state_of(self, name: str) -> dict[str, torch.Tensor]:
         """`parent`, a name of `starts` ("teacher/6": six of its layers), or a row of this lane."""
@@ -241,14 +239,7 @@ def main() -> None:
     starts = {"teacher": teacher, "bundled": args.bundled / "winnow-rerank"}
     comparison = Comparison(task, Judge(config, args.data, args.bundled / "winnow-mini", world), out, args.until, starts)
     log(ready="first hits")
-    for row in rows["rows"]:
-        if row.get("lane", 0) not in (args.lane, "all"):
-            continue
-        try:
-            comparison(row)
-        except Exception:
-            # A row that fails must not cost the rows after it: the machine is lent for minutes.
-            log(row=row["name"], failed=traceback.format_exc())
+    run_rows((row for row in rows["rows"] if row.get("lane", 0) in (args.lane, "all")), comparison, log)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ import { openModel } from '../../../encoder/model.ts';
 import { createCrossEncoder, pairOf } from '../../../encoder/rerank/cross-encoder.ts';
 import { openCrossEncoderModel } from '../../../encoder/rerank/model.ts';
 import { CLS_ID, SEP_ID } from '../../../encoder/transformer/tokenizer/wordpiece.ts';
-import type { WinnowError } from '../../../errors.ts';
 import { availableKernels } from '../../../kernels/index.ts';
 import { crossEncoderFolder, randomCrossEncoder } from '../../helpers/cross-encoder-folder.ts';
 import { check } from '../../helpers/property.ts';
+import { messageOf } from '../../helpers/thrown.ts';
 import { exactStates } from '../random-model.ts';
 
 const test = suite('cross-encoder');
@@ -20,15 +20,6 @@ const TEXTS = [
   '',
   'Volcanoes erupt. '.repeat(300),
 ].map((text, i) => ({ key: String(i), title: i % 2 ? 'Title' : '', text }));
-
-const codeOf = (action: () => unknown): string => {
-  try {
-    action();
-  } catch (error) {
-    return `${(error as WinnowError).code} ${(error as WinnowError).message}`;
-  }
-  return 'nothing was thrown';
-};
 
 test('a pair holds the query whole and as much of the passage as fits, with their types', async () => {
   await check(
@@ -118,20 +109,20 @@ test('an aborted call throws the reason, and the encoder goes on', async () => {
 
 test('folders that hold no cross-encoder are refused with the way out', () => {
   assert.match(
-    codeOf(() => openCrossEncoderModel('/nowhere')),
+    messageOf(() => openCrossEncoderModel('/nowhere')),
     /^WINNOW_MODEL_NOT_FOUND no reranker/,
   );
   assert.match(
-    codeOf(() => openCrossEncoderModel(openModel().folder)),
+    messageOf(() => openCrossEncoderModel(openModel().folder)),
     /^WINNOW_MODEL_INVALID the model is no cross-encoder/,
   );
   for (const wrong of [{ mix: 2 }, { depth: 0 }, { relevance: { slope: 1 } }])
     assert.match(
-      codeOf(() => openCrossEncoderModel(crossEncoderFolder(1, wrong))),
+      messageOf(() => openCrossEncoderModel(crossEncoderFolder(1, wrong))),
       /^WINNOW_MODEL_INVALID .*out of range/,
     );
   assert.match(
-    codeOf(() => openModel(crossEncoderFolder(1))),
+    messageOf(() => openModel(crossEncoderFolder(1))),
     /^WINNOW_MODEL/,
   );
 });

@@ -7,10 +7,10 @@ import { type CrossEncoder, createCrossEncoder } from '../../../encoder/rerank/c
 import { EARLY_EXIT_FILE, encodeEarlyExit } from '../../../encoder/rerank/early-exit.ts';
 import { type EarlyClassifier, fitEarlyClassifier } from '../../../encoder/rerank/fit-early-exit.ts';
 import { openCrossEncoderModel, withoutEarlyExit } from '../../../encoder/rerank/model.ts';
-import type { WinnowError } from '../../../errors.ts';
 import { availableKernels } from '../../../kernels/index.ts';
 import { crossEncoderFolder } from '../../helpers/cross-encoder-folder.ts';
 import { check } from '../../helpers/property.ts';
+import { messageOf } from '../../helpers/thrown.ts';
 import { randomSource } from '../../kernels/helpers.ts';
 
 const test = suite('early exit');
@@ -37,15 +37,6 @@ function folderWithExit(seed: number, pooler: boolean, keep = 0.5): string {
   );
   return folder;
 }
-
-const codeOf = (action: () => unknown): string => {
-  try {
-    action();
-  } catch (error) {
-    return `${(error as WinnowError).code} ${(error as WinnowError).message}`;
-  }
-  return 'nothing was thrown';
-};
 
 test('in two steps, for any part of the passages in any order, logits are those of one, in every bit', async () => {
   for (const pooler of [false, true])
@@ -121,7 +112,7 @@ test('the exit comes with its file: read, left out, refused when it is not of th
     writeFileSync(path, encodeEarlyExit(hash, { layers, keep }, classifier));
   write('0'.repeat(64), 1, 0.5);
   assert.match(
-    codeOf(() => openCrossEncoderModel(folder)),
+    messageOf(() => openCrossEncoderModel(folder)),
     /^WINNOW_MODEL_INVALID .*other weights/,
   );
   for (const [layers, keep] of [
@@ -133,7 +124,7 @@ test('the exit comes with its file: read, left out, refused when it is not of th
   ] as const) {
     write(model.weightsHash, layers, keep);
     assert.match(
-      codeOf(() => openCrossEncoderModel(folder)),
+      messageOf(() => openCrossEncoderModel(folder)),
       /^WINNOW_MODEL_INVALID .*out of range/,
     );
   }
@@ -141,7 +132,7 @@ test('the exit comes with its file: read, left out, refused when it is not of th
   damaged[damaged.length - 3]! ^= 1;
   writeFileSync(path, damaged);
   assert.match(
-    codeOf(() => openCrossEncoderModel(folder)),
+    messageOf(() => openCrossEncoderModel(folder)),
     /^WINNOW_MODEL_INVALID .*checksum/,
   );
 });
@@ -164,7 +155,7 @@ test('a classifier that fits exactly is found, and one pair is too little', asyn
     { numRuns: 20 },
   );
   assert.match(
-    codeOf(() => fitEarlyClassifier([new Float32Array(4)], [1])),
+    messageOf(() => fitEarlyClassifier([new Float32Array(4)], [1])),
     /^WINNOW_BAD_ARGUMENT/,
   );
 });
