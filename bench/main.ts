@@ -17,6 +17,14 @@ benchmark(
   .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
   .option('--peers', 'also measure a plain JavaScript index and zvec (npm install --no-save @zvec/zvec)');
 benchmark(
+  'collection',
+  'puts together a collection of real passages from Debian packages and text files; fetches some 1.2 GB',
+  () => import('./collection/collect.ts'),
+)
+  .requiredOption('--out <dir>', 'folder of the collection')
+  .option('--texts <dir>', 'folder of the text files that bench/collection/sources.yaml names')
+  .option('--only <a,b,…>', 'only cut these sources into passages', names);
+benchmark(
   'build',
   'from sparse vectors to a durable index: segments, upserts, merges, reordering',
   () => import('./build.ts'),
