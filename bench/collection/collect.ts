@@ -75,11 +75,10 @@ async function cutSource(
       sections,
     );
     for (const { title, text, passage } of cut) {
-      const words = `${title} ${text}`.replace(/\s+/g, ' ').trim();
-      if (seen.has(words) || !isProse(words)) continue;
-      const tokens = countTokens(words);
+      if (seen.has(text) || !isProse(text)) continue;
+      const tokens = countTokens(`${title} ${text}`);
       if (tokens < PASSAGE_TOKENS.least || tokens > PASSAGE_TOKENS.most) continue;
-      seen.add(words);
+      seen.add(text);
       const row = { _id: `${source.name}/${id}#${passage ?? 0}`, title, text: text.trim(), metadata: { source: source.name } };
       writeSync(partial, `${JSON.stringify(row)}\n`);
     }
@@ -117,11 +116,10 @@ function joinSources(
     for (const line of readFileSync(passagesFile(out, source), 'utf8').split('\n')) {
       if (line === '') continue;
       const { title, text } = JSON.parse(line) as { title: string; text: string };
-      const words = `${title} ${text}`.trim();
-      const digest = createHash('sha256').update(words.replace(/\s+/g, ' ')).digest('base64');
+      const digest = createHash('sha256').update(text.replace(/\s+/g, ' ')).digest('base64');
       if (seen.has(digest)) continue;
       seen.add(digest);
-      const ids = Uint16Array.from(tokenizer.encode(words));
+      const ids = Uint16Array.from(tokenizer.encode(`${title} ${text}`.trim()));
       writeSync(corpus, `${line}\n`);
       writeSync(tokens, ids);
       counts.push(ids.length);

@@ -50,9 +50,9 @@ export function filesBelow(folder: string): string[] {
 const MANUAL = /\/man[1-9][a-z]*\/[^/]+\.[1-9][a-z]*\.gz$/;
 
 /**
- * Renders the manual pages of an unpacked package as Markdown, unless that is done.
+ * Renders the manual pages of an unpacked package as HTML, unless that is done.
  *
- * @returns the folder of Markdown files
+ * @returns the folder of HTML files
  */
 export function renderedManuals(unpacked: string): string {
   const target = `${unpacked}.manuals`;
@@ -62,9 +62,9 @@ export function renderedManuals(unpacked: string): string {
   mkdirSync(partial, { recursive: true });
   // Other languages are in folders of their own: man/de/man1.
   for (const file of filesBelow(unpacked).filter((path) => MANUAL.test(path) && path.includes('/share/man/man'))) {
-    const { stdout, error } = spawnSync('mandoc', ['-T', 'markdown', file], { encoding: 'utf8', maxBuffer: MAX_OUTPUT });
+    const { stdout, error } = spawnSync('mandoc', ['-T', 'html', file], { encoding: 'utf8', maxBuffer: MAX_OUTPUT });
     if (error) throw new WinnowError('WINNOW_NOT_FOUND', 'mandoc cannot be run', { place: file, hint: 'apt-get install mandoc', cause: error });
-    writeFileSync(join(partial, `${basename(file, '.gz')}.md`), stdout);
+    writeFileSync(join(partial, `${basename(file, '.gz')}.html`), stdout);
   }
   renameSync(partial, target);
   return target;
