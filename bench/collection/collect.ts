@@ -1,6 +1,15 @@
 // Puts together a collection of real passages: `npm run bench -- collection --out DIR`.
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { splitPassages } from '../../corpus/passages.ts';
 import { openModel } from '../../encoder/model.ts';
@@ -79,7 +88,12 @@ async function cutSource(
       const tokens = countTokens(`${title} ${text}`);
       if (tokens < PASSAGE_TOKENS.least || tokens > PASSAGE_TOKENS.most) continue;
       seen.add(text);
-      const row = { _id: `${source.name}/${id}#${passage ?? 0}`, title, text: text.trim(), metadata: { source: source.name } };
+      const row = {
+        _id: `${source.name}/${id}#${passage ?? 0}`,
+        title,
+        text: text.trim(),
+        metadata: { source: source.name },
+      };
       writeSync(partial, `${JSON.stringify(row)}\n`);
     }
   }

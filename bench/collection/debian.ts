@@ -8,7 +8,12 @@ const MAX_OUTPUT = 1 << 28;
 
 function command(name: string, args: readonly string[], cwd: string): string {
   try {
-    return execFileSync(name, args, { cwd, encoding: 'utf8', maxBuffer: MAX_OUTPUT, stdio: ['ignore', 'pipe', 'pipe'] });
+    return execFileSync(name, args, {
+      cwd,
+      encoding: 'utf8',
+      maxBuffer: MAX_OUTPUT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   } catch (cause) {
     throw new WinnowError('WINNOW_NOT_FOUND', `${name} ${args.slice(0, 3).join(' ')} failed`, {
       place: cwd,
@@ -34,7 +39,17 @@ export function unpackedPackage(name: string, folder: string): string {
   const partial = `${target}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  command('sh', ['-c', `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ./usr/share`, 'sh', join(archives, archiveOf()!), partial], archives);
+  command(
+    'sh',
+    [
+      '-c',
+      `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ./usr/share`,
+      'sh',
+      join(archives, archiveOf()!),
+      partial,
+    ],
+    archives,
+  );
   renameSync(partial, target);
   return target;
 }
@@ -61,9 +76,19 @@ export function renderedManuals(unpacked: string): string {
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
   // Other languages are in folders of their own: man/de/man1.
-  for (const file of filesBelow(unpacked).filter((path) => MANUAL.test(path) && path.includes('/share/man/man'))) {
-    const { stdout, error } = spawnSync('mandoc', ['-T', 'html', file], { encoding: 'utf8', maxBuffer: MAX_OUTPUT });
-    if (error) throw new WinnowError('WINNOW_NOT_FOUND', 'mandoc cannot be run', { place: file, hint: 'apt-get install mandoc', cause: error });
+  for (const file of filesBelow(unpacked).filter(
+    (path) => MANUAL.test(path) && path.includes('/share/man/man'),
+  )) {
+    const { stdout, error } = spawnSync('mandoc', ['-T', 'html', file], {
+      encoding: 'utf8',
+      maxBuffer: MAX_OUTPUT,
+    });
+    if (error)
+      throw new WinnowError('WINNOW_NOT_FOUND', 'mandoc cannot be run', {
+        place: file,
+        hint: 'apt-get install mandoc',
+        cause: error,
+      });
     writeFileSync(join(partial, `${basename(file, '.gz')}.html`), stdout);
   }
   renameSync(partial, target);
@@ -72,7 +97,11 @@ export function renderedManuals(unpacked: string): string {
 
 /** Names and long descriptions of all packages that apt knows, in English. */
 export function* packageDescriptions(): Generator<{ readonly name: string; readonly text: string }> {
-  const files = command('apt-get', ['indextargets', '--format', '$(FILENAME)', 'Identifier: Translations'], '.');
+  const files = command(
+    'apt-get',
+    ['indextargets', '--format', '$(FILENAME)', 'Identifier: Translations'],
+    '.',
+  );
   for (const file of files.split('\n').filter((path) => path.includes('Translation-en'))) {
     for (const stanza of command('/usr/lib/apt/apt-helper', ['cat-file', file], '.').split('\n\n')) {
       const name = /^Package: (.+)$/m.exec(stanza)?.[1];

@@ -29,8 +29,7 @@ export async function sourceDocuments(
 ): Promise<DocumentReader[]> {
   const readers: DocumentReader[] = [];
   if (source.read === 'descriptions')
-    for (const { name, text } of packageDescriptions())
-      readers.push(() => ({ id: name, title: name, text }));
+    for (const { name, text } of packageDescriptions()) readers.push(() => ({ id: name, title: name, text }));
   for (const name of source.debian ?? []) {
     const folder = unpackedPackage(name, packages);
     if (source.read === 'rfc') readers.push(...rfcDocuments(folder));

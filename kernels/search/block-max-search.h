@@ -97,6 +97,36 @@ INLINE int can_hold(uint32_t bound, uint64_t alpha, uint32_t threshold) {
   return bound * alpha > (uint64_t)threshold * ALPHA_ONE;
 }
 
+// Whether a superblock has a document that may be a hit.
+INLINE int any_accepted_in(const struct posting_lists *p, const uint8_t *filter_bits, uint32_t superblock) {
+  const uint32_t start = superblock * SUPERBLOCK_DOCS, left = p->num_docs - start;
+  return any_accepted(filter_bits, start, left < SUPERBLOCK_DOCS ? left : SUPERBLOCK_DOCS);
+}
+
+// scores of the few accepted documents (bits) of the block at start, one by one; the other scores are left as they are.
+INLINE void score_accepted(const struct posting_lists *p, const uint32_t *list_ids, const uint32_t *weights, uint32_t n,
+                           uint32_t start, uint64_t accepted, struct cursor *cursors, uint32_t *scores) {
+  const uint32_t base = start & (CHUNK_DOCS - 1);
+  for (uint64_t bits = accepted; bits; bits &= bits - 1) scores[__builtin_ctzll(bits)] = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint16_t column = p->dense_slots[list_ids[i]];
+    if (column != NOT_DENSE) {
+      const uint8_t *values = p->columns + column * p->column_stride + start;
+      for (uint64_t bits = accepted; bits; bits &= bits - 1) {
+        const uint32_t at = (uint32_t)__builtin_ctzll(bits);
+        scores[at] += weights[i] * values[at];
+      }
+      continue;
+    }
+    uint32_t at = lower_bound(p->local_ids, cursors[i].from, cursors[i].to, base);
+    for (; at < cursors[i].to && p->local_ids[at] < base + BLOCK_DOCS; at++) {
+      const uint32_t place = (p->local_ids[at] - base) & (BLOCK_DOCS - 1);
+      if (accepted >> place & 1) scores[place] += weights[i] * p->values[at];
+    }
+    cursors[i].from = at;
+  }
+}
+
 // scores[BLOCK_DOCS] of the documents from start on; cursors move past the block.
 INLINE void score_block(const struct posting_lists *p, const uint32_t *list_ids, const uint32_t *weights, uint32_t n,
                         uint32_t start, struct cursor *cursors, uint32_t *scores) {
@@ -133,7 +163,8 @@ uint32_t KERNEL(search_pruned)(const struct search_request *request, const struc
   // A heap, because only a few of its members are ever taken out.
   uint32_t size = 0;
   for (uint32_t s = 0; s < superblocks; s++)
-    if (can_hold(bounds[s], alpha, top.threshold)) order[size++] = (uint64_t)bounds[s] << 32 | (uint32_t)~s;
+    if (can_hold(bounds[s], alpha, top.threshold) && any_accepted_in(p, request->filter_bits, s))
+      order[size++] = (uint64_t)bounds[s] << 32 | (uint32_t)~s;
   for (uint32_t i = size / 2; i-- > 0;) bound_heap_sift_down(order, size, i, order[i]);
   while (size > 0) {
     const uint64_t best = order[0];
@@ -151,9 +182,13 @@ uint32_t KERNEL(search_pruned)(const struct search_request *request, const struc
       if (start >= p->num_docs) break;
       const uint32_t count = p->num_docs - start < BLOCK_DOCS ? p->num_docs - start : BLOCK_DOCS;
       if (!can_hold(block_bounds[b], alpha, top.threshold)) continue;
-      if (!any_accepted(request->filter_bits, start, count)) continue;
+      const uint64_t accepted = accepted_bits(request->filter_bits, start, count);
+      if (accepted == 0) continue;
       pruning->visited++;
-      score_block(p, list_ids, weights, n, start, scratch->cursors, scores);
+      if (__builtin_popcountll(accepted) <= FEW)
+        score_accepted(p, list_ids, weights, n, start, accepted, scratch->cursors, scores);
+      else
+        score_block(p, list_ids, weights, n, start, scratch->cursors, scores);
       collect(&top, scores, start, count, request->filter_bits, request->ranks);
     }
   }

@@ -22,6 +22,22 @@ export function postingSearch(block: PostingBlock, backend?: KernelBackend): Pos
 }
 
 /**
+ * As {@link postingSearch}, for a block whose columns change between searches.
+ *
+ * @returns undefined for backends other than native, which work on a copy
+ * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes
+ */
+export function postingSearchInPlace(
+  block: PostingBlock,
+  backend?: KernelBackend,
+): PostingSearch | undefined {
+  const search = loadSearch(backend);
+  if (search?.kind !== 'native') return undefined;
+  checkBlock(block);
+  return nativeSearch(search, block);
+}
+
+/**
  * Makes the BM25 search of one block.
  *
  * @returns undefined for backends other than native: the TypeScript scan (query/, `bm25Scan`) serves then

@@ -38,6 +38,14 @@ export function countAccepted(bitmap: Uint8Array): number {
   return count;
 }
 
+/** Set bits before bit docId among the 64 that begin at a multiple of 64. */
+export function rankIn(bitmap: Uint8Array, docId: number): number {
+  const byte = docId >> 3;
+  let rank = BITS[bitmap[byte]! & ((1 << (docId & 7)) - 1)]!;
+  for (let i = byte & ~7; i < byte; i++) rank += BITS[bitmap[i]!]!;
+  return rank;
+}
+
 const documents = new WeakMap<Uint8Array, Uint32Array>();
 
 /** The documents whose bit is set, in ascending order. The bitmap must not change afterwards. */

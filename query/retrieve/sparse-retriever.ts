@@ -6,6 +6,7 @@ import { type QuantizedQuery, quantizeQuery } from '../weights/quantized-query.t
 import { quantizeTokens } from '../weights/query-vector.ts';
 import { type QueryIdf, queryWeights, tokenStatistics } from '../weights/query-weights.ts';
 import { forEachScore, forwardScore, prefersForwardIndex, scoreAcceptedDocs } from './exact-scan.ts';
+import { FilteredSearch } from './filtered-search.ts';
 import { mergeTopDocs, type Ranking, type RetrievalQuery, type Retriever } from './retriever.ts';
 import { initialThreshold, PRUNED_FROM_DOCS, queryLists, searchSegment } from './segment-search.ts';
 import { UNKNOWN } from './top-k.ts';
@@ -14,6 +15,7 @@ import { UNKNOWN } from './top-k.ts';
 export class SparseRetriever implements Retriever {
   private readonly encoder: IdfQueryEncoder;
   private readonly impactScale: number;
+  private readonly filtered = new FilteredSearch();
   /** Scratch of scans, all zero between calls. */
   private readonly scores = new Uint32Array(WINDOW_DOCS);
   /** Scratch by termId, all zero between calls. */
@@ -46,15 +48,27 @@ export class SparseRetriever implements Retriever {
     // A lower bound on the k-th best score in one segment is one for the whole index, so all segments prune with the largest.
     let threshold = 0;
     plans.forEach(({ lists, accepted }, i) => {
-      const { impacts } = generation.segments[i]!.segment;
-      if (accepted && !accepted.acceptBits)
-        threshold = Math.max(threshold, initialThreshold(impacts, lists, depth));
+      if (!accepted) return;
+      const { segment } = generation.segments[i]!;
+      const { acceptBits } = accepted;
+      if (acceptBits) this.filtered.begin(acceptBits);
+      const known = acceptBits
+        ? this.filtered.threshold(segment, acceptBits, lists, depth)
+        : initialThreshold(segment.impacts, lists, depth);
+      threshold = Math.max(threshold, known);
     });
     const toScore = (integer: number) => this.toScore(integer, quantized);
     return mergeTopDocs(query, depth, toScore, ({ segment }, i) => {
       const { lists, accepted } = plans[i]!;
       if (!accepted) return UNKNOWN;
       const { acceptBits } = accepted;
+      if (acceptBits && scan !== 'exact') {
+        const kept = this.filtered.topDocs(segment, acceptBits, { lists, k: depth, threshold, deadline });
+        if (kept) {
+          if (kept.count === depth) threshold = Math.max(threshold, kept.scores[depth - 1]!);
+          return kept;
+        }
+      }
       if (prefersForwardIndex(segment, lists, acceptBits))
         return scoreAcceptedDocs(segment, quantized, acceptBits, depth, this.weights, deadline);
       const prunes = scan === 'pruned' || (scan === 'auto' && segment.numDocs >= PRUNED_FROM_DOCS);

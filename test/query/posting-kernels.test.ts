@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bitmapFor, setBit } from '../../indexer/format/bitmap.ts';
 import { openBlockMaxIndex } from '../../indexer/postings/block-max-index.ts';
 import { buildBlockMaxIndex } from '../../indexer/postings/block-max-writer.ts';
 import { openPostingLists } from '../../indexer/postings/posting-list-reader.ts';
@@ -22,7 +23,7 @@ const backends = availableKernels().filter((name) => name !== 'reference');
  * Lists of very different lengths: list l occurs in about 1 / 2^l of the documents, so the first ones are dense. Made from
  * a seed, so that a counterexample is a number and not a megabyte.
  */
-function collection(numDocs: number, seed: number, distinctValues: number) {
+function collection(numDocs: number, seed: number, distinctValues: number, accepted = 0.5) {
   const random = randomSource(seed);
   const offsets = new Uint32Array(numDocs + 1);
   const lists: number[] = [];
@@ -42,7 +43,8 @@ function collection(numDocs: number, seed: number, distinctValues: number) {
     const j = Math.floor(random() * (i + 1));
     [ranks[i], ranks[j]] = [ranks[j]!, ranks[i]!];
   }
-  const accept = Uint8Array.from({ length: Math.ceil(numDocs / 8) }, () => Math.floor(random() * 256));
+  const accept = bitmapFor(numDocs);
+  for (let docId = 0; docId < numDocs; docId++) if (random() < accepted) setBit(accept, docId);
   return { impacts, ranks, accept };
 }
 
@@ -51,14 +53,14 @@ function comparePruned(
   seed: number,
   distinctValues: number,
   query: readonly (readonly [number, number])[],
-  filtered: boolean,
+  share: number,
   k: number,
   alpha: number,
 ): void {
-  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues);
+  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues, share);
   const maxima = openBlockMaxIndex(buildBlockMaxIndex(impacts).bytes, impacts, 'test');
   for (let list = 0; list < NUM_LISTS; list++) maxima.verify(list);
-  const accepted = filtered ? accept : undefined;
+  const accepted = share < 1 ? accept : undefined;
   const numbers = Uint32Array.from([...query.map(([list]) => list), ...query.map(([, weight]) => weight)]);
   const lists = query.map(([list, weight]) => ({ list, weight }));
   const every = new TopK(numDocs);
@@ -150,7 +152,7 @@ test('pruned search at alpha 1 gives the same hits, and below it misses nothing 
         maxLength: NUM_LISTS,
         selector: ([list]) => list,
       }),
-      fc.boolean(),
+      fc.constantFrom(1, 0.5, 0.04, 0.001), // documents that the filter keeps: none to many of a block
       fc.constantFrom(1, 2, 10, 101),
       fc.constantFrom(1, 0.9, 0.5),
       comparePruned,

@@ -18,6 +18,9 @@ const encoder = new IdfQueryEncoder(
   new Float32Array(TERMS).fill(1),
 );
 
+/** None, half of the documents, an eighth, a few: each is used again and again, so that searches take each of their ways. */
+const FILTERS = [undefined, { year: { gte: 2004 } }, { year: 2003 }, { year: 1999 }];
+
 /** Two segments large enough to keep block maxima and a small one, with deletions; ids in no order. */
 function largeIndex(seed: number): IndexStore {
   const random = randomSource(seed);
@@ -28,7 +31,9 @@ function largeIndex(seed: number): IndexStore {
       const impacts = new Map<number, number>();
       for (let i = 0; i < 5; i++)
         impacts.set((topic * 5 + Math.floor(random() ** 2 * 20)) % TERMS, 1 + Math.floor(random() * 200));
-      return source(`d${Math.floor(random() * 1e9)}`, impacts, { metadata: { year: 2000 + topic } });
+      return source(`d${Math.floor(random() * 1e9)}`, impacts, {
+        metadata: { year: random() < 0.001 ? 1999 : 2000 + topic },
+      });
     });
   for (const size of [BLOCK_MAX_MIN_DOCS, BLOCK_MAX_MIN_DOCS + 700, 300]) store.upsert(batch(size));
   store.delete([...store.sourceIds()].filter((_, i) => i % 97 === 0));
@@ -40,14 +45,15 @@ test('finds what exhaustive search finds over several segments, deleted and filt
   const store = largeIndex(seed);
   const searcher = new Searcher(store, encoder);
   const random = randomSource(seed + 1);
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 80; round++) {
     const terms = [...new Set(Array.from({ length: 1 + (round % 6) }, () => Math.floor(random() * TERMS)))];
     const query = quantizeQuery(
       terms,
       terms.map(() => 0.1 + random() * 9),
     );
     const k = [1, 10, 100][round % 3]!;
-    const options = round % 4 === 0 ? { filter: { year: { gte: 2004 } } } : {};
+    const filter = FILTERS[round % FILTERS.length];
+    const options = filter ? { filter } : {};
     const found = (scan: 'exact' | 'pruned') =>
       searcher.rankVector(query, k, { ...options, scan }).map(({ id, score }) => [id, score]);
     assert.equal(found('pruned'), found('exact'), `seed ${seed}, round ${round}`);

@@ -1,0 +1,225 @@
+import type { PostingLists } from '../../indexer/postings/posting-list-reader.ts';
+import type { Segment } from '../../indexer/segment/segment.ts';
+import { BLOCK_BITS, BLOCK_DOCS, CHUNK_BITS, CHUNK_DOCS, NOT_DENSE } from '../../kernels/search/layout.ts';
+import { postingSearchInPlace } from '../../kernels/search/posting-search.ts';
+import type { PostingSearch } from '../../kernels/search/search-types.ts';
+import { acceptedDocs, rankIn } from './accept-bits.ts';
+import type { QueryList } from './exact-scan.ts';
+import { NO_DOCS, type SegmentTopDocs } from './top-k.ts';
+
+/** Lists, columns and postings that are kept or that there is room for. */
+interface Room {
+  readonly lists: number;
+  readonly columns: number;
+  readonly postings: number;
+}
+
+const FIRST_ROOM: Room = { lists: 64, columns: 16, postings: 4096 };
+const NO_ROOM: Room = { lists: 0, columns: 0, postings: 0 };
+
+const add = (a: Room, b: Room): Room => ({
+  lists: a.lists + b.lists,
+  columns: a.columns + b.columns,
+  postings: a.postings + b.postings,
+});
+
+/**
+ * The posting lists of the documents that a filter keeps, gathered list by list as queries need them, in the form of a segment of
+ * these documents alone: an exhaustive scan of it costs what the filter leaves. It holds copies, so it may outlive the view of the
+ * index that they were read from.
+ */
+export class KeptLists {
+  private readonly acceptBits: Uint8Array;
+  private readonly docIds: Uint32Array;
+  private readonly ranks: Uint32Array;
+  /** Kept documents before each block of 64. */
+  private readonly before: Uint32Array;
+  private readonly columnStride: number;
+  private readonly numChunks: number;
+  private readonly mostBytes: number;
+  /** By list of the segment: its number here. */
+  private readonly slots = new Map<number, number>();
+  private used = NO_ROOM;
+  private room = NO_ROOM;
+  private starts = new Uint32Array(1);
+  private columnOf = new Uint16Array(0);
+  private localIds = new Uint16Array(0);
+  private values = new Uint8Array(0);
+  private columns = new Uint8Array(0);
+  private search: PostingSearch | undefined;
+
+  /** @param mostBytes lists are dropped for others when they would take more than this */
+  constructor(
+    { numDocs, idRanks }: Pick<Segment, 'numDocs' | 'idRanks'>,
+    acceptBits: Uint8Array,
+    mostBytes: number,
+  ) {
+    this.acceptBits = acceptBits;
+    this.docIds = acceptedDocs(acceptBits);
+    this.ranks = Uint32Array.from(this.docIds, (docId) => idRanks[docId]!);
+    this.before = new Uint32Array(Math.ceil(numDocs / BLOCK_DOCS) + 1);
+    for (const docId of this.docIds) this.before[(docId >> BLOCK_BITS) + 1]!++;
+    for (let block = 1; block < this.before.length; block++) this.before[block]! += this.before[block - 1]!;
+    this.columnStride = Math.ceil(this.docIds.length / BLOCK_DOCS) * BLOCK_DOCS;
+    this.numChunks = Math.max(1, Math.ceil(this.docIds.length / CHUNK_DOCS));
+    this.mostBytes = mostBytes;
+  }
+
+  get bytes(): number {
+    return this.bytesOf(this.room) + 8 * this.docIds.length + 4 * this.before.length;
+  }
+
+  /** The lists of a query that are not here yet. */
+  missing(lists: readonly QueryList[]): QueryList[] {
+    return lists.filter(({ list }) => !this.slots.has(list));
+  }
+
+  /**
+   * Top-k of the kept documents, equal to a scan of all. The lists must be verified.
+   *
+   * @returns undefined where no kernel reads the lists in place
+   */
+  topDocs(
+    impacts: PostingLists,
+    lists: readonly QueryList[],
+    k: number,
+    threshold: number,
+  ): SegmentTopDocs | undefined {
+    if (this.docIds.length === 0) return NO_DOCS;
+    const missing = this.missing(lists);
+    if (missing.length > 0) {
+      this.makeRoom(impacts, missing, lists);
+      for (const { list } of this.missing(lists)) this.gather(impacts, list);
+    }
+    const query = new Uint32Array(2 * lists.length);
+    lists.forEach(({ list, weight }, i) => {
+      query[i] = this.slots.get(list)!;
+      query[lists.length + i] = weight;
+    });
+    const found = this.search?.(query, undefined, k, threshold);
+    if (!found) return undefined;
+    const { count, docIds, scores } = found;
+    for (let i = 0; i < count; i++) docIds[i] = this.docIds[docIds[i]!]!;
+    return { count, docIds, scores, complete: true };
+  }
+
+  private makeRoom(impacts: PostingLists, missing: readonly QueryList[], all: readonly QueryList[]): void {
+    let wanted = add(this.used, this.roomFor(impacts, missing));
+    if (this.fits(wanted)) return;
+    let next = this.grown(wanted);
+    if (this.bytesOf(next) > this.mostBytes && this.slots.size > 0) {
+      this.slots.clear();
+      this.used = NO_ROOM;
+      this.starts.fill(0);
+      wanted = this.roomFor(impacts, all);
+      if (this.fits(wanted)) return;
+      next = this.grown(wanted);
+    }
+    this.allocate(next);
+  }
+
+  private roomFor({ denseColumnOf, documentFrequency }: PostingLists, lists: readonly QueryList[]): Room {
+    let columns = 0;
+    let postings = 0;
+    for (const { list } of lists) {
+      if (denseColumnOf[list] !== NOT_DENSE) columns++;
+      else postings += Math.min(documentFrequency(list), this.docIds.length);
+    }
+    return { lists: lists.length, columns, postings };
+  }
+
+  private fits({ lists, columns, postings }: Room): boolean {
+    return lists <= this.room.lists && columns <= this.room.columns && postings <= this.room.postings;
+  }
+
+  private grown(wanted: Room): Room {
+    const grow = (key: keyof Room) =>
+      wanted[key] <= this.room[key]
+        ? this.room[key]
+        : Math.max(wanted[key], 2 * this.room[key], FIRST_ROOM[key]);
+    return { lists: grow('lists'), columns: grow('columns'), postings: grow('postings') };
+  }
+
+  /** Offsets of the arrays in one block of bytes. */
+  private layout({ lists, columns, postings }: Room) {
+    const denseSlots = 4 * (lists * this.numChunks + 1);
+    const localIds = denseSlots + 2 * lists;
+    const values = localIds + 2 * postings;
+    const firstColumn = Math.ceil((values + postings) / BLOCK_DOCS) * BLOCK_DOCS;
+    return {
+      offsets: { starts: 0, denseSlots, localIds, values, columns: firstColumn },
+      totalBytes: firstColumn + columns * this.columnStride,
+    };
+  }
+
+  private bytesOf(room: Room): number {
+    return this.layout(room).totalBytes;
+  }
+
+  private allocate(room: Room): void {
+    const { offsets, totalBytes } = this.layout(room);
+    const bytes = new Uint8Array(totalBytes);
+    const { starts, columnOf, localIds, values, columns, used, numChunks, columnStride, ranks } = this;
+    this.starts = new Uint32Array(bytes.buffer, 0, room.lists * numChunks + 1).fill(used.postings);
+    this.columnOf = new Uint16Array(bytes.buffer, offsets.denseSlots, room.lists).fill(NOT_DENSE);
+    this.localIds = new Uint16Array(bytes.buffer, offsets.localIds, room.postings);
+    this.values = bytes.subarray(offsets.values, offsets.values + room.postings);
+    this.columns = bytes.subarray(offsets.columns);
+    this.starts.set(starts.subarray(0, used.lists * numChunks + 1));
+    this.columnOf.set(columnOf.subarray(0, used.lists));
+    this.localIds.set(localIds.subarray(0, used.postings));
+    this.values.set(values.subarray(0, used.postings));
+    this.columns.set(columns.subarray(0, used.columns * columnStride));
+    this.room = room;
+    const numDocs = this.docIds.length;
+    this.search = postingSearchInPlace({
+      bytes,
+      numDocs,
+      numChunks,
+      numLists: room.lists,
+      offsets,
+      columnStride,
+      ranks,
+    });
+  }
+
+  private gather(impacts: PostingLists, list: number): void {
+    const slot = this.used.lists;
+    const dense = impacts.denseColumnOf[list]!;
+    if (dense === NOT_DENSE) this.gatherPostings(impacts, list, slot);
+    else this.gatherColumn(impacts, dense, slot);
+    this.slots.set(list, slot);
+  }
+
+  private gatherColumn({ columns, columnStride }: PostingLists, dense: number, slot: number): void {
+    const { docIds, used, numChunks } = this;
+    const to = used.columns * this.columnStride;
+    const from = dense * columnStride;
+    for (let i = 0; i < docIds.length; i++) this.columns[to + i] = columns[from + docIds[i]!]!;
+    this.columnOf[slot] = used.columns;
+    this.starts.fill(used.postings, slot * numChunks, (slot + 1) * numChunks + 1);
+    this.used = add(used, { lists: 1, columns: 1, postings: 0 });
+  }
+
+  private gatherPostings(impacts: PostingLists, list: number, slot: number): void {
+    const { acceptBits, before, starts, localIds, values, used, numChunks } = this;
+    let to = used.postings;
+    let keptChunk = 0;
+    starts[slot * numChunks] = to;
+    for (let chunk = 0; chunk < impacts.numChunks; chunk++) {
+      const cell = list * impacts.numChunks + chunk;
+      const end = impacts.starts[cell + 1]!;
+      for (let p = impacts.starts[cell]!; p < end; p++) {
+        const docId = (chunk << CHUNK_BITS) + impacts.localIds[p]!;
+        if (((acceptBits[docId >> 3]! >> (docId & 7)) & 1) === 0) continue;
+        const kept = before[docId >> BLOCK_BITS]! + rankIn(acceptBits, docId);
+        for (; keptChunk < kept >> CHUNK_BITS; keptChunk++) starts[slot * numChunks + keptChunk + 1] = to;
+        localIds[to] = kept & (CHUNK_DOCS - 1);
+        values[to++] = impacts.values[p]!;
+      }
+    }
+    starts.fill(to, slot * numChunks + keptChunk + 1, (slot + 1) * numChunks + 1);
+    this.columnOf[slot] = NOT_DENSE;
+    this.used = add(used, { lists: 1, columns: 0, postings: to - used.postings });
+  }
+}
