@@ -5,19 +5,18 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Model, openModel } from '../encoder/model.ts';
-import { SPECIAL_IDS } from '../encoder/transformer/tokenizer/wordpiece.ts';
-import { IndexStore } from '../indexer/index-store.ts';
+import { openModel } from '../encoder/model.ts';
 import { INDEX_FILE } from '../indexer/store/files.ts';
-import type { IndexableSource } from '../indexer/types.ts';
 import { describeKernels } from '../kernels/index.ts';
 import type { Filter, ScanOptions } from '../query/request.ts';
 import { TopK } from '../query/retrieve/top-k.ts';
 import { Searcher } from '../query/search/searcher.ts';
-import { type QuantizedQuery, quantizeQuery } from '../query/weights/quantized-query.ts';
+import type { QuantizedQuery } from '../query/weights/quantized-query.ts';
 import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { plainJavaScript, zvecHnsw } from './peers.ts';
+import { textRows } from './text-rows.ts';
+import { benchIndex, impactQueries, SHARES, shareOf } from './vector-index.ts';
 import { type BenchVectors, grow, readBenchVectors } from './vectors.ts';
 
 export interface EngineBenchOptions {
@@ -25,6 +24,10 @@ export interface EngineBenchOptions {
   readonly vectors: string;
   /** Documents of a grown collection; default: the collection as it is. */
   readonly documents?: number;
+  /** JSON lines with title and text in the order of the vectors; BM25 and hybrid search are measured as well. Not for a grown collection. */
+  readonly texts?: string;
+  /** Folder of the index, which is kept, and used again where it is there. */
+  readonly index?: string;
   /** Hits wanted; default 10. */
   readonly k?: number;
   /** Timed passes over all queries after the warm-up; default 3. */
@@ -45,7 +48,8 @@ export interface EngineBenchRow extends Latencies {
   /** Of the parts that sparse search reads; forward vectors and words not counted. */
   readonly bytesPerPosting?: number;
   readonly rssMB?: number;
-  readonly buildSeconds: number;
+  /** Absent for an index that was there. */
+  readonly buildSeconds?: number;
 }
 
 export interface EngineBenchReport {
@@ -63,14 +67,11 @@ interface Measured {
   readonly options: ScanOptions & { readonly filter?: Filter };
 }
 
-const BUILD_BATCH = 16_384;
 /** Queries compared with brute force; all of them would take minutes. */
 const CHECKED_QUERIES = 200;
 const GROW_SEED = 1;
 /** Alphas of the pruned rows; 1 loses nothing. */
 const ALPHAS = [1, 0.9, 0.8];
-/** A field of random numbers below this; filters on it keep a share of the documents. */
-const SHARES = 1000;
 const FILTERED_SHARES = [0.5, 0.05, 0.001];
 
 /** The searches of a run, each compared with brute force. */
@@ -93,16 +94,11 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
   const real = readBenchVectors(options.vectors);
   const vectors = options.documents === undefined ? real : grow(real, options.documents, GROW_SEED);
   const documents = vectors.offsets.length - 1;
-  const folder = mkdtempSync(join(tmpdir(), 'winnow-bench-'));
+  const scratch = mkdtempSync(join(tmpdir(), 'winnow-bench-'));
+  const folder = options.index ?? join(scratch, 'index');
   const model = openModel();
-  const store = IndexStore.openOrCreate(folder, {
-    modelName: model.name,
-    modelHash: model.hash,
-    impactScale: 3 / 255,
-    filterFields: [{ name: 'share', type: 'number' }],
-  });
+  const { store, buildSeconds } = await benchIndex(folder, model, vectors, options.texts);
   try {
-    const buildSeconds = build(store, vectors);
     const queries = impactQueries(vectors, model);
     const truth = bestByBruteForce(vectors, queries, k, [1, ...FILTERED_SHARES]);
     const { bytes, postings } = store.stats();
@@ -110,7 +106,7 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
     const size = {
       indexBytes: statSync(join(folder, INDEX_FILE)).size,
       bytesPerPosting: searchBytes / postings,
-      buildSeconds,
+      ...(buildSeconds === undefined ? {} : { buildSeconds }),
     };
     const searcher = new Searcher(store, model.query);
     const { impactScale } = store.settings;
@@ -127,22 +123,13 @@ export async function run(options: EngineBenchOptions): Promise<EngineBenchRepor
         ...size,
       };
     });
+    if (options.texts) rows.push(...textRows(store, searcher, vectors.queries, k, passes));
     if (options.peers) rows.push(...measurePeers(vectors, queries, truth.get(1)!, k, passes));
     return { machine: describeMachine(), commit: currentCommit(), documents, postings, rows };
   } finally {
     await store.close();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true });
   }
-}
-
-/** @returns seconds */
-function build(store: IndexStore, vectors: BenchVectors): number {
-  const documents = vectors.offsets.length - 1;
-  const started = performance.now();
-  for (let from = 0; from < documents; from += BUILD_BATCH)
-    store.upsert(sources(vectors, from, Math.min(from + BUILD_BATCH, documents)));
-  store.forceMerge();
-  return (performance.now() - started) / 1000;
 }
 
 function measurePeers(
@@ -164,45 +151,6 @@ function measurePeers(
     };
     peer.close();
     return row;
-  });
-}
-
-/** The queries of a collection, each the set of its tokens weighted by the model's idf. */
-export function impactQueries({ queries }: BenchVectors, model: Model): QuantizedQuery[] {
-  return queries.map(({ tokens }) => {
-    const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
-    return quantizeQuery(
-      terms,
-      terms.map((id) => model.query.idf[id]!),
-    );
-  });
-}
-
-/** A number that has nothing to do with the document's place or content. */
-const shareOf = (document: number): number => (Math.imul(document + 1, 0x9e3779b1) >>> 8) % SHARES;
-
-export function sources(
-  { offsets, termIds, impacts }: BenchVectors,
-  from: number,
-  to: number,
-): IndexableSource[] {
-  return Array.from({ length: to - from }, (_, i) => {
-    const id = String(from + i);
-    const [start, end] = [offsets[from + i]!, offsets[from + i + 1]!];
-    return {
-      id,
-      contentHash: 'bench',
-      documents: [
-        {
-          document: { id, title: '', text: '', metadata: { share: shareOf(from + i) } },
-          vector: {
-            termIds: termIds.subarray(start, end),
-            weights: Float32Array.from(impacts.subarray(start, end), (impact) => (impact * 3) / 255),
-          },
-          words: [],
-        },
-      ],
-    };
   });
 }
 

@@ -12,7 +12,9 @@ benchmark(
   () => import('./engine.ts'),
 )
   .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
-  .option('--documents <n>', 'grow the collection to this size', wholeNumber(1, 20_000_000))
+  .option('--documents <n>', 'a sample, or a grown collection, of this size', wholeNumber(1, 20_000_000))
+  .option('--texts <jsonl>', 'title and text of each vector: also measure BM25 and hybrid search')
+  .option('--index <dir>', 'keep the index here, and use it where it is there')
   .option('-k, --k <n>', 'hits', wholeNumber(1, 1000), 10)
   .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 3)
   .option('--peers', 'also measure a plain JavaScript index and zvec (npm install --no-save @zvec/zvec)');

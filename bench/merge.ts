@@ -8,8 +8,8 @@ import { percentile } from '../evaluation/latency.ts';
 import { IndexStore } from '../indexer/index-store.ts';
 import { forcedMergesOnly } from '../indexer/merge/merge-policy.ts';
 import { Searcher } from '../query/search/searcher.ts';
-import { impactQueries, sources } from './engine.ts';
 import { currentCommit, describeMachine } from './machine.ts';
+import { impactQueries, sources } from './vector-index.ts';
 import { type BenchVectors, grow, readBenchVectors } from './vectors.ts';
 
 export interface MergeBenchOptions {

@@ -10,7 +10,11 @@ export interface BenchVectors {
   readonly termIds: Uint16Array;
   /** weight = impact * 3 / 255; 0 is allowed in the source and left out here. */
   readonly impacts: Uint8Array;
-  readonly queries: readonly { readonly kind: string; readonly tokens: readonly number[] }[];
+  readonly queries: readonly {
+    readonly kind: string;
+    readonly tokens: readonly number[];
+    readonly text?: string;
+  }[];
 }
 
 /**
@@ -41,13 +45,16 @@ export function readBenchVectors(folder: string): BenchVectors {
 }
 
 /**
- * Grows a collection by drawing its documents again in random order with impacts jittered by up to 10 %, so that sizes
- * beyond the real data can be measured. Same seed, same result.
+ * A collection of another size. Fewer documents than there are: a random sample. More: documents are drawn again in random order with
+ * impacts jittered by up to 10 %, so that sizes beyond the real data can be measured. Same seed, same result.
  */
 export function grow(vectors: BenchVectors, documents: number, seed: number): BenchVectors {
   const random = randomSource(seed);
   const numDocs = vectors.offsets.length - 1;
-  const picks = Uint32Array.from({ length: documents }, () => Math.floor(random() * numDocs));
+  const isSample = documents <= numDocs;
+  const picks = isSample
+    ? sample(numDocs, documents, random)
+    : Uint32Array.from({ length: documents }, () => Math.floor(random() * numDocs));
   const offsets = new Uint32Array(documents + 1);
   picks.forEach((pick, i) => {
     offsets[i + 1] = offsets[i]! + vectors.offsets[pick + 1]! - vectors.offsets[pick]!;
@@ -59,10 +66,21 @@ export function grow(vectors: BenchVectors, documents: number, seed: number): Be
     const from = vectors.offsets[pick]!;
     const to = vectors.offsets[pick + 1]!;
     termIds.set(vectors.termIds.subarray(from, to), offsets[i]!);
-    for (let p = from; p < to; p++) {
+    if (isSample) impacts.set(vectors.impacts.subarray(from, to), offsets[i]!);
+    for (let p = from; p < to && !isSample; p++) {
       const jittered = Math.round(vectors.impacts[p]! * (0.9 + 0.2 * random()));
       impacts[offsets[i]! + p - from] = Math.max(1, Math.min(255, jittered));
     }
   });
   return { offsets, termIds, impacts, queries: vectors.queries };
+}
+
+/** `count` of the numbers below `size`, each once, in random order. */
+function sample(size: number, count: number, random: () => number): Uint32Array {
+  const all = Uint32Array.from({ length: size }, (_, i) => i);
+  for (let i = 0; i < count; i++) {
+    const j = i + Math.floor(random() * (size - i));
+    [all[i], all[j]] = [all[j]!, all[i]!];
+  }
+  return all.slice(0, count);
 }
