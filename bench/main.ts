@@ -25,7 +25,22 @@ benchmark(
 )
   .requiredOption('--out <dir>', 'folder of the collection')
   .option('--texts <dir>', 'folder of the text files that bench/collection/sources.yaml names')
+  .option('--queries <jsonl>', 'queries, of which 2,000 are taken')
   .option('--only <a,b,…>', 'only cut these sources into passages', names);
+benchmark(
+  'growth',
+  'time, bytes and memory against the documents and the terms of a query',
+  () => import('./growth.ts'),
+)
+  .requiredOption('--vectors <dir>', 'folder with counts.u16, terms.u16, weights.u8 and queries.jsonl')
+  .option(
+    '--documents <n,n,…>',
+    'sizes of the collection',
+    wholeNumbers(1, 20_000_000),
+    [5000, 20_000, 100_000, 500_000],
+  )
+  .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 2)
+  .addOption(new Option('--measure <dir>', 'measure this index only').hideHelp());
 benchmark(
   'build',
   'from sparse vectors to a durable index: segments, upserts, merges, reordering',

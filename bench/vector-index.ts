@@ -60,7 +60,7 @@ async function* wordsOf(texts: string): AsyncGenerator<string[], void> {
 }
 
 /** The queries of a collection, each the set of its tokens weighted by the model's idf. */
-export function impactQueries({ queries }: BenchVectors, model: Model): QuantizedQuery[] {
+export function impactQueries({ queries }: Pick<BenchVectors, 'queries'>, model: Model): QuantizedQuery[] {
   return queries.map(({ tokens }) => {
     const terms = [...new Set(tokens)].filter((id) => !SPECIAL_IDS.has(id)).sort((a, b) => a - b);
     return quantizeQuery(

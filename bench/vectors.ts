@@ -40,8 +40,13 @@ export function readBenchVectors(folder: string): BenchVectors {
       place: folder,
     });
   }
-  const lines = Buffer.from(read('queries.jsonl')).toString('utf8').split('\n').filter(Boolean);
-  return { offsets, termIds, impacts, queries: lines.map((line) => JSON.parse(line)) };
+  return { offsets, termIds, impacts, queries: readBenchQueries(folder) };
+}
+
+/** The queries of such a folder. */
+export function readBenchQueries(folder: string): BenchVectors['queries'] {
+  const lines = readFileSync(join(folder, 'queries.jsonl'), 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line));
 }
 
 /**

@@ -16,7 +16,7 @@ import { openModel } from '../../encoder/model.ts';
 import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { randomSource } from '../../random.ts';
 import { type BenchReport, report } from '../report.ts';
-import { sourceDocuments } from './documents.ts';
+import { linesOf, sourceDocuments } from './documents.ts';
 import { type CollectionSource, collectionSources } from './sources.ts';
 
 /** WordPieces of a passage, title and text together. */
@@ -24,12 +24,15 @@ const PASSAGE_TOKENS = { least: 40, most: 128 };
 /** With a smaller share of letters among the characters that are not blank, it is a table, a drawing or code. */
 const LEAST_LETTERS = 0.75;
 const SHUFFLE_SEED = 1;
+const QUERIES = 2000;
 
 export interface CollectionOptions {
   /** Folder of the collection; packages and passages of sources are kept there. */
   readonly out: string;
   /** Folder of the files that sources name by `text`; without it these sources are left out. */
   readonly texts?: string;
+  /** JSON lines with "query", compressed or not: {@link QUERIES} of them, evenly taken, are written to OUT/queries.jsonl. */
+  readonly queries?: string;
   /** Only cut these sources into passages, and join nothing. */
   readonly only?: readonly string[];
 }
@@ -44,16 +47,30 @@ interface SourceRow {
  * Cuts each source into passages (OUT/sources/NAME.jsonl, kept), and joins them without exact copies: OUT/corpus.jsonl, whose
  * documents have the source as a field, and their WordPieces as OUT/tokens.u16 and OUT/counts.u16.
  */
-export async function run({ out, texts, only }: CollectionOptions): Promise<BenchReport<SourceRow>> {
+export async function run({ out, texts, queries, only }: CollectionOptions): Promise<BenchReport<SourceRow>> {
   const sources = collectionSources().filter(
     ({ name, text }) => (only?.includes(name) ?? true) && (texts !== undefined || !text),
   );
   mkdirSync(join(out, 'sources'), { recursive: true });
   mkdirSync(join(out, 'packages'), { recursive: true });
   const { tokenizer } = openModel().query;
+  if (queries) await writeQueries(queries, out, tokenizer);
   for (const source of sources) await cutSource(source, out, texts ?? '', tokenizer);
   if (only) return report([]);
   return report(joinSources(sources, out, tokenizer));
+}
+
+async function writeQueries(file: string, out: string, tokenizer: WordPieceTokenizer): Promise<void> {
+  const lines = await linesOf(file);
+  const step = Math.max(1, Math.floor(lines.length / QUERIES));
+  const rows = lines
+    .filter((_, i) => i % step === 0)
+    .slice(0, QUERIES)
+    .map((line) => {
+      const { query } = JSON.parse(line) as { query: string };
+      return `${JSON.stringify({ kind: 'web', tokens: tokenizer.encode(query), text: query })}\n`;
+    });
+  writeFileSync(join(out, 'queries.jsonl'), rows.join(''));
 }
 
 const passagesFile = (out: string, { name }: CollectionSource): string =>

@@ -72,12 +72,16 @@ function fileDocuments(folder: string, name: string): DocumentReader[] {
 
 /** The lines of a text file, or the positives of training pairs, where several pairs in a row may have the same. */
 async function textDocuments(file: string): Promise<DocumentReader[]> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of openBytes(file, () => {})) chunks.push(chunk);
-  const lines = Buffer.concat(chunks).toString('utf8').split('\n').filter(Boolean);
   const name = basename(file).split('.')[0]!;
-  return lines.map((line, i) => () => {
+  return (await linesOf(file)).map((line, i) => () => {
     const text: string | null = file.includes('.jsonl') ? JSON.parse(line).positive : line;
     return text === null ? undefined : { id: `${name}/${i}`, title: '', text };
   });
+}
+
+/** The lines of a file, which may be compressed. */
+export async function linesOf(file: string): Promise<string[]> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of openBytes(file, () => {})) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8').split('\n').filter(Boolean);
 }
