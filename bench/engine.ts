@@ -12,6 +12,7 @@ import type { Filter, ScanOptions } from '../query/request.ts';
 import { TopK } from '../query/retrieve/top-k.ts';
 import { Searcher } from '../query/search/searcher.ts';
 import type { QuantizedQuery } from '../query/weights/quantized-query.ts';
+import type { EngineBenchRow } from './engine-row.ts';
 import { type Latencies, latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { plainJavaScript, zvecHnsw } from './peers.ts';
@@ -34,22 +35,6 @@ export interface EngineBenchOptions {
   readonly passes?: number;
   /** Also measure other in-process engines; building them takes minutes. Default false. */
   readonly peers?: boolean;
-}
-
-export interface EngineBenchRow extends Latencies {
-  /** `exact`, `pruned` with its alpha, `filter` with the share of documents that it keeps, or a peer's name. */
-  readonly mode: string;
-  readonly backend: string;
-  readonly k: number;
-  /** Share of the true top k that was returned, over a sample of queries scored by brute force; ties count as equal. */
-  readonly recall10: number;
-  /** The next three are absent for peers. */
-  readonly indexBytes?: number;
-  /** Of the parts that sparse search reads; forward vectors and words not counted. */
-  readonly bytesPerPosting?: number;
-  readonly rssMB?: number;
-  /** Absent for an index that was there. */
-  readonly buildSeconds?: number;
 }
 
 export interface EngineBenchReport {

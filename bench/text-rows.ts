@@ -6,7 +6,7 @@ import { bm25Query, bm25Scan } from '../query/retrieve/bm25.ts';
 import { TopK } from '../query/retrieve/top-k.ts';
 import type { Searcher } from '../query/search/searcher.ts';
 import { analyze } from '../query/text/english-analyzer.ts';
-import type { EngineBenchRow } from './engine.ts';
+import type { EngineBenchRow } from './engine-row.ts';
 import { latencies, time } from './latency.ts';
 import { SHARES, shareOf } from './vector-index.ts';
 import type { BenchVectors } from './vectors.ts';

@@ -52,7 +52,7 @@ function rfcDocuments(folder: string): DocumentReader[] {
 }
 
 /** Text without the last line of each page, the form feed, the first line of the next page, and the indentation. */
-export function withoutPageBreaks(text: string): string {
+function withoutPageBreaks(text: string): string {
   return text
     .replace(/\r/g, '')
     .replace(/\n+[^\n]*\[Page [^\]\n]*\][ \t]*\n*\f\n*[^\n]*\n+/g, '\n\n')
