@@ -13,7 +13,7 @@ import { TopK } from '../query/retrieve/top-k.ts';
 import { Searcher } from '../query/search/searcher.ts';
 import type { QuantizedQuery } from '../query/weights/quantized-query.ts';
 import type { EngineBenchRow } from './engine-row.ts';
-import { type Latencies, latencies, time } from './latency.ts';
+import { latencies, time } from './latency.ts';
 import { currentCommit, describeMachine } from './machine.ts';
 import { plainJavaScript, zvecHnsw } from './peers.ts';
 import { textRows } from './text-rows.ts';
