@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ENCODER_BACKENDS, type EncoderBackend } from '../encoder/types.ts';
-import { defaultEvalCache } from '../evaluation/systems/winnow.ts';
+import { defaultEvalCache } from '../evaluation/eval-cache.ts';
 import { FilterType, type FilterTypeName } from '../indexer/format/format.ts';
 import type { FilterField } from '../indexer/types.ts';
 import type { FieldSort, Filter } from '../query/request.ts';

@@ -84,21 +84,27 @@ export class IdfQueryEncoder {
 
   /** The tokens of a query that have a weight. */
   tokens(query: string): QueryTokens {
-    const found = new Map<number, { count: number; wordPieces: number }>();
-    for (const { ids } of this.words(query)) {
-      for (const id of ids) {
-        if (!(this.idf[id]! > 0)) continue;
-        const token = found.get(id) ?? { count: 0, wordPieces: ids.length };
-        token.count++;
-        token.wordPieces = Math.min(token.wordPieces, ids.length);
-        found.set(id, token);
+    const found: number[] = [];
+    for (const { ids } of this.words(query))
+      for (const id of ids) if (this.idf[id]! > 0) found.push(id * 65_536 + ids.length);
+    // By id, and of one id the fewest pieces come first.
+    const sorted = Float64Array.from(found).sort();
+    const termIds = new Uint16Array(sorted.length);
+    const counts = new Uint16Array(sorted.length);
+    const wordPieces = new Uint16Array(sorted.length);
+    let distinct = 0;
+    for (const one of sorted) {
+      const id = Math.floor(one / 65_536);
+      if (distinct === 0 || termIds[distinct - 1] !== id) {
+        termIds[distinct] = id;
+        wordPieces[distinct++] = one % 65_536;
       }
+      counts[distinct - 1]!++;
     }
-    const sorted = [...found].sort(([a], [b]) => a - b);
     return {
-      termIds: Uint16Array.from(sorted, ([id]) => id),
-      counts: Uint16Array.from(sorted, ([, { count }]) => count),
-      wordPieces: Uint16Array.from(sorted, ([, { wordPieces }]) => wordPieces),
+      termIds: termIds.slice(0, distinct),
+      counts: counts.slice(0, distinct),
+      wordPieces: wordPieces.slice(0, distinct),
     };
   }
 

@@ -84,7 +84,20 @@ export class Gate<Backend extends SearchBackend> {
     } finally {
       const old = this.current;
       this.current = undefined;
-      if (old) void this.retire(old);
+      if (old) {
+        this.openAgain();
+        void this.retire(old);
+      }
+    }
+  }
+
+  /** At once and before the old backend is closed: between the two, another process could write to its folder. */
+  private openAgain(): void {
+    if (this.closing) return;
+    try {
+      this.current = this.open();
+    } catch {
+      // The next call tries again and throws it.
     }
   }
 

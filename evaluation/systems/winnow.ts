@@ -1,5 +1,4 @@
-import { homedir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { defined } from '../../defined.ts';
 import type { EncoderBackend } from '../../encoder/types.ts';
 import { WinnowError } from '../../errors.ts';
@@ -25,9 +24,6 @@ export interface EvalSystemOptions {
   /** Folder that a system's `model` may be relative to: that of the config. */
   readonly folder?: string;
 }
-
-export const defaultEvalCache = (): string =>
-  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'winnow', 'eval');
 
 /**
  * Winnow's own systems, over one kept index per data set and model. Documents are cut off at the encoder's window and not

@@ -4,7 +4,7 @@ import type { StoredRecord } from '../../indexer/store/records.ts';
 import type { FoundQuery } from '../retrieve/retriever.ts';
 import { readWords, type TextWords } from './text-words.ts';
 
-/** Characters of stored fields that are kept; with their words some three bytes each, so 24 MB. */
+/** Characters of stored fields that are kept; with their words some four bytes each, so 32 MB. */
 const KEPT_CHARACTERS = 8_000_000;
 
 /** Stored fields of a document, and where the words of its text are. */

@@ -1,5 +1,5 @@
 import type { IdfQueryEncoder } from '../../encoder/idf-query.ts';
-import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
+import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 import { WinnowError } from '../../errors.ts';
 import { positionOf } from '../../indexer/format/lower-bound.ts';
 import { displayId, parseStoredId } from '../../indexer/format/stored-id.ts';
@@ -13,7 +13,9 @@ import type { QuantizedQuery } from '../weights/quantized-query.ts';
 import { DocumentCache, type ReadDocument } from './document-cache.ts';
 import { QueryWords } from './query-words.ts';
 import { type Highlight, makeSnippet, type Snippet } from './snippet.ts';
+import type { TextWords } from './text-words.ts';
 import { type ScoreExplanation, TokenExplainer } from './token-explanation.ts';
+import { TokenBeginnings } from './token-finder.ts';
 
 /** Characters of a text that become snippet and explanation per microsecond on a slow machine. */
 const CHARACTERS_PER_US = 2;
@@ -40,6 +42,7 @@ export class Hydrator {
   private readonly impactScale: number;
   private readonly path: string;
   private readonly documents: DocumentCache;
+  private readonly beginnings: TokenBeginnings;
   /** Scratch by termId, all zero between calls. */
   private readonly queryWeights: Float32Array;
   /** How often a token was found in a text so far; scratch as well. */
@@ -56,6 +59,7 @@ export class Hydrator {
     this.impactScale = impactScale;
     this.path = path;
     this.documents = new DocumentCache(tokenizer);
+    this.beginnings = new TokenBeginnings(tokenizer);
     this.queryWeights = new Float32Array(tokenizer.vocabularySize);
     this.repeats = new Uint32Array(tokenizer.vocabularySize);
   }
@@ -70,7 +74,7 @@ export class Hydrator {
     { explain = false, highlight = true, fields }: HitOptions,
     deadline: Deadline,
   ): { readonly hits: readonly Hit[]; readonly complete: boolean } {
-    const words = new QueryWords(text, quantized, this.encoder);
+    const words = new QueryWords(text, quantized, this.encoder, this.beginnings);
     const explainer = explain ? this.explainerOf(quantized, words) : undefined;
     let complete = true;
     const hits = docs.map((doc): Hit => {
@@ -100,7 +104,7 @@ export class Hydrator {
     docId: number,
     record: StoredRecord,
   ): ScoreExplanation {
-    const words = new QueryWords(text, quantized, this.encoder);
+    const words = new QueryWords(text, quantized, this.encoder, this.beginnings);
     return this.explainerOf(quantized, words).explain(segment, docId, this.textIds(record));
   }
 
@@ -135,12 +139,12 @@ export class Hydrator {
       queryWeights[termId] = (weights[i]! / scale) * (Math.fround(impact * this.impactScale) || 0.1);
     }
     const places =
-      found.length > 0 ? matches(found, queryWeights, this.repeats) : topics(text, vector, this.tokenizer);
+      found.length > 0
+        ? matches(read, found, queryWeights, this.repeats)
+        : topics(text, vector, this.tokenizer);
     const snippet = makeSnippet(text, places);
     if (added.length > 0)
-      added = added.filter(
-        (termId) => !titleIds.includes(termId) && !found.some(({ ids }) => ids.includes(termId)),
-      );
+      added = added.filter((termId) => this.repeats[termId] === 0 && !titleIds.includes(termId));
     added.sort((a, b) => queryWeights[b]! - queryWeights[a]!);
     for (let i = 0; i < termIds.length; i++) {
       queryWeights[termIds[i]!] = 0;
@@ -158,18 +162,27 @@ export class Hydrator {
   }
 }
 
-/** Words of the query in a text. A token that comes again is worth less each time, so that a snippet shows different ones. */
+/**
+ * Words of the query in a text. A token that comes again is worth less each time, so that a snippet shows different ones.
+ *
+ * @param repeats is raised by how often the text has each token of the query
+ */
 function matches(
-  words: readonly WordPieces[],
+  words: TextWords,
+  found: Uint32Array,
   queryWeights: Float32Array,
   repeats: Uint32Array,
 ): Highlight[] {
-  return words.map(({ start, end, ids }) => {
-    let value = 0;
-    for (const id of ids)
-      if (queryWeights[id] !== 0) value = Math.max(value, queryWeights[id]! / (1 + 0.5 * repeats[id]!++));
-    return { start, end, value: value + 0.1, marked: true };
-  });
+  const places: Highlight[] = [];
+  const worth = (id: number): number =>
+    queryWeights[id] === 0 ? 0 : queryWeights[id]! / (1 + 0.5 * repeats[id]!++);
+  for (const word of found) {
+    let value = worth(words.firstIdOf(word));
+    const ids = words.piecesOf(word);
+    if (ids) for (let i = 1; i < ids.length; i++) value = Math.max(value, worth(ids[i]!));
+    places.push({ start: words.startOf(word), end: words.endOf(word), value: value + 0.1, marked: true });
+  }
+  return places;
 }
 
 /** Where a text speaks of what weighs most in it: what a snippet shows of a hit all of whose words were added by the model. */

@@ -1,7 +1,7 @@
 import type { IdfQueryEncoder } from '../../encoder/idf-query.ts';
 import type { QuantizedQuery } from '../weights/quantized-query.ts';
 import { wordsByToken } from './token-explanation.ts';
-import { TokenFinder } from './token-finder.ts';
+import { type TokenBeginnings, TokenFinder } from './token-finder.ts';
 
 /** What the hits of one search share: the tokens of its query, and the words that they stand for. */
 export class QueryWords {
@@ -12,11 +12,16 @@ export class QueryWords {
   private readonly encoder: IdfQueryEncoder;
   private words: ReadonlyMap<number, string> | undefined;
 
-  constructor(text: string, quantized: QuantizedQuery, encoder: IdfQueryEncoder) {
+  constructor(
+    text: string,
+    quantized: QuantizedQuery,
+    encoder: IdfQueryEncoder,
+    beginnings: TokenBeginnings,
+  ) {
     this.text = text;
     this.quantized = quantized;
     this.encoder = encoder;
-    this.finder = new TokenFinder(encoder.tokenizer, quantized.termIds);
+    this.finder = new TokenFinder(beginnings, quantized.termIds);
   }
 
   /** The word of the query that each of its tokens is part of, as typed. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { suite } from 'uvu';
@@ -9,6 +9,7 @@ import { SearchService, type ServiceOptions } from '../../app/service/search-ser
 import type { Task, TaskRequest } from '../../app/service/types.ts';
 import { evaluateCollection } from '../../evaluation/collection.ts';
 import { packageRoot } from '../../package-root.ts';
+import { cli } from '../helpers/cli.ts';
 import { tempFolder } from '../helpers/temp-folder.ts';
 
 const test = suite('tasks of a service');
@@ -88,6 +89,19 @@ test('a collection is measured, copied and compacted', async () => {
   await Promise.all(searches); // none was refused
   await service.writer('books').write([]).next();
   assert.is(await service.delete('books', ['b1']), 1);
+  await service.close();
+});
+
+test('no other process may write to a collection after its compaction, before it is used again', async () => {
+  const folder = await dataFolder();
+  const service = open(folder);
+  const collections = join(folder, 'collections');
+  const index = join(collections, readdirSync(collections)[0]!);
+  await done(service, { type: 'index-file', path: 'rows.jsonl' });
+  assert.is((await done(service, { type: 'compact' })).status, 'succeeded');
+  const { code, stderr } = await cli('index', join(folder, 'imports', 'rows.jsonl'), '--index', index);
+  assert.is(code, 1, stderr);
+  assert.match(stderr, /WINNOW_INDEX_IN_USE/);
   await service.close();
 });
 

@@ -24,9 +24,12 @@ const tags = ['search'];
 
 /**
  * Answers of searches are many short strings, which V8 writes in two thirds of the time of a serializer that is generated from the schema.
- * Their types are those of the schema (query/response.ts), so that nothing has to be left out.
+ * Their types are those of the schema (query/response.ts), so that nothing has to be left out. Where they have characters beyond ASCII, a string
+ * takes twice as long to send as its bytes.
  */
-const asTheyAre = { serializerCompiler: () => JSON.stringify };
+const asTheyAre = {
+  serializerCompiler: () => (answer: unknown) => Buffer.from(JSON.stringify(answer)) as unknown as string,
+};
 
 /** Search, multi-search, explain and encode. */
 export async function v1SearchRoutes(app: TypedApp, { service, turns }: V1Options): Promise<void> {
