@@ -11,7 +11,7 @@ import { latencies, time } from './latency.ts';
 import { SHARES, shareOf } from './vector-index.ts';
 import type { BenchVectors } from './vectors.ts';
 
-const CHECKED_QUERIES = 100;
+const CHECKED_QUERIES = 20;
 const FILTERED_SHARES = [0.5, 0.05, 0.001];
 
 /** One row for BM25 and one for hybrid search, without and with filters. Recall is that against the scans without pruning. */
