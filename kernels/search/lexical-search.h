@@ -192,6 +192,28 @@ INLINE int lexical_prune_window(const struct lexical_request *request, const str
   return 1;
 }
 
+// Offers the accepted documents of a window one by one. Returns 0, with nothing done, where they are so many that a scan
+// costs less.
+INLINE int lexical_look_up_window(const struct lexical_request *request, const struct lexical_scratch *scratch,
+                                  uint32_t start, uint32_t count, struct lexical_top *top) {
+  const uint32_t terms = request->terms;
+  uint64_t accepted = 0;
+  for (uint32_t j = 0; j < count; j += BLOCK_DOCS)
+    accepted += (uint64_t)__builtin_popcountll(accepted_bits(request->filter_bits, start + j, count - j));
+  const uint64_t scan = count / DENSE_SAVING + lexical_size(request, scratch, 0, terms, count);
+  if (accepted * terms * LOOKUP_COST > scan) return 0;
+  for (uint32_t j = 0; j < count; j += BLOCK_DOCS) {
+    uint64_t bits = accepted_bits(request->filter_bits, start + j, count - j);
+    for (; bits; bits &= bits - 1) {
+      const uint32_t at = j + (uint32_t)__builtin_ctzll(bits);
+      double score = 0;
+      for (uint32_t i = 0; i < terms; i++) score += lexical_contribution(request, scratch->ranges, i, start, at);
+      lexical_offer_document(request, top, score, start + at);
+    }
+  }
+  return 1;
+}
+
 // order: the words by ascending idf; bounds[n]: more than the first n of them together can add to a score, since a word
 // adds less than its idf.
 INLINE void lexical_order_words(const struct lexical_request *request, const struct lexical_scratch *scratch) {
@@ -220,6 +242,7 @@ uint32_t KERNEL(search_lexical)(const struct lexical_request *request, const str
     while (essential < terms && scratch->bounds[essential + 1] * LEXICAL_SLACK < top.threshold) essential++;
     if (essential == terms) break;
     lexical_enter_window(request, start, scratch->ranges);
+    if (request->filter_bits != NULL && lexical_look_up_window(request, scratch, start, count, &top)) continue;
     if (essential > 0 && lexical_prune_window(request, scratch, essential, start, count, &top)) continue;
     lexical_scan_window(request, scratch, start, count, &top);
   }

@@ -173,16 +173,16 @@ const hasLexicalKernel = lexicalSearch({ ...lexical.impacts.block, ranks: lexica
         fc.oneof(sizes, fc.constant(70_000)),
         fc.nat(),
         fc.array(fc.nat(NUM_LISTS - 1), { minLength: 1, maxLength: 12 }),
-        fc.boolean(),
+        fc.constantFrom(1, 0.5, 0.02, 0.0005), // accepted documents
         fc.constantFrom(1, 10, 101),
-        (numDocs, seed, numbers, filtered, k) => {
-          const { impacts, ranks, accept } = collection(numDocs, seed, 5);
+        (numDocs, seed, numbers, share, k) => {
+          const { impacts, ranks, accept } = collection(numDocs, seed, 5, share);
           const search = lexicalSearch({ ...impacts.block, ranks })!;
           const random = randomSource(seed);
           // Few distinct lengths make many ties.
           const norms = Float64Array.from({ length: numDocs }, () => 0.54 + Math.floor(random() * 4) / 7);
           const lists = numbers.map((list) => ({ list, idf: 0.1 + random() * 9 }));
-          const accepted = filtered ? accept : undefined;
+          const accepted = share < 1 ? accept : undefined;
           const top = new TopK(Math.min(k, numDocs));
           bm25Scan({ wordPostings: impacts, idRanks: ranks }, lists, norms, accepted, top);
           const expected = top.sorted();
