@@ -1,4 +1,5 @@
 // BM25 and hybrid search over the texts of a benchmark's index.
+import { bitmapFor, setBit } from '../indexer/format/bitmap.ts';
 import type { IndexStore } from '../indexer/index-store.ts';
 import { describeKernels } from '../kernels/index.ts';
 import type { Filter, SearchOptions } from '../query/request.ts';
@@ -52,22 +53,25 @@ export function textRows(
   );
 }
 
-/** The ids of the BM25 ranking by the scan that is the specification, for an index of one segment. */
+/** The ids of the BM25 ranking by the scan that is the specification. */
 function scannedIds(store: IndexStore, text: string, k: number, share: number): string[] {
   const generation = store.view();
-  const { segment } = generation.segments[0]!;
   const query = bm25Query(generation, analyze(text));
-  const lists = query.terms.flatMap(({ idf, lists }) => {
-    const list = lists.get(segment);
-    return list === undefined ? [] : [{ list, idf }];
+  const found = generation.segments.flatMap(({ segment }) => {
+    const lists = query.terms.flatMap(({ idf, lists }) => {
+      const list = lists.get(segment);
+      return list === undefined ? [] : [{ list, idf }];
+    });
+    const accept = bitmapFor(segment.numDocs);
+    for (let docId = 0; docId < segment.numDocs; docId++)
+      if (share === 1 || shareOf(Number(segment.id(docId))) < share * SHARES) setBit(accept, docId);
+    const top = new TopK(k);
+    bm25Scan(segment, lists, Float64Array.from(segment.lengths, query.norm), accept, top);
+    const { count, docIds, scores } = top.sorted();
+    return Array.from({ length: count }, (_, i) => ({ id: segment.id(docIds[i]!), score: scores[i]! }));
   });
-  const norms = Float64Array.from(segment.lengths, query.norm);
-  const accept = new Uint8Array(Math.ceil(segment.numDocs / 8));
-  for (let docId = 0; docId < segment.numDocs; docId++)
-    if (share === 1 || shareOf(Number(segment.id(docId))) < share * SHARES)
-      accept[docId >> 3]! |= 1 << (docId & 7);
-  const top = new TopK(k);
-  bm25Scan(segment, lists, norms, accept, top);
-  const { count, docIds } = top.sorted();
-  return Array.from({ length: count }, (_, i) => segment.id(docIds[i]!));
+  return found
+    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
+    .slice(0, k)
+    .map(({ id }) => id);
 }
