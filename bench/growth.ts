@@ -19,22 +19,24 @@ export interface GrowthOptions {
   /** Sizes of the collection, ascending. */
   readonly documents: readonly number[];
   readonly passes: number;
+  /** Index of all documents, which is measured as well. */
+  readonly index?: string;
   /** Of a process that only measures: folder of the index. */
   readonly measure?: string;
 }
 
 /** Microseconds of searches for the ten best; rssMB of a process that has only the index open. */
 interface Searches {
-  readonly exactMeanUs: number;
+  readonly exactP50Us: number;
   readonly exactP99Us: number;
-  readonly prunedMeanUs: number;
+  readonly prunedP50Us: number;
   readonly prunedP99Us: number;
   readonly rssMB: number;
   readonly startMB: number;
   readonly byTerms: readonly {
     readonly terms: number;
-    readonly exactMeanUs: number;
-    readonly prunedMeanUs: number;
+    readonly exactP50Us: number;
+    readonly prunedP50Us: number;
   }[];
 }
 
@@ -43,7 +45,8 @@ export interface GrowthRow extends Searches {
   readonly postings: number;
   /** More documents than there are: jittered copies. */
   readonly isGrown: boolean;
-  readonly buildSeconds: number;
+  /** Absent for an index that was there. */
+  readonly buildSeconds?: number;
   /** Lists, maxima and terms: what sparse search reads. */
   readonly searchBytes: number;
   readonly fileBytes: number;
@@ -65,36 +68,40 @@ export async function run(options: GrowthOptions): Promise<GrowthReport> {
   const vectors = readBenchVectors(options.vectors);
   const rows: GrowthRow[] = [];
   for (const documents of options.documents) rows.push(await grownRow(vectors, documents, options));
+  if (options.index) rows.push(await indexRow(options.index, options));
   return { ...facts, rows };
 }
 
-async function grownRow(
-  real: BenchVectors,
-  documents: number,
-  { vectors: folder, passes }: GrowthOptions,
-): Promise<GrowthRow> {
+async function grownRow(real: BenchVectors, documents: number, options: GrowthOptions): Promise<GrowthRow> {
   const scratch = mkdtempSync(join(tmpdir(), 'winnow-bench-'));
-  const index = join(scratch, 'index');
+  const folder = join(scratch, 'index');
   try {
-    const { store, buildSeconds } = await benchIndex(index, openModel(), grow(real, documents, 1));
-    const { bytes, postings } = store.stats();
+    const { store, buildSeconds } = await benchIndex(folder, openModel(), grow(real, documents, 1));
     await store.close();
-    const args = ['growth', '--vectors', folder, '--measure', index, '--passes', String(passes), '--json'];
-    const output = execFileSync(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
-      encoding: 'utf8',
-    });
-    return {
-      documents,
-      postings,
-      isGrown: documents > real.offsets.length - 1,
-      buildSeconds: buildSeconds!,
-      searchBytes: (bytes.impacts ?? 0) + (bytes.maxima ?? 0) + (bytes.terms ?? 0),
-      fileBytes: statSync(join(index, INDEX_FILE)).size,
-      ...(JSON.parse(output) as { readonly rows: readonly [Searches] }).rows[0],
-    };
+    const isGrown = documents > real.offsets.length - 1;
+    return { ...(await indexRow(folder, options)), isGrown, buildSeconds: buildSeconds! };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Sizes of an index, and what a process of its own measures. */
+async function indexRow(index: string, { vectors, passes }: GrowthOptions): Promise<GrowthRow> {
+  const store = IndexStore.open(index);
+  const { bytes, postings, documents } = store.stats();
+  await store.close();
+  const args = ['growth', '--vectors', vectors, '--measure', index, '--passes', String(passes), '--json'];
+  const output = execFileSync(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
+    encoding: 'utf8',
+  });
+  return {
+    documents,
+    postings,
+    isGrown: false,
+    searchBytes: (bytes.impacts ?? 0) + (bytes.maxima ?? 0) + (bytes.terms ?? 0),
+    fileBytes: statSync(join(index, INDEX_FILE)).size,
+    ...(JSON.parse(output) as { readonly rows: readonly [Searches] }).rows[0],
+  };
 }
 
 async function measure(folder: string, { vectors, passes }: GrowthOptions): Promise<Searches> {
@@ -117,14 +124,14 @@ async function measure(folder: string, { vectors, passes }: GrowthOptions): Prom
     .sort(([a], [b]) => a - b)
     .map(([terms, group]) => ({
       terms,
-      exactMeanUs: of('exact', group).meanUs,
-      prunedMeanUs: of('pruned', group).meanUs,
+      exactP50Us: of('exact', group).p50Us,
+      prunedP50Us: of('pruned', group).p50Us,
     }));
   await store.close();
   return {
-    exactMeanUs: exact.meanUs,
+    exactP50Us: exact.p50Us,
     exactP99Us: exact.p99Us,
-    prunedMeanUs: pruned.meanUs,
+    prunedP50Us: pruned.p50Us,
     prunedP99Us: pruned.p99Us,
     rssMB,
     startMB,

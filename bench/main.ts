@@ -40,6 +40,7 @@ benchmark(
     [5000, 20_000, 100_000, 500_000],
   )
   .option('--passes <n>', 'timed passes', wholeNumber(1, 100), 2)
+  .option('--index <dir>', 'index of all documents, measured as well')
   .addOption(new Option('--measure <dir>', 'measure this index only').hideHelp());
 benchmark(
   'build',

@@ -75,10 +75,13 @@ function panel(index: number, title: string, xTitle: string, series: readonly Se
 }
 
 function drawing(rows: readonly GrowthRow[]): string {
-  const byDocuments = (name: string, colour: string, of: (row: GrowthRow) => number): Series => ({
+  const byDocuments = (name: string, colour: string, of: (row: GrowthRow) => number | undefined): Series => ({
     name,
     colour,
-    points: rows.map((row) => ({ x: row.documents, y: of(row), isGrown: row.isGrown })),
+    points: rows.flatMap((row) => {
+      const y = of(row);
+      return y === undefined ? [] : [{ x: row.documents, y, isGrown: row.isGrown }];
+    }),
   });
   const longest = rows.filter(({ isGrown }) => !isGrown).at(-1)!;
   const byTerms = (
@@ -91,9 +94,9 @@ function drawing(rows: readonly GrowthRow[]): string {
     points: longest.byTerms.map((row) => ({ x: row.terms, y: of(row), isGrown: false })),
   });
   const panels = [
-    panel(0, 'Mean time of a search, microseconds', 'documents', [
-      byDocuments('exact', '#c2571a', ({ exactMeanUs }) => exactMeanUs),
-      byDocuments('pruned', '#1f6fb2', ({ prunedMeanUs }) => prunedMeanUs),
+    panel(0, 'Median time of a search, microseconds', 'documents', [
+      byDocuments('exact', '#c2571a', ({ exactP50Us }) => exactP50Us),
+      byDocuments('pruned', '#1f6fb2', ({ prunedP50Us }) => prunedP50Us),
     ]),
     panel(1, 'Megabytes, and seconds to build', 'documents', [
       byDocuments('index file', '#1f6fb2', ({ fileBytes }) => fileBytes / 1e6),
@@ -102,11 +105,11 @@ function drawing(rows: readonly GrowthRow[]): string {
     ]),
     panel(
       2,
-      `Mean time at ${longest.documents.toLocaleString('en')} documents, microseconds`,
+      `Median time at ${longest.documents.toLocaleString('en')} documents, microseconds`,
       'terms of the query',
       [
-        byTerms('exact', '#c2571a', ({ exactMeanUs }) => exactMeanUs),
-        byTerms('pruned', '#1f6fb2', ({ prunedMeanUs }) => prunedMeanUs),
+        byTerms('exact', '#c2571a', ({ exactP50Us }) => exactP50Us),
+        byTerms('pruned', '#1f6fb2', ({ prunedP50Us }) => prunedP50Us),
       ],
     ),
   ];
