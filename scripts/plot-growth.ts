@@ -105,7 +105,7 @@ function drawing(rows: readonly GrowthRow[]): string {
     ]),
     panel(
       2,
-      `Median time at ${longest.documents.toLocaleString('en')} documents, microseconds`,
+      `The same at ${longest.documents.toLocaleString('en')} documents`,
       'terms of the query',
       [
         byTerms('exact', '#c2571a', ({ exactP50Us }) => exactP50Us),
