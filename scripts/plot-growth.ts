@@ -103,15 +103,10 @@ function drawing(rows: readonly GrowthRow[]): string {
       byDocuments('memory of a searching process', '#c2571a', ({ rssMB, startMB }) => rssMB - startMB),
       byDocuments('seconds to build', '#4d7c2a', ({ buildSeconds }) => buildSeconds),
     ]),
-    panel(
-      2,
-      `The same at ${longest.documents.toLocaleString('en')} documents`,
-      'terms of the query',
-      [
-        byTerms('exact', '#c2571a', ({ exactP50Us }) => exactP50Us),
-        byTerms('pruned', '#1f6fb2', ({ prunedP50Us }) => prunedP50Us),
-      ],
-    ),
+    panel(2, `The same at ${longest.documents.toLocaleString('en')} documents`, 'terms of the query', [
+      byTerms('exact', '#c2571a', ({ exactP50Us }) => exactP50Us),
+      byTerms('pruned', '#1f6fb2', ({ prunedP50Us }) => prunedP50Us),
+    ]),
   ];
   const style =
     '<style>.tick{fill:#5b6675;font-size:11px}.label{fill:#3a424d}.grid{stroke:#e4e8ec}.axis{stroke:#5b6675}</style>';
