@@ -1,10 +1,12 @@
 #!/bin/bash
 # Runs of the encoder that are held to the model they start from, one after the other on one GPU, unattended, until a fixed time; then means of
-# weights with the start.
+# weights.
 #
 #     END=UNIX_TIME ./anchored.sh WORK [config/anchored.json]
 #
-# WORK holds world/ (build_data.py) and models/ (the teachers under the names in prepare.py). WORK/done-NAME appears when a step has ended well.
+# WORK holds world/ (build_data.py) and models/ (the teachers under the names in prepare.py, and what `means` names). WORK/done-NAME appears when a
+# step has ended well. `means` of the runs' file: by name, models (runs, "bundled" or checkpoints in WORK/models) and their weights; without it every
+# run is averaged with the start.
 set -u
 work=$(realpath "$1")
 cd "$(dirname "$0")"
@@ -21,24 +23,39 @@ step() { # NAME COMMAND...
   shift
   "$@" >"$work/$name.log" 2>&1 && touch "$work/done-$name" || { touch "$work/failed-$name"; return 1; }
 }
+of() { # EXPRESSION of the runs' file `c`: a line for each item
+  python3 -c 'import json, sys
+c = json.load(open(sys.argv[1]))
+means = c.get("means") or {run: {"models": ["bundled", run], "weights": [".5,.5", ".25,.75", "0,1"]} for run in c["runs"]}
+print(*eval(sys.argv[2]), sep="\n")' "$runs" "$1"
+}
 
-names=$(python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["runs"])' "$runs")
 [ -f "$work/prepared/prepared.pt" ] || step prepare python3 prepare.py "${data[@]}" --models "$work/models" --work "$work/prepared" --student "$bundled/winnow-mini" || exit 1
-left=$(echo "$names" | wc -w)
-means=()
-for name in $names; do
+if [ -n "$(of 'c["config"]["prepare"].get("web_set", ())')" ] && [ ! -f "$work/done-web-set" ]; then
+  step web-set python3 web_set.py "${data[@]}" --models "$work/models" --work "$work/prepared" || exit 1
+fi
+left=$(of 'c["runs"]' | wc -l)
+for name in $(of 'c["runs"]'); do
   # Every run gets the same part of what is left, less what loading and the last evaluation take.
   seconds=$((($END - $(date +%s) - mixing) / left - ${AROUND:-40}))
   left=$((left - 1))
-  mapfile -t settings < <(python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["runs"][sys.argv[2]], sep="\n")' "$runs" "$name")
+  mapfile -t settings < <(of "c['runs']['$name']")
   [ -n "${settings[0]}" ] || settings=()
   step "$name" python3 train.py "${data[@]}" --work "$work/$name" --prepared "$work/prepared" --start "$bundled/winnow-mini" --seconds "$seconds" \
-    --set "seconds=$seconds" "${settings[@]}" && means+=("$name")
+    --set "seconds=$seconds" "${settings[@]}"
 done
-for name in "${means[@]}"; do
+for name in $(of 'means'); do
+  models=()
+  for model in $(of "means['$name']['models']"); do
+    case $model in
+      bundled) models+=("$bundled/winnow-mini") ;;
+      *) [ -d "$work/$model" ] && models+=("$work/$model/latest") || models+=("$work/models/$model") ;;
+    esac
+  done
+  mapfile -t weights < <(of "means['$name']['weights']")
   # All at once: the GPU has room for them, and each of them waits for its evaluation sets first.
-  step "mean-$name" timeout "$(($END > $(date +%s) ? $END - $(date +%s) : 1))" python3 mix.py "${data[@]}" --models "$bundled/winnow-mini" "$work/$name/latest" \
-    --weights .5,.5 .25,.75 0,1 --terms "${TERMS:-277}" --keep 1 --out "$work/mean-$name" &
+  step "mean-$name" timeout "$(($END > $(date +%s) ? $END - $(date +%s) : 1))" python3 mix.py "${data[@]}" --models "${models[@]}" \
+    --weights "${weights[@]}" --terms "${TERMS:-277}" --keep 1 --out "$work/mean-$name" &
 done
 wait
 touch "$work/ended-anchored"

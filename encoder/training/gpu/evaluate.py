@@ -31,6 +31,13 @@ class EvalSet:
     """[S, 2] pairs (query, document) of the same text, which the ranking leaves out."""
 
 
+def set_names(config: dict) -> list[str]:
+    """Every evaluation set of a config: those that are reported, those that settings are chosen on, and those whose grades a model gave
+    (web_set.py), which stand beside the means of the others."""
+    data = config["data"]
+    return data["eval_sets"] + data["dev_sets"] + data.get("judged_sets", [])
+
+
 def load_set(data: Path, name: str, device) -> EvalSet:
     with np.load(data / f"eval-{name}.npz") as file:
         table = lambda kind: TokenTable(  # noqa: E731

@@ -16,7 +16,7 @@ import torch
 
 import checkpoint
 import losses
-from evaluate import load_set
+from evaluate import load_set, set_names
 from query_weights import QueryWeights
 from runtime import Log, pick_device
 from train import Judge, means
@@ -65,8 +65,7 @@ def main() -> None:
     config = json.loads(args.config.read_text())
     size_set = config["train"]["size_set"]
     device, dtype = pick_device()
-    names = config["data"]["eval_sets"] + config["data"]["dev_sets"]
-    judge = Judge(config, {name: load_set(args.data, name, device) for name in names}, QueryWeights.load(args.data, device), dtype, config["train"])
+    judge = Judge(config, {name: load_set(args.data, name, device) for name in set_names(config)}, QueryWeights.load(args.data, device), dtype, config["train"])
     log = Log(Path(f"{args.out}.jsonl"))
     states = [{name: value.to(device) for name, value in checkpoint.load(path).items()} for path in args.models]
     found = []

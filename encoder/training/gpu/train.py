@@ -18,7 +18,7 @@ import checkpoint
 import losses
 from anchor import Anchor, direction_error
 from batches import Batches
-from evaluate import EvalSet, evaluate, load_set
+from evaluate import EvalSet, evaluate, load_set, set_names
 from model import CrossEncoder, SparseEncoder, TwoOutputEncoder
 from optimizer import MasterAdamW, cosine
 from query_weights import QueryWeights, text_frequency
@@ -223,7 +223,7 @@ class World:
         named = {path.stem.removeprefix("sparse-"): path for path in sorted(work.glob("sparse-*.pt"))}
         self.prepared["sparse"] = {name: SparseScores.load(path, self.device) for name, path in named.items()}
         self.work = work
-        self.sets = {name: load_set(data, name, self.device) for name in config["data"]["eval_sets"] + config["data"]["dev_sets"]}
+        self.sets = {name: load_set(data, name, self.device) for name in set_names(config)}
 
     def cross_encoder(self, config: dict) -> CrossEncoder | None:
         """The model in the prepared folder that `train.cross_encoder` names (cross_encoder.py writes it); None if it names none."""

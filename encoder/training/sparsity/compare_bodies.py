@@ -6,6 +6,7 @@
 A row is skipped if OUT has its result. OUT/results.jsonl has a line per row: nDCG@10 by set of the terms alone and with the vector at the model's own
 share, terms per document, the distance from the dense encoder on held-out passages, and what the zeros of each matrix amount to.
 OUT/NAME.part*.safetensors is the model of a row with `keep`, int8 rows with exact zeros, for `winnow model convert` (checkpoint.join).
+A row with `terms_of_dense` lowers the decoder's bias at the end until held-out passages have no more terms than the dense encoder gives them.
 """
 
 import argparse
@@ -19,9 +20,10 @@ import torch
 import recipe  # noqa: F401
 import checkpoint
 from allocation import Allocation, Costs, Space, evo_press
-from encoder_body import BodyTask, State, TermDistance, distilled, held_out
-from evaluate import load_set
+from encoder_body import BodyTask, State, TermDistance, distilled, held_out, held_out_terms
+from evaluate import load_set, set_names
 from fitness import PrunedParent
+from mix import cut
 from patterns import assign, described, holds
 from query_weights import QueryWeights
 from runtime import Log, pick_device
@@ -93,6 +95,11 @@ class Comparison:
             return distilled(self.task, row, self.start(row))
         return pruned(self.task, row) if row.get("masks") else self.start(row)
 
+    def within_dense_terms(self, state: State) -> tuple[State, float]:
+        """The state with its decoder bias lowered, and by how much."""
+        terms_of = lambda s: held_out_terms(self.task, s, self.task.settings["held_out_batches"])  # noqa: E731
+        return cut(state, terms_of, terms_of(self.task.dense_state))
+
     def __call__(self, row: dict) -> None:
         if row["name"] in self.results:
             return
@@ -107,9 +114,13 @@ class Comparison:
             if broken:
                 raise ValueError(f"{row['name']}: the pattern does not hold in {broken}")
             took = time.time() - began
+            lowered = {}
+            if row.get("terms_of_dense"):
+                before, (state, lower) = self.figures(state, row), self.within_dense_terms(state)
+                lowered = {"lower": round(lower, 3), "before": before}
             if row.get("keep"):
                 checkpoint.save(self.out / row["name"], state, {"model": self.task.config["model"], "row": row})
-            result = {"row": row, "seconds": round(took, 1), **self.figures(state, row), "zeros": described(checkpoint.fake_quantized(state)) if patterns else {}}
+            result = {"row": row, "seconds": round(took, 1), **lowered, **self.figures(state, row), "zeros": described(checkpoint.fake_quantized(state)) if patterns else {}}
         self.results[row["name"]] = result
         self.result_log(**result)
 
@@ -136,9 +147,10 @@ def main() -> None:
     device, dtype = pick_device()
     weights = QueryWeights.load(args.data, device)
     docs = TokenTable.load(args.data / "docs.npz").to(device)
-    task = BodyTask(config, checkpoint.load(args.dense), docs, weights.idf, weights.continues, device, dtype, log)
+    queries = TokenTable.load(args.data / "queries.npz").to(device) if rows["sparsity"]["settings"].get("real_queries") else None
+    task = BodyTask(config, checkpoint.load(args.dense), docs, weights.idf, weights.continues, device, dtype, log, queries)
     log(ready="task", spans=task.spans.rows, passages=[len(r) for r in task.rows])
-    sets = {name: load_set(args.data, name, device) for name in config["data"]["eval_sets"] + config["data"]["dev_sets"]}
+    sets = {name: load_set(args.data, name, device) for name in set_names(config)}
     settings = {"cosine_weight": 1.0, "anchor_weight": 0.0, "vector_share": task.settings["vector_share"]}
     comparison = Comparison(task, Judge(config, sets, weights, dtype, settings), args.out, args.until)
     log(ready="sets")

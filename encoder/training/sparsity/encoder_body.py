@@ -1,7 +1,7 @@
-"""A document encoder with a sparse body, taught by the dense encoder on passages alone: no query, no judgement, no other teacher.
+"""A document encoder with a sparse body, taught by the dense encoder on texts alone: no pair, no judgement, no other teacher.
 
 B passages, T tokens, Q spans, H hidden. Matched are the term activations (losses.vector_error), the states of every layer (SquareHead), and
-the direction of the vector, of passages and of spans of them that stand for queries.
+the direction of the vector, of passages and of short texts: spans of passages that stand for queries, and real queries if there are any.
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,11 @@ class Batch:
 class BodyTask(Masking):
     """What all rows share: the dense encoder, passages by length, spans."""
 
-    def __init__(self, config: dict, dense: State, docs: TokenTable, idf: torch.Tensor, continues: torch.Tensor, device, dtype, log: Log):
-        """`config`: model, seed, and `sparsity` with settings and search, as in config/bodies.json."""
+    def __init__(
+        self, config: dict, dense: State, docs: TokenTable, idf: torch.Tensor, continues: torch.Tensor, device, dtype, log: Log,
+        queries: TokenTable | None = None,
+    ):  # fmt: skip
+        """`config`: model, seed, and `sparsity` with settings and search, as in config/bodies.json. `queries` are drawn like spans."""
         self.config, self.docs, self.log = config, docs, log
         self.world = SimpleNamespace(device=device, dtype=dtype)
         self.settings = config["sparsity"]["settings"]
@@ -54,7 +57,8 @@ class BodyTask(Masking):
         self.dense = self.encoder(self.dense_state).eval().requires_grad_(False)
         self.anchor = Anchor(self.dense, idf, self.settings["keep_terms"])
         generator = torch.Generator(device=device).manual_seed(config["seed"])
-        self.spans = draw_spans(docs, torch.ones(docs.rows, device=device), continues, self.settings["spans"], generator)[0]
+        spans = draw_spans(docs, torch.ones(docs.rows, device=device), continues, self.settings["spans"], generator)[0]
+        self.spans = spans if queries is None else TokenTable.concat([spans, queries])
         rows = torch.arange(docs.rows, device=device)
         bucket = torch.bucketize(docs.lengths() + 2, torch.tensor([b["width"] for b in self.buckets[:-1]], device=device))
         held = rows % HELD_OUT == 0
@@ -157,6 +161,14 @@ def held_out(task: BodyTask, state: State, batches: int) -> dict[str, float]:
     finally:
         likeness.close()
     return {name: round((sum(parts[name] for parts in found) / len(found)).item(), 5) for name in found[0]}
+
+
+@torch.no_grad()
+def held_out_terms(task: BodyTask, state: State, batches: int) -> float:
+    """Terms per passage of a model with int8 rows, over passages that no row is trained on."""
+    model = task.encoder(checkpoint.fake_quantized(state)).eval()
+    on = [(model.pooled_logits(model.head_states(b.ids, b.mask)) > 0).sum(1).float() for b in task.batches(batches, task.config["seed"] + 17, held_out=True)]
+    return torch.cat(on).mean().item()
 
 
 class TermDistance:

@@ -12,8 +12,9 @@ import torch
 import recipe  # noqa: F401
 from allocation import GENES, Allocation
 from compare_bodies import Comparison
-from encoder_body import HELD_OUT, BodyTask, Likeness, TermDistance, distilled, held_out, total
+from encoder_body import HELD_OUT, BodyTask, Likeness, TermDistance, distilled, held_out, held_out_terms, total
 from fitness import PrunedParent
+from mix import BIAS
 from model import TwoOutputEncoder
 from patterns import assign, holds
 from runtime import Log
@@ -99,6 +100,26 @@ class SparseBodies(unittest.TestCase):
         for name in assign(list(state), {"default": "4:16"}):
             self.assertTrue(((state[name] != 0) <= (start[name] != 0)).all())
             self.assertFalse(torch.equal(state[name], start[name]))
+
+    def test_the_terms_of_a_sparse_body_are_brought_within_those_of_the_dense_encoder(self):
+        comparison = Comparison(self.task, lambda state: {}, self.folder, float("inf"))
+        more = {**self.task.dense_state, BIAS: self.task.dense_state[BIAS] + 0.3}
+        terms_of = lambda state: held_out_terms(self.task, state, SETTINGS["held_out_batches"])  # noqa: E731
+        self.assertGreater(terms_of(more), terms_of(self.task.dense_state))
+        state, lower = comparison.within_dense_terms(more)
+        self.assertLessEqual(terms_of(state), terms_of(self.task.dense_state))
+        self.assertGreater(terms_of({**state, BIAS: state[BIAS] + 0.005}), terms_of(self.task.dense_state))
+        self.assertTrue(0 < lower <= 0.31)
+
+    def test_real_queries_stand_beside_spans(self):
+        queries = from_lists([[150, 151], [152, 153, 154]])
+        with_queries = BodyTask(
+            self.task.config, self.task.dense_state, self.task.docs, self.task.anchor.idf, torch.zeros(VOCAB, dtype=torch.bool),
+            torch.device("cpu"), torch.float32, self.log, queries,
+        )  # fmt: skip
+        self.assertEqual(with_queries.spans.rows, self.task.spans.rows + 2)
+        last = with_queries.spans.bare(torch.tensor([with_queries.spans.rows - 1]), 4)
+        self.assertEqual(last.tolist(), [[152, 153, 154, 0]])
 
     def test_held_out_passages_are_not_trained_on(self):
         trained, held = (torch.cat(rows).tolist() for rows in (self.task.rows, self.task.held_rows))
