@@ -9,7 +9,7 @@ import { INDEX_FILE } from '../indexer/store/files.ts';
 import { Searcher } from '../query/search/searcher.ts';
 import type { QuantizedQuery } from '../query/weights/quantized-query.ts';
 import { latencies, time } from './latency.ts';
-import { currentCommit, describeMachine } from './machine.ts';
+import { type BenchReport, report } from './report.ts';
 import { benchIndex, impactQueries } from './vector-index.ts';
 import { type BenchVectors, grow, readBenchQueries, readBenchVectors } from './vectors.ts';
 
@@ -52,24 +52,19 @@ export interface GrowthRow extends Searches {
   readonly fileBytes: number;
 }
 
-export interface GrowthReport {
-  readonly machine: string;
-  readonly commit: string;
-  readonly rows: readonly (GrowthRow | Searches)[];
-}
+export type GrowthReport = BenchReport<GrowthRow | Searches>;
 
 const K = 10;
 /** Queries of one length whose mean counts. */
 const LEAST_QUERIES = 20;
 
 export async function run(options: GrowthOptions): Promise<GrowthReport> {
-  const facts = { machine: describeMachine(), commit: currentCommit() };
-  if (options.measure) return { ...facts, rows: [await measure(options.measure, options)] };
+  if (options.measure) return report([await measure(options.measure, options)]);
   const vectors = readBenchVectors(options.vectors);
   const rows: GrowthRow[] = [];
   for (const documents of options.documents) rows.push(await grownRow(vectors, documents, options));
   if (options.index) rows.push(await indexRow(options.index, options));
-  return { ...facts, rows };
+  return report(rows);
 }
 
 async function grownRow(real: BenchVectors, documents: number, options: GrowthOptions): Promise<GrowthRow> {

@@ -19,9 +19,9 @@ import {
   reserveQuantizedRows,
 } from '../kernels/index.ts';
 import { randomSource } from '../random.ts';
-import { currentCommit, describeMachine } from './machine.ts';
 import { OnnxGraph } from './onnx-graph.ts';
 import { loadOnnxRuntime } from './onnxruntime.ts';
+import { type BenchReport, report } from './report.ts';
 
 // Products of a MiniLM-sized layer and the vocabulary head against onnxruntime-node on the same f32 inputs, one
 // thread. Times are the best of many runs on both sides, because other load on the machine can only add time. An int8
@@ -50,11 +50,7 @@ export interface KernelBenchRow {
   readonly difference: number;
 }
 
-export interface KernelBenchReport {
-  readonly machine: string;
-  readonly commit: string;
-  readonly rows: readonly KernelBenchRow[];
-}
+export type KernelBenchReport = BenchReport<KernelBenchRow>;
 
 interface Shape {
   readonly T: number;
@@ -102,7 +98,7 @@ export async function run(options: KernelBenchOptions = {}): Promise<KernelBench
     }
   }
   for (const backend of backends) rows.push(...(await headRows(backend, timeMs)));
-  return { machine: describeMachine(), commit: currentCommit(), rows };
+  return report(rows);
 }
 
 function cases({ K, N }: Shape): Case[] {

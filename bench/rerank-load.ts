@@ -2,7 +2,7 @@ import { readQueries } from '../corpus/beir.ts';
 import { percentile } from '../evaluation/latency.ts';
 import type { EmbeddedBackend } from '../query/embedded/embedded-backend.ts';
 import { openEmbedded } from '../query/embedded/open-embedded.ts';
-import { currentCommit, describeMachine } from './machine.ts';
+import { type BenchReport, report } from './report.ts';
 
 // What reranking costs the searches beside it, and whether memory stays bounded. Plain searches are due at a fixed rate (open loop),
 // and the time from being due to being answered counts, so waiting behind other work is seen. Phases with and without a
@@ -36,11 +36,7 @@ interface MemoryRow {
   readonly residentMB: number;
 }
 
-export interface RerankLoadReport {
-  readonly machine: string;
-  readonly commit: string;
-  readonly rows: readonly (BesideRow | MemoryRow)[];
-}
+export type RerankLoadReport = BenchReport<BesideRow | MemoryRow>;
 
 const ROUNDS = 4;
 /** Plain searches due per second: a few percent of a core, so that their own load does not decide the figures. */
@@ -97,7 +93,7 @@ export async function run(options: RerankLoadOptions): Promise<RerankLoadReport>
       });
       if (i < 10) for (let n = 0; n < soak / 10; n++) await reranked(Math.min(depth, SOAK_DEPTH));
     }
-    return { machine: describeMachine(), commit: currentCommit(), rows };
+    return report(rows);
   } finally {
     await index.close();
   }

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { splitPassages } from '../../corpus/passages.ts';
 import { openModel } from '../../encoder/model.ts';
 import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
-import { randomSource } from '../../random.ts';
+import { shuffled } from '../../random.ts';
 import { type BenchReport, report } from '../report.ts';
 import { linesOf, sourceDocuments } from './documents.ts';
 import { type CollectionSource, collectionSources } from './sources.ts';
@@ -86,11 +86,10 @@ async function cutSource(
   const target = passagesFile(out, source);
   if (existsSync(target)) return;
   const readers = await sourceDocuments(source, { packages: join(out, 'packages'), texts });
-  shuffle(readers);
   const countTokens = (text: string) => tokenizer.count(text);
   const seen = new Set<string>();
   const partial = openSync(`${target}.partial`, 'w');
-  for (const read of readers) {
+  for (const read of shuffled(readers, SHUFFLE_SEED)) {
     if (seen.size >= (source.most ?? Number.POSITIVE_INFINITY)) break;
     const document = await read();
     if (!document) continue;
@@ -116,14 +115,6 @@ async function cutSource(
   }
   closeSync(partial);
   renameSync(`${target}.partial`, target);
-}
-
-function shuffle(items: unknown[]): void {
-  const random = randomSource(SHUFFLE_SEED);
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [items[i], items[j]] = [items[j], items[i]];
-  }
 }
 
 function isProse(text: string): boolean {

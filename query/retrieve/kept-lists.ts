@@ -3,7 +3,7 @@ import type { Segment } from '../../indexer/segment/segment.ts';
 import { BLOCK_BITS, BLOCK_DOCS, CHUNK_BITS, CHUNK_DOCS, NOT_DENSE } from '../../kernels/search/layout.ts';
 import { postingSearchInPlace } from '../../kernels/search/posting-search.ts';
 import type { PostingSearch } from '../../kernels/search/search-types.ts';
-import { acceptedDocs, rankIn } from './accept-bits.ts';
+import { acceptedDocs, accepts, rankIn } from './accept-bits.ts';
 import type { QueryList } from './exact-scan.ts';
 import { NO_DOCS, type SegmentTopDocs } from './top-k.ts';
 
@@ -211,7 +211,7 @@ export class KeptLists {
       const end = impacts.starts[cell + 1]!;
       for (let p = impacts.starts[cell]!; p < end; p++) {
         const docId = (chunk << CHUNK_BITS) + impacts.localIds[p]!;
-        if (((acceptBits[docId >> 3]! >> (docId & 7)) & 1) === 0) continue;
+        if (!accepts(acceptBits, docId)) continue;
         const kept = before[docId >> BLOCK_BITS]! + rankIn(acceptBits, docId);
         for (; keptChunk < kept >> CHUNK_BITS; keptChunk++) starts[slot * numChunks + keptChunk + 1] = to;
         localIds[to] = kept & (CHUNK_DOCS - 1);

@@ -9,7 +9,7 @@ import { forEachScore, forwardScore, prefersForwardIndex, scoreAcceptedDocs } fr
 import { FilteredSearch } from './filtered-search.ts';
 import { mergeTopDocs, type Ranking, type RetrievalQuery, type Retriever } from './retriever.ts';
 import { initialThreshold, PRUNED_FROM_DOCS, queryLists, searchSegment } from './segment-search.ts';
-import { UNKNOWN } from './top-k.ts';
+import { type SegmentTopDocs, UNKNOWN } from './top-k.ts';
 
 /** Ranks by learned weights, in integers, so that every backend of the kernels gives the same ranking. Not reentrant. */
 export class SparseRetriever implements Retriever {
@@ -58,16 +58,17 @@ export class SparseRetriever implements Retriever {
       threshold = Math.max(threshold, known);
     });
     const toScore = (integer: number) => this.toScore(integer, quantized);
+    const raising = (found: SegmentTopDocs): SegmentTopDocs => {
+      if (found.count === depth) threshold = Math.max(threshold, found.scores[depth - 1]!);
+      return found;
+    };
     return mergeTopDocs(query, depth, toScore, ({ segment }, i) => {
       const { lists, accepted } = plans[i]!;
       if (!accepted) return UNKNOWN;
       const { acceptBits } = accepted;
       if (acceptBits && scan !== 'exact') {
         const kept = this.filtered.topDocs(segment, acceptBits, { lists, k: depth, threshold, deadline });
-        if (kept) {
-          if (kept.count === depth) threshold = Math.max(threshold, kept.scores[depth - 1]!);
-          return kept;
-        }
+        if (kept) return raising(kept);
       }
       if (prefersForwardIndex(segment, lists, acceptBits))
         return scoreAcceptedDocs(segment, quantized, acceptBits, depth, this.weights, deadline);
@@ -81,8 +82,7 @@ export class SparseRetriever implements Retriever {
         deadline,
         scores: this.scores,
       });
-      if (found.count === depth) threshold = Math.max(threshold, found.scores[depth - 1]!);
-      return found;
+      return raising(found);
     });
   }
 
