@@ -375,5 +375,12 @@ export const BLOCK_MAX_LAYOUT = [
  * loaded.
  */
 export const KERNEL_ABI: number = crc32(
-  JSON.stringify([ARENA_KERNELS, SEARCH_FUNCTIONS, BUILD_FUNCTIONS, POSTING_LAYOUT, BLOCK_MAX_LAYOUT, { ...layout }]),
+  JSON.stringify([
+    ARENA_KERNELS,
+    SEARCH_FUNCTIONS,
+    BUILD_FUNCTIONS,
+    POSTING_LAYOUT,
+    BLOCK_MAX_LAYOUT,
+    { ...layout },
+  ]),
 );

@@ -144,7 +144,8 @@ function wordsOf(documents: readonly KeyedDocument[]): Pick<SegmentContent, 'wor
   });
   const rows = {
     rowOffsets,
-    columnIds: numbers.size <= 1 << 16 ? Uint16Array.from(columnIds.subarray(0, next)) : columnIds.subarray(0, next),
+    columnIds:
+      numbers.size <= 1 << 16 ? Uint16Array.from(columnIds.subarray(0, next)) : columnIds.subarray(0, next),
     values: values.subarray(0, next),
   };
   return {

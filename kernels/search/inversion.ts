@@ -1,7 +1,12 @@
 import type { KernelBackend } from '../runtime/kernels.ts';
 import { loadKernels } from '../runtime/loader.ts';
 import { type BUILD_FUNCTIONS, POSTING_LAYOUT } from '../table.ts';
-import { countInto, quantizeWeightsReference, scatterTile, summarizeListsReference } from './inversion.reference.ts';
+import {
+  countInto,
+  quantizeWeightsReference,
+  scatterTile,
+  summarizeListsReference,
+} from './inversion.reference.ts';
 import { CHUNK_DOCS } from './layout.ts';
 import type { PostingBlock } from './posting-block.ts';
 import type { ValuesOf } from './search-call.ts';
