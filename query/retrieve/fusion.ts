@@ -69,7 +69,7 @@ interface Fused<Doc> {
 }
 
 /** The first `count` in order. Most of a hundred documents are compared once, where few are wanted. */
-function firstOf<T>(all: Iterable<T>, count: number, compare: (a: T, b: T) => number): T[] {
+export function firstOf<T>(all: Iterable<T>, count: number, compare: (a: T, b: T) => number): T[] {
   const kept: T[] = [];
   for (const one of all) {
     if (kept.length === count && compare(kept[count - 1]!, one) < 0) continue;
