@@ -259,7 +259,7 @@ export const ARENA_KERNELS = {
 } as const satisfies { readonly [name: string]: ArenaKernel };
 
 /** The type of a parameter of a search function: a typed array (WebAssembly: its byte offset) or a number. */
-type SearchType = 'u8[]' | 'u8[]?' | 'u32[]' | 'f64[]' | 'u32' | 'f64';
+type SearchType = 'u8[]' | 'u8[]?' | 'u32[]' | 'f32[]' | 'f64[]' | 'u32' | 'f64';
 
 /** Parameters that every search begins with; search/search-arguments.h describes them. */
 const SEARCH = [
@@ -290,7 +290,7 @@ export const SEARCH_FUNCTIONS = {
     ['scratch', 'f64[]'],
     ['threshold', 'f64'],
     ['idf', 'f64[]'],
-    ['norms', 'f64[]'],
+    ['norms', 'f32[]'],
   ],
 } as const satisfies { readonly [name: string]: readonly (readonly [name: string, type: SearchType])[] };
 

@@ -27,6 +27,7 @@ const ARGUMENT_KINDS: Record<string, string> = {
   'u8[]': 'ARGUMENT_U8S',
   'u8[]?': 'ARGUMENT_U8S_OR_NONE',
   'u32[]': 'ARGUMENT_U32S',
+  'f32[]': 'ARGUMENT_F32S',
   'f64[]': 'ARGUMENT_F64S',
   u32: 'ARGUMENT_U32',
   f64: 'ARGUMENT_F64',

@@ -3,8 +3,8 @@
 #include "../search/search-kernels.h"
 
 // Identifies the table that a module was built from; the loader rejects any other.
-#define KERNEL_ABI 0xd84583c3u
-#define KERNEL_ABI_EXPORT "abi_d84583c3"
+#define KERNEL_ABI 0xa4b27b07u
+#define KERNEL_ABI_EXPORT "abi_a4b27b07"
 
 // The kernels of one instruction set. They are documented where they are defined.
 struct kernels {

@@ -38,6 +38,7 @@ static int read_argument(napi_env env, napi_value value, enum argument_kind kind
       [ARGUMENT_U8S] = napi_uint8_array,
       [ARGUMENT_U8S_OR_NONE] = napi_uint8_array,
       [ARGUMENT_U32S] = napi_uint32_array,
+      [ARGUMENT_F32S] = napi_float32_array,
       [ARGUMENT_F64S] = napi_float64_array,
   };
   if (kind == ARGUMENT_U32) return napi_get_value_uint32(env, value, &argument->integer) == napi_ok;

@@ -36,7 +36,9 @@ uint32_t KERNEL(search_exact)(const struct search_request *request, uint32_t *cu
       touched |= to > from;
     }
     skipped = 0;
-    if (touched) collect(&top, scores, start, count, filter_bits, request->ranks);
+    if (!touched) continue;
+    raise_threshold(&top, scores, start, count, filter_bits);
+    collect(&top, scores, start, count, filter_bits, request->ranks);
   }
   return sort_hits(&top);
 }

@@ -13,6 +13,7 @@ interface Types {
   'u8[]': Uint8Array;
   'u8[]?': Uint8Array | undefined;
   'u32[]': Uint32Array;
+  'f32[]': Float32Array;
   'f64[]': Float64Array;
   u32: number;
   f64: number;

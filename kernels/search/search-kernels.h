@@ -64,7 +64,7 @@ struct lexical_request {
   const struct posting_lists *lists;
   const uint32_t *list_ids;
   const double *idf;   // [terms]
-  const double *norms; // [num_docs] k1 * (1 - b + b * length / average length)
+  const float *norms; // [num_docs] k1 * (1 - b + b * length / average length)
   uint32_t terms;
   uint32_t k;
   double threshold;

@@ -52,14 +52,14 @@ export interface LexicalHits {
  *
  * @param listIds one per word of the query
  * @param idf the weight of each
- * @param norms per document: k1 * (1 - b + b * length / average length)
+ * @param norms per document: k1 * (1 - b + b * length / average length), in f32 as the quotient with it
  * @param filterBits one bit per document (little-endian), 1 = may be a hit; undefined: every document may
  * @param threshold a score that at least k accepted documents reach, 0 when none is known: it only saves time
  */
 export type LexicalSearch = (
   listIds: Uint32Array,
   idf: Float64Array,
-  norms: Float64Array,
+  norms: Float32Array,
   filterBits: Uint8Array | undefined,
   k: number,
   threshold: number,

@@ -25,14 +25,20 @@ export interface Bm25Term {
 
 export interface Bm25Query {
   readonly terms: readonly Bm25Term[];
-  /** By document length in words (clamped): `k1 * (1 - b + b * length / averageLength)`. */
+  /** By document length in words (clamped): `k1 * (1 - b + b * length / averageLength)`, as f32. */
   readonly norm: (length: number) => number;
 }
 
 /**
+ * What `tf` occurrences of a word are worth in a document of this norm, 0..1, in f32: the quotient of two f32 numbers is the same on
+ * every processor and in TypeScript, and vectors hold twice as many of them. Lucene scores in f32, too.
+ */
+const saturation = (tf: number, norm: number): number => Math.fround(tf / Math.fround(tf + norm));
+
+/**
  * Collects idf and length statistics of an index for the words of a query; a word given twice counts twice.
  *
- * Lucene's BM25Similarity: {@link inverseDocumentFrequency}, tf part = tf / (tf + norm), no (k1 + 1). Deleted documents
+ * Lucene's BM25Similarity: {@link inverseDocumentFrequency}, tf part = {@link saturation}, no (k1 + 1). Deleted documents
  * count until their segment is merged, as in Lucene.
  */
 export function bm25Query(generation: IndexView, words: readonly string[]): Bm25Query {
@@ -54,13 +60,16 @@ export function bm25Query(generation: IndexView, words: readonly string[]): Bm25
     }
     return { word, idf: inverseDocumentFrequency(numDocs, df), lists };
   });
-  return { terms, norm: (length) => BM25_K1 * (1 - BM25_B + (BM25_B * luceneLength(length)) / average) };
+  return {
+    terms,
+    norm: (length) => Math.fround(BM25_K1 * (1 - BM25_B + (BM25_B * luceneLength(length)) / average)),
+  };
 }
 
 /** Norm of every document of a segment; computed once per view, because the average length is that of the whole index. */
-function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float64Array {
+function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float32Array {
   const byLength = new Map<number, number>();
-  return Float64Array.from(view.segment.lengths, (length) => {
+  return Float32Array.from(view.segment.lengths, (length) => {
     let value = byLength.get(length);
     if (value === undefined) {
       value = norm(length);
@@ -70,7 +79,7 @@ function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float64Array 
   });
 }
 
-const normCache = new WeakMap<SegmentView, Float64Array>();
+const normCache = new WeakMap<SegmentView, Float32Array>();
 
 /** Postings that the kernel scores per microsecond on a slow machine. */
 const POSTINGS_PER_US = 50;
@@ -103,10 +112,11 @@ export function bm25Search(
 ): SegmentTopDocs {
   const { segment } = view;
   const { wordPostings } = segment;
-  const lists: WordList[] = query.terms.flatMap(({ idf, lists }) => {
-    const list = lists.get(segment);
-    return list === undefined ? [] : [{ list, idf }];
-  });
+  const lists: WordList[] = [];
+  for (const { idf, lists: ofSegments } of query.terms) {
+    const list = ofSegments.get(segment);
+    if (list !== undefined) lists.push({ list, idf });
+  }
   if (lists.length === 0) return NO_DOCS;
   for (const { list } of lists) wordPostings.verify(list);
   const norms = normCache.get(view) ?? segmentNorms(view, query.norm);
@@ -121,15 +131,13 @@ export function bm25Search(
     const complete = bm25Scan(segment, lists, norms, acceptBits, top, deadline);
     return { ...top.sorted(), complete };
   }
-  const hits = kernel.search(
-    Uint32Array.from(lists, ({ list }) => list),
-    Float64Array.from(lists, ({ idf }) => idf),
-    norms,
-    acceptBits,
-    k,
-    threshold,
-  );
-  return { ...hits, complete: true };
+  const listIds = new Uint32Array(lists.length);
+  const idf = new Float64Array(lists.length);
+  for (let i = 0; i < lists.length; i++) {
+    listIds[i] = lists[i]!.list;
+    idf[i] = lists[i]!.idf;
+  }
+  return { ...kernel.search(listIds, idf, norms, acceptBits, k, threshold), complete: true };
 }
 
 /**
@@ -141,7 +149,7 @@ export function bm25Search(
 export function bm25Scan(
   segment: Pick<Segment, 'wordPostings' | 'idRanks'>,
   lists: readonly WordList[],
-  norms: Float64Array,
+  norms: Float32Array,
   acceptBits: AcceptBits,
   top: TopK,
   deadline: Deadline = NO_DEADLINE,
@@ -170,7 +178,7 @@ export function bm25Scan(
 function addWords(
   { denseColumnOf, columnStride, columns, numChunks, starts, localIds, values }: PostingLists,
   { list, idf }: WordList,
-  norms: Float64Array,
+  norms: Float32Array,
   start: number,
   end: number,
   cursor: number,
@@ -180,7 +188,7 @@ function addWords(
     const column = denseColumn * columnStride;
     for (let docId = start; docId < end; docId++) {
       const tf = columns[column + docId]!;
-      if (tf > 0) scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+      if (tf > 0) scores[docId - start]! += idf * saturation(tf, norms[docId]!);
     }
     return 0;
   }
@@ -192,7 +200,7 @@ function addWords(
   for (; p < last && localIds[p]! < stop; p++) {
     const docId = chunkStart + localIds[p]!;
     const tf = values[p]!;
-    scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+    scores[docId - start]! += idf * saturation(tf, norms[docId]!);
   }
   return p;
 }
@@ -216,7 +224,7 @@ export function explainBm25({ segment }: SegmentView, docId: number, query: Bm25
   const byWord = new Map<string, WordContribution>();
   for (const { word, idf } of query.terms) {
     const frequency = wordFrequency(segment, word, docId);
-    const contribution = (byWord.get(word)?.contribution ?? 0) + (idf * frequency) / (frequency + norm);
+    const contribution = (byWord.get(word)?.contribution ?? 0) + idf * saturation(frequency, norm);
     byWord.set(word, { word, idf, frequency, contribution });
   }
   return [...byWord.values()].sort((a, b) => b.contribution - a.contribution || b.idf - a.idf);

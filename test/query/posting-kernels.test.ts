@@ -88,7 +88,7 @@ function comparePruned(
 
 const sizes = fc.oneof(
   fc.integer({ min: 1, max: 200 }),
-  fc.constantFrom(63, 64, 65, WINDOW_DOCS - 1, WINDOW_DOCS, WINDOW_DOCS + 1, 20_000),
+  fc.constantFrom(63, 64, 65, 511, 512, 513, 1500, WINDOW_DOCS - 1, WINDOW_DOCS, WINDOW_DOCS + 1, 20_000),
 );
 
 function compare(
@@ -96,17 +96,17 @@ function compare(
   seed: number,
   distinctValues: number,
   query: readonly (readonly [number, number])[],
-  filtered: boolean,
+  share: number,
   k: number,
 ): void {
-  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues);
-  const accepted = filtered ? accept : undefined;
+  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues, share);
+  const accepted = share < 1 ? accept : undefined;
   const top = new TopK(Math.min(k, numDocs));
   const lists = query.map(([list, weight]) => ({ list, weight }));
   exactScan({ impacts, idRanks: ranks }, lists, accepted, top, new Uint32Array(WINDOW_DOCS));
   const expected = top.sorted();
   const numbers = Uint32Array.from([...query.map(([list]) => list), ...query.map(([, weight]) => weight)]);
-  const sure = filtered ? 0 : Math.max(...query.map(([list, weight]) => weight * impacts.kthValue(list, k)));
+  const sure = accepted ? 0 : Math.max(...query.map(([list, weight]) => weight * impacts.kthValue(list, k)));
   for (const backend of backends) {
     const search = postingSearch({ ...impacts.block, ranks }, backend)!;
     for (const threshold of new Set([0, sure])) {
@@ -133,8 +133,8 @@ test(`${backends.join(' and ') || 'no kernel'} give the TypeScript scan's hits i
         maxLength: NUM_LISTS,
         selector: ([list]) => list,
       }),
-      fc.boolean(),
-      fc.constantFrom(1, 2, 10, 50, 101),
+      fc.constantFrom(1, 0.9, 0.5), // documents that the filter keeps
+      fc.constantFrom(1, 2, 10, 50, 101, 256, 257),
       compare,
     ),
     { numRuns: 80 },
@@ -173,14 +173,14 @@ const hasLexicalKernel = lexicalSearch({ ...lexical.impacts.block, ranks: lexica
         fc.oneof(sizes, fc.constant(70_000)),
         fc.nat(),
         fc.array(fc.nat(NUM_LISTS - 1), { minLength: 1, maxLength: 12 }),
-        fc.constantFrom(1, 0.5, 0.02, 0.0005), // accepted documents
-        fc.constantFrom(1, 10, 101),
+        fc.constantFrom(1, 0.9, 0.5, 0.02, 0.0005), // accepted documents
+        fc.constantFrom(1, 10, 101, 256, 257),
         (numDocs, seed, numbers, share, k) => {
           const { impacts, ranks, accept } = collection(numDocs, seed, 5, share);
           const search = lexicalSearch({ ...impacts.block, ranks })!;
           const random = randomSource(seed);
           // Few distinct lengths make many ties.
-          const norms = Float64Array.from({ length: numDocs }, () => 0.54 + Math.floor(random() * 4) / 7);
+          const norms = Float32Array.from({ length: numDocs }, () => 0.54 + Math.floor(random() * 4) / 7);
           const lists = numbers.map((list) => ({ list, idf: 0.1 + random() * 9 }));
           const accepted = share < 1 ? accept : undefined;
           const top = new TopK(Math.min(k, numDocs));
@@ -243,7 +243,7 @@ test('documents past the first chunk of 65,536 are found as well', () => {
       [3, 700],
       [8, 32_767],
     ],
-    false,
+    1,
     10,
   );
   compare(
@@ -255,7 +255,7 @@ test('documents past the first chunk of 65,536 are found as well', () => {
       [2, 700],
       [7, 32_767],
     ],
-    true,
+    0.5,
     100,
   );
 });
