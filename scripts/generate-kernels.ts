@@ -6,6 +6,7 @@ import * as layout from '../kernels/search/layout.ts';
 import {
   ARENA_KERNELS,
   BLOCK_MAX_LAYOUT,
+  BUILD_FUNCTIONS,
   KERNEL_ABI,
   POSTING_LAYOUT,
   SEARCH_FUNCTIONS,
@@ -22,11 +23,13 @@ const C_TYPES: Record<string, string> = {
   f32: 'float',
   f64: 'double',
 };
-/** What native/search.c must find in a JavaScript value. */
+/** What native/arguments.h must find in a JavaScript value. */
 const ARGUMENT_KINDS: Record<string, string> = {
   'u8[]': 'ARGUMENT_U8S',
   'u8[]?': 'ARGUMENT_U8S_OR_NONE',
+  'u16[]': 'ARGUMENT_U16S',
   'u32[]': 'ARGUMENT_U32S',
+  'i32[]': 'ARGUMENT_I32S',
   'f32[]': 'ARGUMENT_F32S',
   'f64[]': 'ARGUMENT_F64S',
   u32: 'ARGUMENT_U32',
@@ -145,7 +148,7 @@ function layoutHeader(): string {
   const constants = entries(layout).map(([name, value]) => `  ${name} = ${value},`);
   const fields = (prefix: string, names: readonly string[]) =>
     wrap('enum {', [...names.map((name) => `${prefix}_${constant(name)}`), `${prefix}_LENGTH`], '};');
-  const functions = entries(SEARCH_FUNCTIONS).map(([name, parameters]) => {
+  const functions = entries({ ...SEARCH_FUNCTIONS, ...BUILD_FUNCTIONS }).map(([name, parameters]) => {
     const prefix = constant(name);
     const kinds = parameters.map(([, type]) => ARGUMENT_KINDS[type]!);
     return `${fields(
@@ -175,7 +178,7 @@ ${constants.join('\n')}
 ${fields('POSTING', POSTING_LAYOUT)}
 ${fields('BLOCK_MAX', BLOCK_MAX_LAYOUT)}
 
-// Positions of the parameters of each search function, and their kinds.
+// Positions of the parameters of each function that takes typed arrays, and their kinds.
 enum argument_kind { ${[...new Set(Object.values(ARGUMENT_KINDS))].join(', ')} };
 ${functions.join('\n')}
 

@@ -91,7 +91,7 @@ function quantized(
 ): ImpactVector {
   const termIds = new Uint16Array(vector.termIds.length);
   const impacts = new Uint8Array(vector.termIds.length);
-  const end = quantizeInto(vector, impactScale, termIds, impacts, 0);
+  const end = quantizeInto(vector, impactScale, termIds, impacts);
   return { termIds: termIds.subarray(0, end), impacts: impacts.subarray(0, end) };
 }
 

@@ -1,8 +1,15 @@
 import { crc32 } from 'node:zlib';
+import { loadKernels } from '../../kernels/runtime/loader.ts';
 import { corrupt } from './errors.ts';
 
+/** From so many bytes on a kernel is faster; loading it would take longer than zlib's call for a few small ones. */
+const MANY_BYTES = 4096;
+
 /** CRC-32, as in zlib. @param before checksum of the bytes before these, to continue it */
-export const checksum = (bytes: Uint8Array | string, before = 0): number => crc32(bytes, before);
+export function checksum(bytes: Uint8Array | string, before = 0): number {
+  const kernel = typeof bytes !== 'string' && bytes.length >= MANY_BYTES ? loadKernels().build : undefined;
+  return kernel ? kernel.crc32(bytes as Uint8Array, before) : crc32(bytes, before);
+}
 
 /** u32 CRC-32, u32 zero: 8 bytes, so that what follows keeps its alignment. */
 const PREFIX_BYTES = 8;

@@ -1,3 +1,4 @@
+import { quantizeWeights } from '../../kernels/search/inversion.ts';
 import { bitmapFor, setBit } from '../format/bitmap.ts';
 import { storedId } from '../format/stored-id.ts';
 import { encodeStrings, sortUtf8 } from '../format/string-table.ts';
@@ -6,7 +7,6 @@ import type { IndexableDocument, IndexSettings } from '../types.ts';
 import { denseOf } from './dense-vectors.ts';
 import { encodeColumn, fieldValues } from './filter-columns.ts';
 import { allocateForward, type ForwardDraft, type ForwardMatrix } from './forward-index.ts';
-import { quantizeInto } from './impact.ts';
 import type { SegmentContent } from './segment-writer.ts';
 
 /** A new document with the key it gets. */
@@ -46,21 +46,52 @@ export function buildSegmentContent(
   };
 }
 
+/** Weights that are rounded at a time stay in the second-level cache. */
+const STAGED_WEIGHTS = 1 << 16;
+
+/** The vectors of documents, rounded as `quantizeInto` rounds one. */
 function forwardOf(documents: readonly KeyedDocument[], impactScale: number): ForwardDraft {
   const numDocs = documents.length;
-  const most = documents.reduce((sum, { item }) => sum + item.vector.termIds.length, 0);
+  let most = 0;
+  let longest = 0;
+  for (const { item } of documents) {
+    most += item.vector.termIds.length;
+    longest = Math.max(longest, item.vector.weights.length);
+  }
   const full = allocateForward(numDocs, most);
   const { rowOffsets, columnIds, values } = full.rows;
-  for (let docId = 0; docId < numDocs; docId++) {
-    const { vector } = documents[docId]!.item;
-    rowOffsets[docId + 1] = quantizeInto(vector, impactScale, columnIds, values, rowOffsets[docId]!);
+  const staged = new Float32Array(Math.min(most, Math.max(longest, STAGED_WEIGHTS)));
+  let first = 0;
+  let zeros = 0;
+  for (let docId = 0; docId < numDocs; ) {
+    let count = 0;
+    for (; docId < numDocs; docId++) {
+      const { termIds, weights } = documents[docId]!.item.vector;
+      if (count + weights.length > staged.length) break;
+      staged.set(weights, count);
+      columnIds.set(termIds, first + count);
+      count += weights.length;
+      rowOffsets[docId + 1] = first + count;
+    }
+    zeros += quantizeWeights(staged, count, 1 / impactScale, values, first);
+    first += count;
   }
-  const total = rowOffsets[numDocs]!;
-  if (total === most) return full;
-  const cut = allocateForward(numDocs, total); // some weights rounded to 0
-  cut.rows.rowOffsets.set(rowOffsets);
-  cut.rows.columnIds.set(columnIds.subarray(0, total));
-  cut.rows.values.set(values.subarray(0, total));
+  return zeros === 0 ? full : withoutZeros(full.rows, most - zeros);
+}
+
+/** @param total entries that are not 0 */
+function withoutZeros({ rowOffsets, columnIds, values }: ForwardMatrix, total: number): ForwardDraft {
+  const numDocs = rowOffsets.length - 1;
+  const cut = allocateForward(numDocs, total);
+  let next = 0;
+  for (let docId = 0; docId < numDocs; docId++) {
+    for (let p = rowOffsets[docId]!; p < rowOffsets[docId + 1]!; p++) {
+      if (values[p] === 0) continue;
+      cut.rows.columnIds[next] = columnIds[p]!;
+      cut.rows.values[next++] = values[p]!;
+    }
+    cut.rows.rowOffsets[docId + 1] = next;
+  }
   return cut;
 }
 
@@ -111,7 +142,12 @@ function wordsOf(documents: readonly KeyedDocument[]): Pick<SegmentContent, 'wor
   sorted.forEach((word, listId) => {
     listIds[numbers.get(word)!] = listId;
   });
-  const rows = { rowOffsets, columnIds: columnIds.subarray(0, next), values: values.subarray(0, next) };
+  const rows = {
+    rowOffsets,
+    columnIds:
+      numbers.size <= 1 << 16 ? Uint16Array.from(columnIds.subarray(0, next)) : columnIds.subarray(0, next),
+    values: values.subarray(0, next),
+  };
   return {
     wordPostings: () => buildPostingLists(rows, sorted.length, listIds),
     words: encodeStrings(sorted),

@@ -1,4 +1,4 @@
-import { isBitSet } from '../format/bitmap.ts';
+import { Inversion } from '../../kernels/search/inversion.ts';
 import { bytesOf } from '../format/bytes.ts';
 import { PartKind } from '../format/parts.ts';
 import { packSections } from '../format/sections.ts';
@@ -34,6 +34,9 @@ export interface SegmentContent {
   readonly fields: readonly Uint8Array[];
 }
 
+/** Term ids are u16. */
+const MAX_TERMS = 1 << 16;
+
 /** Makes the header of a segment under the number that it was given. */
 export type SegmentHeaderMaker = (number: number) => Uint8Array;
 
@@ -59,8 +62,9 @@ export function buildSegment(
     entries.set(kind, entryOfLists(bytes, directoryBytes));
     put(kind, bytes);
   };
-  const { termIds, listIds } = termsOf(rows);
-  const impacts = buildPostingLists(rows, termIds.length, listIds);
+  const inversion = new Inversion(rows, MAX_TERMS);
+  const { termIds, listIds } = termsOf(inversion);
+  const impacts = buildPostingLists(rows, termIds.length, listIds, inversion);
   if (numDocs >= BLOCK_MAX_MIN_DOCS)
     putLists(
       PartKind.Maxima,
@@ -103,18 +107,15 @@ export function documentsPart({
 }
 
 /** The terms that occur, ascending, and by term the id of its list. */
-function termsOf({ columnIds }: ForwardMatrix): { termIds: Uint16Array; listIds: Uint32Array } {
-  const present = new Uint8Array(1 << 16);
-  for (let p = 0; p < columnIds.length; p++) present[columnIds[p]!] = 1;
-  const termIds = new Uint16Array(present.reduce((count, isPresent) => count + isPresent, 0));
-  const listIds = new Uint32Array(1 << 16);
-  let next = 0;
-  for (let termId = 0; termId < present.length; termId++) {
-    if (!present[termId]) continue;
-    listIds[termId] = next;
-    termIds[next++] = termId;
+function termsOf({ tiles }: Inversion): { termIds: Uint16Array; listIds: Uint32Array } {
+  const present: number[] = [];
+  const listIds = new Uint32Array(MAX_TERMS);
+  for (let termId = 0; termId < MAX_TERMS; termId++) {
+    if (!tiles.some(({ counts }) => counts[termId]! > 0)) continue;
+    listIds[termId] = present.length;
+    present.push(termId);
   }
-  return { termIds, listIds };
+  return { termIds: Uint16Array.from(present), listIds };
 }
 
 /** By list: how many documents have the term in their text. */
@@ -125,7 +126,9 @@ function countInText(
   numLists: number,
 ): Uint32Array {
   const counts = new Uint32Array(numLists);
-  for (let p = 0; p < columnIds.length; p++) if (isBitSet(inText, p)) counts[listIds[columnIds[p]!]!]!++;
+  for (let i = 0; i < inText.length; i++)
+    for (let rest = inText[i]!; rest > 0; rest &= rest - 1)
+      counts[listIds[columnIds[8 * i + 31 - Math.clz32(rest & -rest)]!]!]!++;
   return counts;
 }
 

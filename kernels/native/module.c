@@ -5,6 +5,7 @@
 
 #include "../generated/kernel-calls.h"
 #include "instruction-set.h"
+#include "inversion.h"
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -80,6 +81,11 @@ static const struct {
     {"searchExact", search_exact_call},
     {"searchPruned", search_pruned_call},
     {"searchLexical", search_lexical_call},
+    {"quantizeWeights", quantize_weights_call},
+    {"countColumns", count_columns_call},
+    {"scatterRows", scatter_rows_call},
+    {"summarizeLists", summarize_lists_call},
+    {"crc32", crc32_call},
     {"misalignment", misalignment},
     {"lowerPriority", lower_priority},
 };
@@ -93,6 +99,7 @@ static void set_text(napi_env env, napi_value exports, const char *name, const c
 NAPI_MODULE_INIT() {
   napi_value value;
   choose_kernels();
+  prepare_inversion();
   for (size_t i = 0; i < sizeof ARENA_FUNCTIONS / sizeof *ARENA_FUNCTIONS; i++) {
     const struct arena_function *function = &ARENA_FUNCTIONS[i];
     napi_create_function(env, function->name, NAPI_AUTO_LENGTH, call_arena_kernel, (void *)function, &value);

@@ -1,6 +1,5 @@
 // The posting searches as Node-API functions. ../table.ts lists their parameters; ../search/native-search.ts checks the
 // arrays of a block once. Here every search checks types, and the lengths that memory safety needs.
-#include <node_api.h>
 #ifdef _WIN32
 #include <windows.h>
 #else
@@ -9,6 +8,7 @@
 
 #include "../generated/kernels.h"
 #include "../search/search-arguments.h"
+#include "arguments.h"
 
 static double microseconds(void) {
 #ifdef _WIN32
@@ -23,59 +23,8 @@ static double microseconds(void) {
 #endif
 }
 
-// An argument of a search: an array or a number, by its kind.
-struct argument {
-  void *array; // NULL for undefined
-  size_t length;
-  union {
-    uint32_t integer;
-    double number;
-  };
-};
-
-static int read_argument(napi_env env, napi_value value, enum argument_kind kind, struct argument *argument) {
-  static const napi_typedarray_type TYPES[] = {
-      [ARGUMENT_U8S] = napi_uint8_array,
-      [ARGUMENT_U8S_OR_NONE] = napi_uint8_array,
-      [ARGUMENT_U32S] = napi_uint32_array,
-      [ARGUMENT_F32S] = napi_float32_array,
-      [ARGUMENT_F64S] = napi_float64_array,
-  };
-  if (kind == ARGUMENT_U32) return napi_get_value_uint32(env, value, &argument->integer) == napi_ok;
-  if (kind == ARGUMENT_F64) return napi_get_value_double(env, value, &argument->number) == napi_ok;
-  if (kind == ARGUMENT_U8S_OR_NONE) {
-    napi_valuetype type;
-    if (napi_typeof(env, value, &type) != napi_ok) return 0;
-    if (type == napi_undefined) {
-      argument->array = NULL;
-      argument->length = 0;
-      return 1;
-    }
-  }
-  napi_typedarray_type type;
-  return napi_get_typedarray_info(env, value, &type, &argument->length, &argument->array, NULL, NULL) == napi_ok &&
-         type == TYPES[kind] && argument->array != NULL;
-}
-
-static int read_arguments(napi_env env, napi_callback_info info, const enum argument_kind *kinds, size_t wanted,
-                          struct argument *arguments) {
-  napi_value values[SEARCH_PRUNED_LENGTH];
-  size_t count = wanted;
-  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count != wanted) return 0;
-  for (size_t i = 0; i < wanted; i++)
-    if (!read_argument(env, values[i], kinds[i], &arguments[i])) return 0;
-  return 1;
-}
-
 static napi_value reject(napi_env env) {
-  napi_throw_range_error(env, NULL, "posting search: an argument has the wrong type or length");
-  return NULL;
-}
-
-static napi_value number_of(napi_env env, uint32_t number) {
-  napi_value result = NULL;
-  napi_create_uint32(env, number, &result);
-  return result;
+  return reject_arguments(env, "posting search: an argument has the wrong type or length");
 }
 
 // The checks that all searches need. The parameters that they share come first, in the same order.

@@ -1,3 +1,4 @@
+import type { BuildFunctions } from '../search/inversion.ts';
 import type { NativeSearch, WasmSearch } from '../search/search-call.ts';
 import type { ArenaMemory } from './arena.ts';
 import type { KernelBackend, Kernels } from './kernels.ts';
@@ -18,6 +19,8 @@ export interface KernelLibrary {
   readonly stackBytes: number;
   /** The posting searches; undefined where the TypeScript scans in query/ are used. */
   readonly search: NativeSearch | WasmSearch | undefined;
+  /** What builds posting lists, and CRC-32; absent where TypeScript and zlib do it. */
+  readonly build?: BuildFunctions;
   /** Lets other threads of the machine run before the calling one, for good; absent where a backend cannot. */
   lowerPriority?(): void;
   newMemory(bytes: number): ArenaMemory;

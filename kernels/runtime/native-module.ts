@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { byName } from '../generated/by-name.ts';
+import type { BuildFunctions } from '../search/inversion.ts';
 import type { NativeSearchFunctions } from '../search/search-call.ts';
-import { KERNEL_ABI, SEARCH_FUNCTIONS } from '../table.ts';
+import { BUILD_FUNCTIONS, KERNEL_ABI, SEARCH_FUNCTIONS } from '../table.ts';
 import { ARENA_ALIGNMENT, Arena, newSharedMemory } from './arena.ts';
 import { Kernels } from './kernels.ts';
 import type { KernelLibrary } from './library.ts';
@@ -10,7 +11,7 @@ import { KERNEL_NAMES, type KernelName, type PositionalKernels } from './raw-ker
 type ArenaFunctions = { readonly [Name in KernelName]: (arena: Uint8Array, ...numbers: number[]) => number };
 
 /** What native/module.c exports. */
-export interface NativeModule extends ArenaFunctions, NativeSearchFunctions {
+export interface NativeModule extends ArenaFunctions, NativeSearchFunctions, BuildFunctions {
   /** {@link KERNEL_ABI} of the table that it was built from. */
   readonly abi: number;
   readonly instructions: string;
@@ -32,6 +33,7 @@ export function matchesTable(module: NativeModule): boolean {
   const names = [
     ...KERNEL_NAMES,
     ...(Object.keys(SEARCH_FUNCTIONS) as (keyof NativeSearchFunctions)[]),
+    ...(Object.keys(BUILD_FUNCTIONS) as (keyof BuildFunctions)[]),
     'lowerPriority' as const,
   ];
   return module.abi === KERNEL_ABI && names.every((name) => typeof module[name] === 'function');
@@ -48,6 +50,7 @@ export function nativeLibrary(module: NativeModule): KernelLibrary {
     arenaStart: 0,
     stackBytes: 0,
     search: { kind: 'native', functions: module },
+    build: module,
     lowerPriority: () => module.lowerPriority(),
     // V8 aligns a SharedArrayBuffer to 16 bytes only. A vector or tile row that straddles two cache lines costs two
     // loads, which halved the speed of the int8 products: offset 0 is moved to the first whole line.

@@ -22,7 +22,7 @@ export function postingSearch(block: PostingBlock, backend?: KernelBackend): Pos
 }
 
 /**
- * As {@link postingSearch}, for a block whose columns change between searches.
+ * As {@link postingSearch}, for a block whose bytes change between searches.
  *
  * @returns undefined for backends other than native, which work on a copy
  * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes
@@ -38,7 +38,7 @@ export function postingSearchInPlace(
 }
 
 /**
- * Makes the BM25 search of one block.
+ * Makes the BM25 search of one block, whose bytes may change between searches.
  *
  * @returns undefined for backends other than native: the TypeScript scan (query/, `bm25Scan`) serves then
  * @throws WinnowError WINNOW_INDEX_CORRUPT when the arrays do not fit the bytes

@@ -12,7 +12,9 @@ export type SearchName = keyof Table;
 interface Types {
   'u8[]': Uint8Array;
   'u8[]?': Uint8Array | undefined;
+  'u16[]': Uint16Array;
   'u32[]': Uint32Array;
+  'i32[]': Int32Array;
   'f32[]': Float32Array;
   'f64[]': Float64Array;
   u32: number;
@@ -20,7 +22,8 @@ interface Types {
 }
 
 type Parameters = readonly (readonly [name: string, type: keyof Types])[];
-type ValuesOf<List extends Parameters> = { -readonly [Index in keyof List]: Types[List[Index][1]] };
+/** The arguments of a function in the order of its row. */
+export type ValuesOf<List extends Parameters> = { -readonly [Index in keyof List]: Types[List[Index][1]] };
 type OffsetsOf<List extends Parameters> = { -readonly [Index in keyof List]: number };
 
 /** The arguments of a search function in the order of the table. */

@@ -9,7 +9,7 @@ import { type Deadline, NO_DEADLINE } from '../deadline.ts';
 import { luceneLength } from '../text/lucene-length.ts';
 import { type AcceptBits, accepts } from './accept-bits.ts';
 import { countPostings } from './segment-search.ts';
-import { NO_DOCS, type SegmentTopDocs, TopK } from './top-k.ts';
+import { type SegmentTopDocs, TopK } from './top-k.ts';
 
 /** Anserini's values, which the published BEIR figures were made with (Lucene's own defaults are 1.2 and .75). */
 export const BM25_K1 = 0.9;
@@ -66,10 +66,14 @@ export function bm25Query(generation: IndexView, words: readonly string[]): Bm25
   };
 }
 
+const normCache = new WeakMap<SegmentView, Float32Array>();
+
 /** Norm of every document of a segment; computed once per view, because the average length is that of the whole index. */
-function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float32Array {
+export function segmentNorms(view: SegmentView, { norm }: Bm25Query): Float32Array {
+  const known = normCache.get(view);
+  if (known) return known;
   const byLength = new Map<number, number>();
-  return Float32Array.from(view.segment.lengths, (length) => {
+  const norms = Float32Array.from(view.segment.lengths, (length) => {
     let value = byLength.get(length);
     if (value === undefined) {
       value = norm(length);
@@ -77,9 +81,9 @@ function segmentNorms(view: SegmentView, norm: Bm25Query['norm']): Float32Array 
     }
     return value;
   });
+  normCache.set(view, norms);
+  return norms;
 }
-
-const normCache = new WeakMap<SegmentView, Float32Array>();
 
 /** Postings that the kernel scores per microsecond on a slow machine. */
 const POSTINGS_PER_US = 50;
@@ -96,31 +100,40 @@ export interface WordList {
 /** The native search of each segment, made when first needed; undefined where only TypeScript runs. */
 const kernels = new WeakMap<PostingLists, { search: LexicalSearch | undefined }>();
 
+/** The words of a query that a segment has, in the order of the query, each list checked before its first use. */
+export function wordLists(segment: Segment, query: Bm25Query): WordList[] {
+  const found: WordList[] = [];
+  for (const { idf, lists } of query.terms) {
+    const list = lists.get(segment);
+    if (list === undefined) continue;
+    segment.wordPostings.verify(list);
+    found.push({ list, idf });
+  }
+  return found;
+}
+
+/** A BM25 search of one segment. */
+export interface WordSearch {
+  /** At least one. */
+  readonly lists: readonly WordList[];
+  /** As of {@link segmentNorms}. */
+  readonly norms: Float32Array;
+  readonly acceptBits: AcceptBits;
+  readonly k: number;
+  /** Lower bound on the k-th best score of the whole index; 0 when none is known. */
+  readonly threshold: number;
+  readonly deadline: Deadline;
+}
+
 /**
  * Exact BM25 top-k of one segment by the fastest backend, equal to {@link bm25Scan} in every bit. The kernel cannot be interrupted,
  * so a scan that may not end before the deadline runs in TypeScript, which checks the time after each window.
- *
- * @param threshold lower bound on the k-th best score of the whole index; 0 when none is known
  */
 export function bm25Search(
-  view: SegmentView,
-  query: Bm25Query,
-  acceptBits: AcceptBits,
-  k: number,
-  threshold: number,
-  deadline: Deadline,
+  segment: Pick<Segment, 'wordPostings' | 'idRanks' | 'numDocs'>,
+  { lists, norms, acceptBits, k, threshold, deadline }: WordSearch,
 ): SegmentTopDocs {
-  const { segment } = view;
   const { wordPostings } = segment;
-  const lists: WordList[] = [];
-  for (const { idf, lists: ofSegments } of query.terms) {
-    const list = ofSegments.get(segment);
-    if (list !== undefined) lists.push({ list, idf });
-  }
-  if (lists.length === 0) return NO_DOCS;
-  for (const { list } of lists) wordPostings.verify(list);
-  const norms = normCache.get(view) ?? segmentNorms(view, query.norm);
-  normCache.set(view, norms);
   let kernel = kernels.get(wordPostings);
   if (!kernel) {
     kernel = { search: lexicalSearch({ ...wordPostings.block, ranks: segment.idRanks }) };

@@ -1,31 +1,15 @@
-import { LRUCache } from 'lru-cache';
 import type { Segment } from '../../indexer/segment/segment.ts';
 import { BLOCK_DOCS, CHUNK_BITS, NOT_DENSE } from '../../kernels/search/layout.ts';
 import type { Deadline } from '../deadline.ts';
 import { accepts, countAccepted } from './accept-bits.ts';
 import type { QueryList } from './exact-scan.ts';
-import { KeptLists } from './kept-lists.ts';
-import { countPostings } from './segment-search.ts';
+import { KeptImpacts } from './kept-lists.ts';
+import { KnownFilters } from './known-filters.ts';
 import type { SegmentTopDocs } from './top-k.ts';
 
-/** What is kept for all filters of a searcher and for one, in bytes; the filters used last stay. */
-const KEPT_BYTES = 64 << 20;
-const KEPT_BYTES_OF_FILTER = 32 << 20;
 /** Filters that keep at most this share of a segment, and at most so many documents, have lists of their own. */
 const LISTS_SHARE = 1 / 8;
 const LISTS_DOCS = 131_072;
-/** For so small a share, lists are gathered at the first search already: that takes no longer than a search without them. */
-const LISTS_AT_ONCE_SHARE = 1 / 256;
-/** Postings that are passed, and documents that are looked up, per microsecond on a slow machine. */
-const GATHERED_PER_US = 100;
-
-/** What is known of the bitmap of a filter. */
-interface KnownFilter {
-  searches: number;
-  lists?: KeptLists;
-  /** By list and k: the k-th largest value among the accepted documents. */
-  readonly kthValues: Map<string, number>;
-}
 
 interface FilteredQuery {
   readonly lists: readonly QueryList[];
@@ -35,21 +19,15 @@ interface FilteredQuery {
 }
 
 /**
- * Makes searches with filters cost no more than without. From its second search on, a selective filter has posting lists of its own
- * ({@link KeptLists}). A wide one gets what an unfiltered search begins with, a lower bound on the k-th best score.
+ * Makes sparse searches with filters cost no more than without. From its second search on, a selective filter has posting lists of its
+ * own. A wide one gets what an unfiltered search begins with, a lower bound on the k-th best score.
  */
 export class FilteredSearch {
-  private readonly known = new LRUCache<Uint8Array, KnownFilter>({
-    maxSize: KEPT_BYTES,
-    sizeCalculation: ({ lists, kthValues }, bitmap) =>
-      bitmap.length + 256 + 64 * kthValues.size + (lists?.bytes ?? 0),
-  });
+  private readonly known = new KnownFilters(KeptImpacts);
 
   /** Counts a search with a filter. */
   begin(acceptBits: Uint8Array): void {
-    const known = this.known.get(acceptBits);
-    if (known) known.searches++;
-    else this.known.set(acceptBits, { searches: 1, kthValues: new Map() });
+    this.known.begin(acceptBits);
   }
 
   /**
@@ -57,16 +35,16 @@ export class FilteredSearch {
    * only once for a filter.
    */
   threshold(segment: Segment, acceptBits: Uint8Array, lists: readonly QueryList[], k: number): number {
-    const known = this.known.get(acceptBits);
+    const kthValues = this.known.kthValues(acceptBits);
     const count = countAccepted(acceptBits);
-    if (!known || count < k || hasLists(segment, count)) return 0;
+    if (!kthValues || count < k || hasLists(segment, count)) return 0;
     const { impacts } = segment;
     // As many documents of a list hold k accepted ones, were the filter independent of the values.
     const depth = Math.ceil((k * segment.numDocs) / count);
     let threshold = 0;
     let best: (QueryList & { readonly floor: number }) | undefined;
     for (const { list, weight } of lists) {
-      const value = known.kthValues.get(keyOf(list, k));
+      const value = kthValues.get(keyOf(list, k));
       if (value !== undefined) threshold = Math.max(threshold, weight * value);
       else {
         const floor = impacts.kthValue(list, depth);
@@ -75,7 +53,7 @@ export class FilteredSearch {
     }
     if (!best || best.weight * best.floor <= threshold) return threshold;
     const value = kthAccepted(segment, best.list, acceptBits, k, best.floor);
-    known.kthValues.set(keyOf(best.list, k), value);
+    kthValues.set(keyOf(best.list, k), value);
     return Math.max(threshold, best.weight * value);
   }
 
@@ -85,19 +63,11 @@ export class FilteredSearch {
     acceptBits: Uint8Array,
     { lists, k, threshold, deadline }: FilteredQuery,
   ): SegmentTopDocs | undefined {
-    const known = this.known.get(acceptBits);
-    const count = countAccepted(acceptBits);
-    if (!known || lists.length === 0 || !hasLists(segment, count)) return undefined;
-    if (known.searches < 2 && count > segment.numDocs * LISTS_AT_ONCE_SHARE) return undefined;
-    const { impacts } = segment;
-    const missing = known.lists?.missing(lists) ?? lists;
-    const work = count * (lists.length + missing.length) + countPostings(impacts, missing);
-    if (!deadline.affords(work / GATHERED_PER_US)) return undefined;
-    known.lists ??= new KeptLists(segment, acceptBits, KEPT_BYTES_OF_FILTER);
-    const before = known.lists.bytes;
-    const found = known.lists.topDocs(impacts, lists, k, threshold);
-    if (known.lists.bytes !== before) this.known.set(acceptBits, known);
-    return found;
+    if (!hasLists(segment, countAccepted(acceptBits))) return undefined;
+    const { impacts: postings } = segment;
+    return this.known.search(segment, acceptBits, { postings, lists, deadline }, (kept) =>
+      kept.topDocs(postings, lists, k, threshold),
+    );
   }
 }
 

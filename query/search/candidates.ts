@@ -1,7 +1,7 @@
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { SearchMode } from '../request.ts';
 import type { Notice } from '../response.ts';
-import { bm25Retriever } from '../retrieve/bm25-retriever.ts';
+import { Bm25Retriever } from '../retrieve/bm25-retriever.ts';
 import { hybridRetriever } from '../retrieve/hybrid-retriever.ts';
 import { type Retriever, type ScoredDoc, type TopDocs, topDocs } from '../retrieve/retriever.ts';
 import type { SparseRetriever } from '../retrieve/sparse-retriever.ts';
@@ -29,7 +29,8 @@ export class CandidateFinder {
   private readonly texts = new TextReader();
 
   constructor(sparse: SparseRetriever) {
-    this.retrievers = { sparse, bm25: bm25Retriever, hybrid: hybridRetriever(sparse, bm25Retriever) };
+    const bm25 = new Bm25Retriever();
+    this.retrievers = { sparse, bm25, hybrid: hybridRetriever(sparse, bm25) };
   }
 
   /** The ranking without the conditions that only stored texts decide. */
