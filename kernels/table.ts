@@ -273,22 +273,17 @@ const SEARCH = [
   ['k', 'u32'],
 ] as const;
 
-const IMPACT_SEARCH = [...SEARCH, ['scratch', 'u32[]'], ['threshold', 'u32']] as const;
+const IMPACT_SEARCH = [...SEARCH, ['scratch', 'u32[]'], ['threshold', 'u32'], ['budgetUs', 'f64']] as const;
 
 /** Functions that search posting lists in memory of their own: the name and type of each parameter, in order. */
 export const SEARCH_FUNCTIONS = {
   searchExact: IMPACT_SEARCH,
-  searchPruned: [
-    ...IMPACT_SEARCH,
-    ['blockMaxBytes', 'u8[]'],
-    ['blockMaxLayout', 'f64[]'],
-    ['alpha', 'u32'],
-    ['budgetUs', 'f64'],
-  ],
+  searchPruned: [...IMPACT_SEARCH, ['blockMaxBytes', 'u8[]'], ['blockMaxLayout', 'f64[]'], ['alpha', 'u32']],
   searchLexical: [
     ...SEARCH,
     ['scratch', 'f64[]'],
     ['threshold', 'f64'],
+    ['budgetUs', 'f64'],
     ['idf', 'f64[]'],
     ['norms', 'f32[]'],
   ],

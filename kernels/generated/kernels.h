@@ -3,8 +3,8 @@
 #include "../search/search-kernels.h"
 
 // Identifies the table that a module was built from; the loader rejects any other.
-#define KERNEL_ABI 0x6818a57fu
-#define KERNEL_ABI_EXPORT "abi_6818a57f"
+#define KERNEL_ABI 0x44cceac9u
+#define KERNEL_ABI_EXPORT "abi_44cceac9"
 
 // The kernels of one instruction set. They are documented where they are defined.
 struct kernels {

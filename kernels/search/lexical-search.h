@@ -265,7 +265,8 @@ INLINE void lexical_order_words(const struct lexical_request *request, const str
 
 // Hits are the documents that share a word with the query. Words whose idf together stays below the k-th best score
 // select no document (MaxScore: Turtle, Flood, "Query Evaluation: Strategies and Optimizations", 1995).
-uint32_t KERNEL(search_lexical)(const struct lexical_request *request, const struct lexical_scratch *scratch) {
+uint32_t KERNEL(search_lexical)(const struct lexical_request *request, const struct lexical_scratch *scratch,
+                                struct time_budget *budget) {
   const uint32_t num_docs = request->lists->num_docs, terms = request->terms;
   struct lexical_top top = {request->heap, request->k, 0, request->threshold};
   uint32_t essential = 0;
@@ -273,6 +274,7 @@ uint32_t KERNEL(search_lexical)(const struct lexical_request *request, const str
   lexical_order_words(request, scratch);
   memset(scratch->scores, 0, LEXICAL_WINDOW_DOCS * sizeof(double));
   for (uint32_t start = 0; start < num_docs; start += LEXICAL_WINDOW_DOCS) {
+    if (start > 0 && is_spent(budget)) break;
     const uint32_t count = num_docs - start < LEXICAL_WINDOW_DOCS ? num_docs - start : LEXICAL_WINDOW_DOCS;
     while (essential < terms && scratch->bounds[essential + 1] * LEXICAL_SLACK < top.threshold) essential++;
     if (essential == terms) break;

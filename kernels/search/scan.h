@@ -122,6 +122,13 @@ INLINE int score_dense_lists(const struct posting_lists *p, const uint32_t *list
   return filled || dense > 0;
 }
 
+// Whether the time of a search is up; notes it.
+INLINE int is_spent(struct time_budget *budget) {
+  if (budget->deadline == 0 || budget->clock() <= budget->deadline) return 0;
+  budget->complete = 0;
+  return 1;
+}
+
 // First of the ascending ids [low, high) that is not below id.
 INLINE uint32_t lower_bound(const uint16_t *ids, uint32_t low, uint32_t high, uint32_t id) {
   while (low < high) {

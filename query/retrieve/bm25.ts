@@ -8,7 +8,6 @@ import type { LexicalSearch } from '../../kernels/search/search-types.ts';
 import { type Deadline, NO_DEADLINE } from '../deadline.ts';
 import { luceneLength } from '../text/lucene-length.ts';
 import { type AcceptBits, accepts } from './accept-bits.ts';
-import { countPostings } from './segment-search.ts';
 import { type SegmentTopDocs, TopK } from './top-k.ts';
 
 /** Anserini's values, which the published BEIR figures were made with (Lucene's own defaults are 1.2 and .75). */
@@ -85,9 +84,6 @@ export function segmentNorms(view: SegmentView, { norm }: Bm25Query): Float32Arr
   return norms;
 }
 
-/** Postings that the kernel scores per microsecond on a slow machine. */
-const POSTINGS_PER_US = 50;
-
 /** Scratch, all zero between windows. */
 const scores = new Float64Array(WINDOW_DOCS);
 
@@ -126,8 +122,8 @@ export interface WordSearch {
 }
 
 /**
- * Exact BM25 top-k of one segment by the fastest backend, equal to {@link bm25Scan} in every bit. The kernel cannot be interrupted,
- * so a scan that may not end before the deadline runs in TypeScript, which checks the time after each window.
+ * Exact BM25 top-k of one segment by the fastest backend, equal to {@link bm25Scan} in every bit. After the deadline it returns what it
+ * has.
  */
 export function bm25Search(
   segment: Pick<Segment, 'wordPostings' | 'idRanks' | 'numDocs'>,
@@ -139,7 +135,7 @@ export function bm25Search(
     kernel = { search: lexicalSearch({ ...wordPostings.block, ranks: segment.idRanks }) };
     kernels.set(wordPostings, kernel);
   }
-  if (!kernel.search || !deadline.affords(countPostings(wordPostings, lists) / POSTINGS_PER_US)) {
+  if (!kernel.search) {
     const top = new TopK(Math.min(k, segment.numDocs));
     const complete = bm25Scan(segment, lists, norms, acceptBits, top, deadline);
     return { ...top.sorted(), complete };
@@ -150,7 +146,7 @@ export function bm25Search(
     listIds[i] = lists[i]!.list;
     idf[i] = lists[i]!.idf;
   }
-  return { ...kernel.search(listIds, idf, norms, acceptBits, k, threshold), complete: true };
+  return kernel.search(listIds, idf, norms, acceptBits, k, threshold, deadline.kernelBudgetUs);
 }
 
 /**

@@ -7,8 +7,9 @@ import { buildBlockMaxIndex } from '../../indexer/postings/block-max-writer.ts';
 import { openPostingLists } from '../../indexer/postings/posting-list-reader.ts';
 import { buildPostingLists } from '../../indexer/postings/posting-list-writer.ts';
 import { availableKernels } from '../../kernels/index.ts';
-import { WINDOW_DOCS } from '../../kernels/search/layout.ts';
+import { LEXICAL_WINDOW_DOCS, WINDOW_DOCS } from '../../kernels/search/layout.ts';
 import { lexicalSearch, postingSearch } from '../../kernels/search/posting-search.ts';
+import type { Deadline } from '../../query/deadline.ts';
 import { bm25Scan } from '../../query/retrieve/bm25.ts';
 import { exactScan } from '../../query/retrieve/exact-scan.ts';
 import { TopK } from '../../query/retrieve/top-k.ts';
@@ -233,6 +234,29 @@ test('pruned search looks at few blocks, and says so when its time is up', () =>
   }
 });
 
+test('a scan whose time is up returns the hits of the first window and says so', () => {
+  const numDocs = 70_000;
+  const { impacts, ranks } = collection(numDocs, 3, 255);
+  const lists = [
+    { list: 0, weight: 700 },
+    { list: 3, weight: 90 },
+  ];
+  const first = new TopK(10);
+  exactScan({ impacts, idRanks: ranks }, lists, undefined, first, new Uint32Array(WINDOW_DOCS), {
+    isPast: true,
+  } as Deadline);
+  const query = Uint32Array.of(0, 3, 700, 90);
+  for (const backend of backends) {
+    const search = postingSearch({ ...impacts.block, ranks }, backend)!;
+    const late = search(query, undefined, 10, 0, { budgetUs: 1e-6 });
+    assert.is(late.complete, false);
+    assert.equal([...late.docIds], first.sorted().docIds);
+    const inTime = search(query, undefined, 10, 0, { budgetUs: 1e9 });
+    assert.is(inTime.complete, true);
+    assert.equal([...inTime.docIds], [...search(query, undefined, 10, 0).docIds]);
+  }
+});
+
 test('documents past the first chunk of 65,536 are found as well', () => {
   compare(
     140_001,
@@ -259,6 +283,26 @@ test('documents past the first chunk of 65,536 are found as well', () => {
     100,
   );
 });
+
+(hasLexicalKernel ? test : test.skip)(
+  'a BM25 scan whose time is up returns the hits of its first window and says so',
+  () => {
+    const numDocs = 20_000;
+    const { impacts, ranks } = collection(numDocs, 5, 5);
+    const norms = new Float32Array(numDocs).fill(0.9);
+    const search = lexicalSearch({ ...impacts.block, ranks })!;
+    const call = (budgetUs?: number) =>
+      search(Uint32Array.of(2, 4), Float64Array.of(2, 3), norms, undefined, 10, 0, budgetUs);
+    const late = call(1e-6);
+    assert.is(late.complete, false);
+    assert.is(late.count, 10);
+    assert.ok([...late.docIds].every((docId) => docId < LEXICAL_WINDOW_DOCS));
+    const all = [...call().docIds];
+    const inTime = call(1e9);
+    assert.is(inTime.complete, true);
+    assert.equal([...inTime.docIds], all);
+  },
+);
 
 test('arrays that do not fit their bytes are refused before a kernel runs', () => {
   const { impacts, ranks } = collection(300, 1, 255);
