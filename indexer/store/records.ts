@@ -32,16 +32,32 @@ export interface SourceRecord {
   readonly passages: readonly number[] | undefined;
 }
 
+/** Key and value of the entry that is written, one after the other. */
+let written = Buffer.allocUnsafe(64 << 10);
+/** Bytes that are kept for the next entry, at most. */
+const KEPT_BYTES = 1 << 20;
+
 /**
  * LMDB has no checksums of its own: without one, a flipped bit in a stored text would be returned undetected. The checksum covers
  * the bytes as they are stored, and the key, so that a value under another key is detected, too.
+ *
+ * Only inside a synchronous write transaction: there LMDB copies a value when it is put, and elsewhere later.
+ *
+ * @returns a view, valid until the next call
  */
 function encodeChecked(key: string, fields: unknown): Buffer {
-  const body = Buffer.from(JSON.stringify(fields), 'utf8');
-  const value = Buffer.allocUnsafe(4 + body.length);
-  value.writeUInt32LE(checksum(body, checksum(key)), 0);
-  body.copy(value, 4);
-  return value;
+  const json = JSON.stringify(fields);
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  let most = 4 + 3 * (key.length + json.length);
+  if (most > KEPT_BYTES) most = 4 + Buffer.byteLength(key) + Buffer.byteLength(json);
+  const buffer = written.length < most ? Buffer.allocUnsafe(most) : written;
+  if (most <= KEPT_BYTES) written = buffer;
+  const body = 4 + buffer.write(key, 4);
+  const end = body + buffer.write(json, body);
+  const crc = checksum(buffer.subarray(4, end));
+  // The checksum takes the place of the last bytes of the key, or of what is before it.
+  buffer.writeUInt32LE(crc, body - 4);
+  return buffer.subarray(body - 4, end);
 }
 
 function decodeChecked(key: string, value: Uint8Array, place: string): unknown {

@@ -68,7 +68,8 @@ function ordinalOf({ passage }: SourceDocument['documents'][number]): number {
 export function requireId(id: unknown): asserts id is string {
   if (typeof id !== 'string')
     throw badRow('id', `an id must be a string, not ${kind(id)}`, 'String(id) makes one');
-  const bytes = Buffer.byteLength(id, 'utf8');
+  // A UTF-16 unit takes at most three bytes.
+  const bytes = 3 * id.length <= MAX_ID_BYTES ? id.length : Buffer.byteLength(id, 'utf8');
   const wrong =
     bytes === 0
       ? 'is empty'
@@ -92,29 +93,28 @@ function storableDocument(
   ordinal: number | undefined,
 ): Checked<CorpusDocument> {
   const ref: PassageRef = { id: sourceId, ...(ordinal === undefined ? {} : { passage: ordinal }) };
-  const place = `document ${JSON.stringify(displayId(ref))}`;
-  if (!isPlainObject(document)) throw badRow(place, `a document is an object, not ${kind(document)}`);
+  const placeOf = (): string => `document ${JSON.stringify(displayId(ref))}`;
+  if (!isPlainObject(document)) throw badRow(placeOf(), `a document is an object, not ${kind(document)}`);
   const { id = sourceId, passage = ordinal, title = '', text, metadata = {} } = document;
   if (id !== sourceId)
     throw badRow(
-      `${place}, id`,
+      `${placeOf()}, id`,
       `a document of source "${sourceId}" has the id ${JSON.stringify(id)}`,
       'give the documents of a source its id, or leave their ids out; passages are told apart by their order',
     );
   if (passage !== ordinal)
     throw badRow(
-      `${place}, passage`,
+      `${placeOf()}, passage`,
       `passages are numbered 0, 1, 2 in their order, this is number ${ordinal}`,
     );
-  for (const [name, value] of [
-    ['title', title],
-    ['text', text],
-  ] as const)
-    if (typeof value !== 'string')
-      throw badRow(`${place}, ${name}`, `the ${name} must be a string, not ${kind(value)}`);
+  requireText('title', title, placeOf);
+  requireText('text', text, placeOf);
   if (!isPlainObject(metadata))
-    throw badRow(`${place}, metadata`, `metadata is an object of names and values, not ${kind(metadata)}`);
-  const copy = new MetadataCopy(place);
+    throw badRow(
+      `${placeOf()}, metadata`,
+      `metadata is an object of names and values, not ${kind(metadata)}`,
+    );
+  const copy = new MetadataCopy(placeOf);
   const value: CorpusDocument = {
     ...ref,
     title: copy.text(title),
@@ -122,8 +122,13 @@ function storableDocument(
     metadata: copy.object(metadata, 'metadata', 1) as Metadata,
   };
   if (copy.length > MAX_RECORD_LENGTH)
-    throw badRow(place, `title, text and metadata take more than ${MAX_RECORD_LENGTH} characters`);
+    throw badRow(placeOf(), `title, text and metadata take more than ${MAX_RECORD_LENGTH} characters`);
   return { value, mended: copy.mended };
+}
+
+function requireText(name: 'title' | 'text', value: unknown, placeOf: () => string): void {
+  if (typeof value !== 'string')
+    throw badRow(`${placeOf()}, ${name}`, `the ${name} must be a string, not ${kind(value)}`);
 }
 
 /** Copies JSON values: a checked value must not change before it is stored (through getters or a caller that keeps writing). */
@@ -131,10 +136,10 @@ class MetadataCopy {
   mended = false;
   /** UTF-16 units of all strings so far. */
   length = 0;
-  private readonly place: string;
+  private readonly placeOf: () => string;
 
-  constructor(place: string) {
-    this.place = place;
+  constructor(placeOf: () => string) {
+    this.placeOf = placeOf;
   }
 
   text(text: string): string {
@@ -146,7 +151,9 @@ class MetadataCopy {
 
   object(object: object, path: string, depth: number): { readonly [name: string]: MetadataValue } {
     this.requireDepth(path, depth);
-    const entries = Object.entries(object).map(([rawName, value]): [string, MetadataValue] => {
+    const given = Object.entries(object);
+    if (given.length === 0) return {};
+    const entries = given.map(([rawName, value]): [string, MetadataValue] => {
       const name = this.text(rawName);
       return [name, this.value(value, `${path}.${name.slice(0, 60)}`, depth)];
     });
@@ -185,7 +192,7 @@ class MetadataCopy {
 
   private refuse(path: string, message: string, hint?: string): WinnowError {
     const shown = path.length > 120 ? `${path.slice(0, 120)}…` : path;
-    return badRow(`${this.place}, ${shown}`, message, hint);
+    return badRow(`${this.placeOf()}, ${shown}`, message, hint);
   }
 }
 
