@@ -127,11 +127,17 @@ INLINE vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
 INLINE vf vf_div(vf a, vf b) { return wasm_f32x4_div(a, b); }
 INLINE vf vf_max(vf a, vf b) { return wasm_f32x4_pmax(a, b); }
 INLINE vf vf_min(vf a, vf b) { return wasm_f32x4_pmin(a, b); }
+#ifdef __wasm_relaxed_simd__
+// One instruction each where engines would otherwise spend several; nothing out of range gets here.
+INLINE vf vf_fma(vf a, vf b, vf c) { return wasm_f32x4_relaxed_madd(a, b, c); }
+INLINE vi vf_round(vf a) { return wasm_i32x4_relaxed_trunc_f32x4(wasm_f32x4_nearest(a)); }
+#else
 INLINE vf vf_fma(vf a, vf b, vf c) { return wasm_f32x4_add(wasm_f32x4_mul(a, b), c); }
+INLINE vi vf_round(vf a) { return wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(a)); }
+#endif
 INLINE vi vi_load(const int32_t *p) { return wasm_v128_load(p); }
 INLINE void vi_store(int32_t *p, vi a) { wasm_v128_store(p, a); }
 INLINE vf vf_from_int(vi a) { return wasm_f32x4_convert_i32x4(a); }
-INLINE vi vf_round(vf a) { return wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(a)); }
 INLINE vf vf_pow2(vi n) { return wasm_i32x4_shl(wasm_i32x4_add(n, wasm_i32x4_splat(127)), 23); }
 INLINE void vi_store_u8(uint8_t *p, vi a) {
   v128_t words = wasm_i16x8_narrow_i32x4(a, a);
