@@ -36,6 +36,18 @@ const OUTPUTS = {
   bias: 'const f32[N]',
 } as const;
 
+/** All heads of a ragged batch (attention/). */
+const ATTENTION = {
+  qkv: 'const f32[T][3 * heads * size]',
+  starts: 'const i32[sequences + 1]',
+  out: 'f32[T][heads * size]',
+  scratch: 'f32[]',
+  sequences: 'i32',
+  queries: 'i32',
+  heads: 'i32',
+  size: 'i32',
+} as const;
+
 /** u7 rows as a result; `stride` bytes each. */
 const QUANTIZED_RESULT = {
   T: 'i32',
@@ -137,19 +149,8 @@ export const ARENA_KERNELS = {
     },
   },
   // attention/
-  attention: {
-    returns: 'void',
-    parameters: {
-      qkv: 'const f32[T][3 * heads * size]',
-      starts: 'const i32[sequences + 1]',
-      out: 'f32[T][heads * size]',
-      scratch: 'f32[]',
-      sequences: 'i32',
-      queries: 'i32',
-      heads: 'i32',
-      size: 'i32',
-    },
-  },
+  attention: { returns: 'void', parameters: ATTENTION },
+  attention_int16: { returns: 'void', parameters: ATTENTION },
   // sparse/
   gemm_n16: {
     returns: 'void',
