@@ -7,7 +7,9 @@ import type { AcceptBits } from './accept-bits.ts';
 import type { SegmentTopDocs } from './top-k.ts';
 
 /** What the steps after retrieval read of the segment, or of the answer of a remote engine, that holds a document. */
-export interface FoundSegment extends Pick<Segment, 'docKeys' | 'vector' | 'id'> {
+export interface FoundSegment
+  extends Pick<Segment, 'docKeys' | 'vector' | 'id'>,
+    Partial<Pick<Segment, 'isInText'>> {
   readonly denseVectors?: Pick<NonNullable<Segment['denseVectors']>, 'vector'> | undefined;
 }
 
