@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { openModel } from '../encoder/model.ts';
 import { INDEX_FILE } from '../indexer/store/files.ts';
 import { describeKernels } from '../kernels/index.ts';
-import type { Filter, ScanOptions } from '../query/request.ts';
+import type { SearchOptions } from '../query/request.ts';
 import { TopK } from '../query/retrieve/top-k.ts';
 import { Searcher } from '../query/search/searcher.ts';
 import type { QuantizedQuery } from '../query/weights/quantized-query.ts';
@@ -49,7 +49,7 @@ export interface EngineBenchReport {
 interface Measured {
   readonly mode: string;
   readonly share: number;
-  readonly options: ScanOptions & { readonly filter?: Filter };
+  readonly options: Pick<SearchOptions, 'scan' | 'alpha' | 'filter' | 'budgetMs'>;
 }
 
 /** Queries compared with brute force, at most, and postings that this reads, about: all queries would take minutes. */
@@ -59,6 +59,8 @@ const GROW_SEED = 1;
 /** Alphas of the pruned rows; 1 loses nothing. */
 const ALPHAS = [1, 0.9, 0.8];
 const FILTERED_SHARES = [0.5, 0.05, 0.001];
+/** Time budgets, which the slowest searches of a large collection exceed without one. */
+const BUDGETS_MS = [0.5, 0.2];
 
 /** The searches of a run, each compared with brute force. */
 const MEASURED: readonly Measured[] = [
@@ -73,6 +75,10 @@ const MEASURED: readonly Measured[] = [
       options: { filter: { share: { lt: share * SHARES } } },
     }),
   ),
+  ...BUDGETS_MS.flatMap((budgetMs): Measured[] => [
+    { mode: `pruned, ${budgetMs} ms`, share: 1, options: { scan: 'pruned', budgetMs } },
+    { mode: `exact, ${budgetMs} ms`, share: 1, options: { scan: 'exact', budgetMs } },
+  ]),
 ];
 
 export async function run(options: EngineBenchOptions): Promise<EngineBenchReport> {

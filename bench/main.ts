@@ -100,7 +100,9 @@ benchmark(
   () => import('./encode.ts'),
 )
   .requiredOption('--corpus <file>', 'corpus.jsonl to take documents from')
-  .option('--documents <n>', 'documents to encode', wholeNumber(1, 100_000), 48);
+  .option('--documents <n>', 'documents to encode', wholeNumber(1, 100_000), 48)
+  .option('--threads <n,n,…>', 'threads of each system', wholeNumbers(1, 64), [1, 2])
+  .option('--rounds <n>', 'turns of each system', wholeNumber(1, 100), 2);
 benchmark(
   'train',
   'forward and backward passes of training, beside PyTorch on the same threads',

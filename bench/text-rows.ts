@@ -66,7 +66,7 @@ function scannedIds(store: IndexStore, text: string, k: number, share: number): 
     for (let docId = 0; docId < segment.numDocs; docId++)
       if (share === 1 || shareOf(Number(segment.id(docId))) < share * SHARES) setBit(accept, docId);
     const top = new TopK(k);
-    bm25Scan(segment, lists, Float64Array.from(segment.lengths, query.norm), accept, top);
+    bm25Scan(segment, lists, Float32Array.from(segment.lengths, query.norm), accept, top);
     const { count, docIds, scores } = top.sorted();
     return Array.from({ length: count }, (_, i) => ({ id: segment.id(docIds[i]!), score: scores[i]! }));
   });

@@ -28,7 +28,13 @@ const BLOCK_CHARACTERS = 16_384;
 /** A run without white space is cut into pieces of this many characters: longer words are one [UNK] anyway. */
 const RUN_CHARACTERS = 96;
 
-const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made when first needed, since that takes 10 ms, which a search need not wait for. */
+function sentences(): Intl.Segmenter {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'sentence' });
+  return segmenter;
+}
 
 /**
  * Cuts a document into passages that fit the encoder's window. A document that fits comes back as it is. Otherwise each
@@ -208,7 +214,7 @@ function* sentenceRanges(text: string, start: number, end: number): Generator<[n
       const blank = lastBlank(text, at + (BLOCK_CHARACTERS >> 1), block);
       stop = blank >= 0 ? blank + 1 : wholeCharacterEnd(text, block);
     }
-    for (const { index, segment } of sentences.segment(text.slice(at, stop)))
+    for (const { index, segment } of sentences().segment(text.slice(at, stop)))
       yield [at + index, at + index + segment.length];
     at = stop;
   }

@@ -46,6 +46,9 @@ export function readIdfTable(path: string, tokenizer: WordPieceTokenizer): Float
   return idf;
 }
 
+/** The id in a number that also holds the pieces of a word. */
+const idOf = (token: number): number => Math.floor(token / 65_536);
+
 /** The distinct tokens of a query. */
 export interface QueryTokens {
   /** Ascending. */
@@ -88,24 +91,21 @@ export class IdfQueryEncoder {
     for (const { ids } of this.words(query))
       for (const id of ids) if (this.idf[id]! > 0) found.push(id * 65_536 + ids.length);
     // By id, and of one id the fewest pieces come first.
-    const sorted = Float64Array.from(found).sort();
-    const termIds = new Uint16Array(sorted.length);
-    const counts = new Uint16Array(sorted.length);
-    const wordPieces = new Uint16Array(sorted.length);
+    found.sort((a, b) => a - b);
     let distinct = 0;
-    for (const one of sorted) {
-      const id = Math.floor(one / 65_536);
-      if (distinct === 0 || termIds[distinct - 1] !== id) {
-        termIds[distinct] = id;
-        wordPieces[distinct++] = one % 65_536;
+    for (let i = 0; i < found.length; i++) if (i === 0 || idOf(found[i]!) !== idOf(found[i - 1]!)) distinct++;
+    const termIds = new Uint16Array(distinct);
+    const counts = new Uint16Array(distinct);
+    const wordPieces = new Uint16Array(distinct);
+    let at = -1;
+    for (const one of found) {
+      if (at < 0 || termIds[at] !== idOf(one)) {
+        termIds[++at] = idOf(one);
+        wordPieces[at] = one % 65_536;
       }
-      counts[distinct - 1]!++;
+      counts[at]!++;
     }
-    return {
-      termIds: termIds.slice(0, distinct),
-      counts: counts.slice(0, distinct),
-      wordPieces: wordPieces.slice(0, distinct),
-    };
+    return { termIds, counts, wordPieces };
   }
 
   /** The published weighting: repeated tokens count once, every weight is the table's. */

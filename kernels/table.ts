@@ -37,6 +37,18 @@ const OUTPUTS = {
   bias: 'const f32[N]',
 } as const;
 
+/** All heads of a ragged batch (attention/). */
+const ATTENTION = {
+  qkv: 'const f32[T][3 * heads * size]',
+  starts: 'const i32[sequences + 1]',
+  out: 'f32[T][heads * size]',
+  scratch: 'f32[]',
+  sequences: 'i32',
+  queries: 'i32',
+  heads: 'i32',
+  size: 'i32',
+} as const;
+
 /** u7 rows as a result; `stride` bytes each. */
 const QUANTIZED_RESULT = {
   T: 'i32',
@@ -138,19 +150,8 @@ export const ARENA_KERNELS = {
     },
   },
   // attention/
-  attention: {
-    returns: 'void',
-    parameters: {
-      qkv: 'const f32[T][3 * heads * size]',
-      starts: 'const i32[sequences + 1]',
-      out: 'f32[T][heads * size]',
-      scratch: 'f32[]',
-      sequences: 'i32',
-      queries: 'i32',
-      heads: 'i32',
-      size: 'i32',
-    },
-  },
+  attention: { returns: 'void', parameters: ATTENTION },
+  attention_int16: { returns: 'void', parameters: ATTENTION },
   // sparse/
   gemm_n16: {
     returns: 'void',
@@ -271,24 +272,19 @@ const SEARCH = [
   ['k', 'u32'],
 ] as const;
 
-const IMPACT_SEARCH = [...SEARCH, ['scratch', 'u32[]'], ['threshold', 'u32']] as const;
+const IMPACT_SEARCH = [...SEARCH, ['scratch', 'u32[]'], ['threshold', 'u32'], ['budgetUs', 'f64']] as const;
 
 /** Functions that search posting lists in memory of their own: the name and type of each parameter, in order. */
 export const SEARCH_FUNCTIONS = {
   searchExact: IMPACT_SEARCH,
-  searchPruned: [
-    ...IMPACT_SEARCH,
-    ['blockMaxBytes', 'u8[]'],
-    ['blockMaxLayout', 'f64[]'],
-    ['alpha', 'u32'],
-    ['budgetUs', 'f64'],
-  ],
+  searchPruned: [...IMPACT_SEARCH, ['blockMaxBytes', 'u8[]'], ['blockMaxLayout', 'f64[]'], ['alpha', 'u32']],
   searchLexical: [
     ...SEARCH,
     ['scratch', 'f64[]'],
     ['threshold', 'f64'],
+    ['budgetUs', 'f64'],
     ['idf', 'f64[]'],
-    ['norms', 'f64[]'],
+    ['norms', 'f32[]'],
   ],
 } as const satisfies ArrayFunctions;
 

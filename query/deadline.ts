@@ -1,6 +1,6 @@
 /**
- * The end of a search's time budget. Work that cannot be interrupted, such as a call of a kernel, compares its estimated cost
- * with the remaining time before it starts. Everything else checks between small steps.
+ * The end of a search's time budget. Work that cannot be interrupted compares its estimated cost with the remaining time before it
+ * starts. Everything else, search kernels included, checks between small steps.
  */
 export class Deadline {
   /** On the clock of `performance.now()`; Infinity without a budget. */
@@ -18,6 +18,11 @@ export class Deadline {
   /** Microseconds that are left; Infinity without a budget. */
   get remainingUs(): number {
     return this.at === Number.POSITIVE_INFINITY ? this.at : (this.at - performance.now()) * 1000;
+  }
+
+  /** What a search kernel is given. It runs once even where nothing is left, to report that it was not through. */
+  get kernelBudgetUs(): number | undefined {
+    return this.at === Number.POSITIVE_INFINITY ? undefined : Math.max(1, this.remainingUs);
   }
 
   /** Whether work of an estimated cost in microseconds ends before the budget does. */

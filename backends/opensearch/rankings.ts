@@ -4,7 +4,7 @@ import type { Deadline } from '../../query/deadline.ts';
 import { SEARCH_OPTIONS, type SearchOptions } from '../../query/request.ts';
 import type { Notice } from '../../query/response.ts';
 import { BM25_K1 } from '../../query/retrieve/bm25.ts';
-import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
+import { FUSED_DEPTH, type FusedDoc, type FusedList, fuse } from '../../query/retrieve/fusion.ts';
 import { analyze } from '../../query/text/english-analyzer.ts';
 import { type ClusterSource, keyOf } from './cluster-document.ts';
 import { type ClusterHit, type ClusterIndex, type ClusterResponse, missingShards } from './cluster-index.ts';
@@ -124,14 +124,17 @@ export class ClusterRankings {
     }));
     const { fusion = SEARCH_OPTIONS.fusion.default } = options;
     const { sparseWeight = SEARCH_OPTIONS.sparseWeight.default } = options;
-    const fused = fuse<RankedHit>(
-      rankings.map(({ hits }) => hits),
+    const lists = rankings.map(({ hits }) => hits);
+    const hitOf = ({ list, rank }: FusedDoc): RankedHit => lists[list]![rank]!;
+    const fused = fuse(
+      fusedLists(lists),
       rankings.map(({ mode }) => (mode === 'sparse' ? sparseWeight : 1 - sparseWeight)),
       fusion,
-      { depth: options.depth, keyOf: ({ id }) => id, idOf: ({ id }) => id },
+      options.depth,
+      (a, b) => hitOf(a).id < hitOf(b).id,
     );
     return {
-      hits: fused,
+      hits: fused.map((doc) => ({ ...hitOf(doc), score: doc.score })),
       complete: rankings.every(({ complete }) => complete),
       notices: distinct(rankings.flatMap(({ notices }) => notices)),
     };
@@ -205,3 +208,17 @@ const heaviestFirst = (rescoring: number): Notice => ({
   code: 'heaviest-first',
   message: `the query is longer than the cluster takes: documents were found without its ${rescoring} lightest tokens, and scored by all`,
 });
+
+/** The rankings as a fusion reads them: each id has a number. */
+function fusedLists(lists: readonly (readonly RankedHit[])[]): FusedList[] {
+  const numbers = new Map<string, number>();
+  const numberOf = (id: string): number => {
+    const number = numbers.get(id) ?? numbers.size;
+    numbers.set(id, number);
+    return number;
+  };
+  return lists.map((hits) => ({
+    keys: hits.map(({ id }) => numberOf(id)),
+    scores: hits.map(({ score }) => score),
+  }));
+}

@@ -72,7 +72,7 @@ export function registerSearch(program: Command): void {
     .option('--group', 'only the best passage of each document')
     .option(
       '--sort <field[:desc]>',
-      `order the best ${rankDepth.default.toLocaleString('en')} hits by a declared field`,
+      `order the best ${rankDepth.default} hits by a declared field`,
       fieldSort,
     )
     .option('--facet <field>', 'count the values of a declared field among them; repeat for more', repeated)

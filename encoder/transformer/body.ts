@@ -208,7 +208,7 @@ function attend(
     out: qkv,
     scratch: work.blockScratch,
   });
-  kernels.attention.attend({
+  kernels.attention.attendInt16({
     qkv,
     starts: loadGroupStarts(kernels.arena, work, lengths),
     sequences: lengths.length,

@@ -31,7 +31,7 @@ export function attendFromFirstRows(
       copyFloats(arena, queries + 4 * sequence * hiddenSize, qkv + 4 * start * width, hiddenSize);
       sequence++;
     }
-    kernels.attention.attend({
+    kernels.attention.attendInt16({
       qkv,
       starts,
       sequences: group.length,

@@ -1,3 +1,4 @@
+import { isBitSet } from '../format/bitmap.ts';
 import { viewU16, viewU32 } from '../format/bytes.ts';
 import { checksum } from '../format/checksum.ts';
 import { corrupt } from '../format/errors.ts';
@@ -149,6 +150,11 @@ export class Segment {
     const from = rowOffsets[docId]!;
     const to = rowOffsets[docId + 1]!;
     return { termIds: columnIds.subarray(from, to), impacts: values.subarray(from, to) };
+  }
+
+  /** Whether a term of {@link vector}, by its place there, occurs in the title or text of the document. */
+  isInText(docId: number, place: number): boolean {
+    return isBitSet(this.inText, this.forwardIndex.ofDocument(docId).rowOffsets[docId]! + place);
   }
 
   /** Dense vectors; undefined in a segment none of whose documents has one. */

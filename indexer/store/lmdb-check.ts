@@ -105,10 +105,9 @@ function newestMeta(file: string, descriptor: number): Buffer {
 }
 
 /** Length of a node; nodes fill a page from its end, without gaps. @param depth 1 for a leaf */
-function nodeBytes(node: Buffer, depth: number): number {
-  const isLarge = (node.readUInt16LE(NODE.flags) & NODE_FLAG.bigData) !== 0;
-  const data = depth > 1 ? 0 : isLarge ? NODE.overflow : node.readUInt32LE(0);
-  const bytes = NODE.data + node.readUInt16LE(NODE.keyLength) + data;
+function nodeBytes(low: number, flags: number, keyLength: number, depth: number): number {
+  const data = depth > 1 ? 0 : flags & NODE_FLAG.bigData ? NODE.overflow : low;
+  const bytes = NODE.data + keyLength + data;
   return bytes + (bytes % 2);
 }
 
@@ -174,14 +173,21 @@ class StructureCheck {
     const room = this.pageSize - PAGE.header;
     if (lower % 2 !== 0 || lower > upper || upper > room)
       throw this.damaged(name, `page ${number} has impossible bounds`);
+    // Entries are read as 16-bit numbers: this runs once per process, uncompiled, and calls would take most of the time.
+    const words = new Uint16Array(page.buffer, page.byteOffset, this.pageSize / 2);
     let bytes = 0;
     for (let i = 0; i < lower / 2; i++) {
-      const at = page.readUInt16LE(PAGE.header + 2 * i);
-      if (at < upper || at + NODE.data > room)
+      const at = words[PAGE.header / 2 + i]!;
+      if (at < upper || at + NODE.data > room || at % 2 !== 0)
         throw this.damaged(name, `page ${number} points outside itself`);
-      const node = page.subarray(PAGE.header + at);
-      this.node(node, number, depth, name, leaves);
-      bytes += nodeBytes(node, depth);
+      const word = (PAGE.header + at) / 2;
+      const low = words[word]! + words[word + 1]! * 65_536;
+      const flags = words[word + NODE.flags / 2]!;
+      const keyLength = words[word + NODE.keyLength / 2]!;
+      const isPlain = depth === 1 && flags === 0 && name !== FREE_PAGES;
+      if (!isPlain) this.node(page.subarray(PAGE.header + at), number, depth, name, leaves);
+      else if (at + NODE.data + keyLength + low > room) throw this.leaving(number, name);
+      bytes += nodeBytes(low, flags, keyLength, depth);
     }
     // LMDB moves entries by their lengths when it changes a page, so a wrong length would overwrite memory.
     if (bytes !== room - upper)
@@ -192,7 +198,7 @@ class StructureCheck {
     const low = node.readUInt32LE(0);
     const flags = node.readUInt16LE(NODE.flags);
     const keyLength = node.readUInt16LE(NODE.keyLength);
-    const outside = () => this.damaged(name, `page ${number} has an entry that leaves it`);
+    const outside = () => this.leaving(number, name);
     if (NODE.data + keyLength > node.length) throw outside();
     if (depth > 1) {
       this.page(low + flags * 2 ** 32, depth - 1, name, leaves);
@@ -280,6 +286,10 @@ class StructureCheck {
     const got = readSync(this.descriptor, page, 0, bytes, number * this.pageSize);
     if (got < bytes) throw corrupt(this.file, `the file was cut short: page ${number} ends early`);
     return page;
+  }
+
+  private leaving(number: number, name: string): WinnowError {
+    return this.damaged(name, `page ${number} has an entry that leaves it`);
   }
 
   private damaged(name: string, what: string): WinnowError {

@@ -109,6 +109,17 @@ export function byName(kernels: PositionalKernels): RawKernels {
         call.heads,
         call.size,
       ),
+    attention_int16: (call) =>
+      kernels.attention_int16(
+        call.qkv,
+        call.starts,
+        call.out,
+        call.scratch,
+        call.sequences,
+        call.queries,
+        call.heads,
+        call.size,
+      ),
     gemm_n16: (call) =>
       kernels.gemm_n16(
         call.x,

@@ -43,6 +43,10 @@ static double call_attention(const struct kernels *kernels, uint8_t *m, const do
   kernels->attention(P(0), P(1), P(2), P(3), I(4), I(5), I(6), I(7));
   return 0;
 }
+static double call_attention_int16(const struct kernels *kernels, uint8_t *m, const double *a) {
+  kernels->attention_int16(P(0), P(1), P(2), P(3), I(4), I(5), I(6), I(7));
+  return 0;
+}
 static double call_gemm_n16(const struct kernels *kernels, uint8_t *m, const double *a) {
   kernels->gemm_n16(P(0), P(1), P(2), P(3), P(4), P(5), P(6), P(7), I(8), I(9), I(10), I(11), I(12));
   return 0;
@@ -123,6 +127,7 @@ static const struct arena_function ARENA_FUNCTIONS[] = {
     {"embed", 11, call_embed},
     {"collect_above", 5, call_collect_above},
     {"attention", 8, call_attention},
+    {"attention_int16", 8, call_attention_int16},
     {"gemm_n16", 13, call_gemm_n16},
     {"gemm_block4", 15, call_gemm_block4},
     {"gemv_thresholded", 9, call_gemv_thresholded},

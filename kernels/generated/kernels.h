@@ -3,8 +3,8 @@
 #include "../search/search-kernels.h"
 
 // Identifies the table that a module was built from; the loader rejects any other.
-#define KERNEL_ABI 0xd2bdaa11u
-#define KERNEL_ABI_EXPORT "abi_d2bdaa11"
+#define KERNEL_ABI 0xc084fb07u
+#define KERNEL_ABI_EXPORT "abi_c084fb07"
 
 // The kernels of one instruction set. They are documented where they are defined.
 struct kernels {
@@ -26,6 +26,8 @@ struct kernels {
   int32_t (*collect_above)(const float *values, float threshold, int32_t *indexes, float *kept, int32_t N);
   void (*attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
                     int32_t queries, int32_t heads, int32_t size);
+  void (*attention_int16)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
+                          int32_t queries, int32_t heads, int32_t size);
   void (*gemm_n16)(const uint8_t *x, const float *x_scale, const float *x_minimum, const uint8_t *w,
                    const float *w_scale, const float *w_sum, const float *bias, float *out, int32_t T, int32_t stride,
                    int32_t N, int32_t passes, int32_t out_stride);
@@ -78,6 +80,7 @@ const struct kernels *kernels_in_use(void);
   _(embed) \
   _(collect_above) \
   _(attention) \
+  _(attention_int16) \
   _(gemm_n16) \
   _(gemm_block4) \
   _(gemv_thresholded) \
@@ -115,6 +118,8 @@ void KERNEL(embed)(const int32_t *ids, const int32_t *positions, const int32_t *
 int32_t KERNEL(collect_above)(const float *values, float threshold, int32_t *indexes, float *kept, int32_t N);
 void KERNEL(attention)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
                        int32_t queries, int32_t heads, int32_t size);
+void KERNEL(attention_int16)(const float *qkv, const int32_t *starts, float *out, float *scratch, int32_t sequences,
+                             int32_t queries, int32_t heads, int32_t size);
 void KERNEL(gemm_n16)(const uint8_t *x, const float *x_scale, const float *x_minimum, const uint8_t *w,
                       const float *w_scale, const float *w_sum, const float *bias, float *out, int32_t T,
                       int32_t stride, int32_t N, int32_t passes, int32_t out_stride);

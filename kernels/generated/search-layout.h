@@ -29,7 +29,7 @@ enum {BLOCK_MAX_SLOTS, BLOCK_MAX_FIRST_ENTRIES, BLOCK_MAX_PRESENT, BLOCK_MAX_ENT
 enum argument_kind { ARGUMENT_U8S, ARGUMENT_U8S_OR_NONE, ARGUMENT_U16S, ARGUMENT_U32S, ARGUMENT_I32S, ARGUMENT_F32S, ARGUMENT_F64S, ARGUMENT_U32, ARGUMENT_F64 };
 enum {SEARCH_EXACT_BYTES, SEARCH_EXACT_LAYOUT, SEARCH_EXACT_QUERY, SEARCH_EXACT_TERMS, SEARCH_EXACT_FILTER_BITS,
     SEARCH_EXACT_RANKS, SEARCH_EXACT_HITS, SEARCH_EXACT_K, SEARCH_EXACT_SCRATCH, SEARCH_EXACT_THRESHOLD,
-    SEARCH_EXACT_LENGTH};
+    SEARCH_EXACT_BUDGET_US, SEARCH_EXACT_LENGTH};
 #define SEARCH_EXACT_KINDS \
   ARGUMENT_U8S, \
   ARGUMENT_F64S, \
@@ -40,10 +40,11 @@ enum {SEARCH_EXACT_BYTES, SEARCH_EXACT_LAYOUT, SEARCH_EXACT_QUERY, SEARCH_EXACT_
   ARGUMENT_U32S, \
   ARGUMENT_U32, \
   ARGUMENT_U32S, \
-  ARGUMENT_U32
+  ARGUMENT_U32, \
+  ARGUMENT_F64
 enum {SEARCH_PRUNED_BYTES, SEARCH_PRUNED_LAYOUT, SEARCH_PRUNED_QUERY, SEARCH_PRUNED_TERMS, SEARCH_PRUNED_FILTER_BITS,
     SEARCH_PRUNED_RANKS, SEARCH_PRUNED_HITS, SEARCH_PRUNED_K, SEARCH_PRUNED_SCRATCH, SEARCH_PRUNED_THRESHOLD,
-    SEARCH_PRUNED_BLOCK_MAX_BYTES, SEARCH_PRUNED_BLOCK_MAX_LAYOUT, SEARCH_PRUNED_ALPHA, SEARCH_PRUNED_BUDGET_US,
+    SEARCH_PRUNED_BUDGET_US, SEARCH_PRUNED_BLOCK_MAX_BYTES, SEARCH_PRUNED_BLOCK_MAX_LAYOUT, SEARCH_PRUNED_ALPHA,
     SEARCH_PRUNED_LENGTH};
 #define SEARCH_PRUNED_KINDS \
   ARGUMENT_U8S, \
@@ -56,13 +57,14 @@ enum {SEARCH_PRUNED_BYTES, SEARCH_PRUNED_LAYOUT, SEARCH_PRUNED_QUERY, SEARCH_PRU
   ARGUMENT_U32, \
   ARGUMENT_U32S, \
   ARGUMENT_U32, \
+  ARGUMENT_F64, \
   ARGUMENT_U8S, \
   ARGUMENT_F64S, \
-  ARGUMENT_U32, \
-  ARGUMENT_F64
+  ARGUMENT_U32
 enum {SEARCH_LEXICAL_BYTES, SEARCH_LEXICAL_LAYOUT, SEARCH_LEXICAL_QUERY, SEARCH_LEXICAL_TERMS,
     SEARCH_LEXICAL_FILTER_BITS, SEARCH_LEXICAL_RANKS, SEARCH_LEXICAL_HITS, SEARCH_LEXICAL_K, SEARCH_LEXICAL_SCRATCH,
-    SEARCH_LEXICAL_THRESHOLD, SEARCH_LEXICAL_IDF, SEARCH_LEXICAL_NORMS, SEARCH_LEXICAL_LENGTH};
+    SEARCH_LEXICAL_THRESHOLD, SEARCH_LEXICAL_BUDGET_US, SEARCH_LEXICAL_IDF, SEARCH_LEXICAL_NORMS,
+    SEARCH_LEXICAL_LENGTH};
 #define SEARCH_LEXICAL_KINDS \
   ARGUMENT_U8S, \
   ARGUMENT_F64S, \
@@ -74,8 +76,9 @@ enum {SEARCH_LEXICAL_BYTES, SEARCH_LEXICAL_LAYOUT, SEARCH_LEXICAL_QUERY, SEARCH_
   ARGUMENT_U32, \
   ARGUMENT_F64S, \
   ARGUMENT_F64, \
+  ARGUMENT_F64, \
   ARGUMENT_F64S, \
-  ARGUMENT_F64S
+  ARGUMENT_F32S
 enum {QUANTIZE_WEIGHTS_WEIGHTS, QUANTIZE_WEIGHTS_COUNT, QUANTIZE_WEIGHTS_PER_IMPACT, QUANTIZE_WEIGHTS_IMPACTS,
     QUANTIZE_WEIGHTS_AT, QUANTIZE_WEIGHTS_LENGTH};
 #define QUANTIZE_WEIGHTS_KINDS \
@@ -125,12 +128,12 @@ __attribute__((export_name("searchExact"))) uint32_t searchExact(const uint8_t *
                                                                  const uint32_t *query, uint32_t terms,
                                                                  const uint8_t *filter_bits, const uint32_t *ranks,
                                                                  uint32_t *hits, uint32_t k, uint32_t *scratch,
-                                                                 uint32_t threshold);
+                                                                 uint32_t threshold, double budget_us);
 __attribute__((export_name("searchPruned"))) uint32_t searchPruned(const uint8_t *bytes, const double *layout,
                                                                    const uint32_t *query, uint32_t terms,
                                                                    const uint8_t *filter_bits, const uint32_t *ranks,
                                                                    uint32_t *hits, uint32_t k, uint32_t *scratch,
-                                                                   uint32_t threshold, const uint8_t *block_max_bytes,
-                                                                   const double *block_max_layout, uint32_t alpha,
-                                                                   double budget_us);
+                                                                   uint32_t threshold, double budget_us,
+                                                                   const uint8_t *block_max_bytes,
+                                                                   const double *block_max_layout, uint32_t alpha);
 #endif

@@ -66,6 +66,7 @@ static struct search_arguments search_arguments_of(const struct argument *a) {
       .hits = a[SEARCH_EXACT_HITS].array,
       .k = a[SEARCH_EXACT_K].integer,
       .threshold = a[SEARCH_EXACT_THRESHOLD].integer,
+      .budget_us = a[SEARCH_EXACT_BUDGET_US].number,
   };
 }
 
@@ -76,8 +77,8 @@ napi_value search_exact_call(napi_env env, napi_callback_info info) {
   if (!read_arguments(env, info, kinds, SEARCH_EXACT_LENGTH, a) || !check_common(a, &num_docs)) return reject(env);
   const struct search_arguments arguments = search_arguments_of(a);
   const size_t k = arguments.k;
-  if (!check_impacts(a, exact_scratch_words(arguments.terms, k), 2 * k)) return reject(env);
-  return number_of(env, run_search_exact(kernels_in_use()->search_exact, &arguments));
+  if (!check_impacts(a, exact_scratch_words(arguments.terms, k), 2 * k + 2)) return reject(env);
+  return number_of(env, run_search_exact(kernels_in_use()->search_exact, &arguments, microseconds));
 }
 
 napi_value search_pruned_call(napi_env env, napi_callback_info info) {
@@ -96,7 +97,7 @@ napi_value search_pruned_call(napi_env env, napi_callback_info info) {
     return reject(env);
   const struct block_max_index block_max = block_max_index_of(bytes->array, offsets);
   const uint32_t found = run_search_pruned(kernels_in_use()->search_pruned, &arguments, &block_max, alpha,
-                                           a[SEARCH_PRUNED_BUDGET_US].number, microseconds);
+                                           microseconds);
   return number_of(env, found);
 }
 
@@ -109,7 +110,7 @@ napi_value search_lexical_call(napi_env env, napi_callback_info info) {
   double *scratch = a[SEARCH_LEXICAL_SCRATCH].array;
   uint32_t *hits = a[SEARCH_LEXICAL_HITS].array;
   if (a[SEARCH_LEXICAL_NORMS].length < num_docs || a[SEARCH_LEXICAL_IDF].length < terms ||
-      a[SEARCH_LEXICAL_HITS].length < k || a[SEARCH_LEXICAL_SCRATCH].length < LEXICAL_WINDOW_DOCS + 3 * (terms + 1) + 3 * k)
+      a[SEARCH_LEXICAL_HITS].length < 2 * k + 2 || a[SEARCH_LEXICAL_SCRATCH].length < LEXICAL_WINDOW_DOCS + 3 * (terms + 1) + 3 * k)
     return reject(env);
   const struct posting_lists lists = posting_lists_of(a[SEARCH_LEXICAL_BYTES].array, a[SEARCH_LEXICAL_LAYOUT].array);
   // Scratch: the scores of the hits, accumulators, the heap of 16-byte entries, and what is known of each word.
@@ -130,7 +131,9 @@ napi_value search_lexical_call(napi_env env, napi_callback_info info) {
       .ranks = a[SEARCH_LEXICAL_RANKS].array,
       .heap = heap,
   };
-  const uint32_t found = kernels_in_use()->search_lexical(&request, &working);
+  struct time_budget budget = budget_of(a[SEARCH_LEXICAL_BUDGET_US].number, microseconds);
+  const uint32_t found = kernels_in_use()->search_lexical(&request, &working, &budget);
+  hits[2 * k + 1] = budget.complete;
   for (uint32_t i = 0; i < found; i++) {
     hits[i] = heap[i].doc;
     scratch[i] = heap[i].score;

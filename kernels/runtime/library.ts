@@ -5,7 +5,7 @@ import type { KernelBackend, Kernels } from './kernels.ts';
 /** One backend, loaded once per process: makes arenas and binds the kernels to them. */
 export interface KernelLibrary {
   readonly backend: KernelBackend;
-  /** Instruction set in use: `amx`, `vnni`, `avx2`, `baseline`, `neon`, `simd128` or `typescript`. */
+  /** Instruction set in use: `amx`, `vnni`, `avx2`, `baseline`, `neon`, `relaxed-simd`, `simd128` or `typescript`. */
   readonly instructions: string;
   /**
    * Which kernels for sparse weights are faster here than the dense one on the same weights, as measured. The others are

@@ -8,6 +8,7 @@ import type { KernelLibrary } from './library.ts';
 import { matchesTable, type NativeModule, nativeLibrary, requireNativeModule } from './native-module.ts';
 import { referenceLibrary } from './reference-module.ts';
 import { wasmLibrary } from './wasm-module.ts';
+import { hasRelaxedSimd } from './web-assembly.ts';
 
 /** What `winnow doctor` prints. */
 export interface KernelReport {
@@ -27,7 +28,11 @@ export interface KernelReport {
 
 const ORDER: readonly KernelBackend[] = ['native', 'wasm', 'reference'];
 const NATIVE_PATH = 'kernels/native/build/winnow.node';
-const WASM_PATHS = ['kernels/wasm/winnow.wasm', 'kernels/wasm/search.wasm'] as const;
+const WASM_ARENA = {
+  'relaxed-simd': 'kernels/wasm/winnow-relaxed.wasm',
+  simd128: 'kernels/wasm/winnow.wasm',
+} as const;
+const WASM_SEARCH = 'kernels/wasm/search.wasm';
 
 interface Opened {
   readonly library: KernelLibrary;
@@ -141,15 +146,25 @@ function openNative(): Opened {
 
 function openWasm(): Opened {
   const hint = 'reinstall the package';
-  const paths = WASM_PATHS.map((path) => join(packageRoot, path));
-  const missing = paths.findIndex((path) => !existsSync(path));
-  if (missing >= 0) throw unavailable('wasm', `${WASM_PATHS[missing]} is missing`, hint);
+  const plainReason = whyPlainWasm();
+  const instructions = plainReason === undefined ? 'relaxed-simd' : 'simd128';
+  const paths = [WASM_ARENA[instructions], WASM_SEARCH] as const;
+  const missing = paths.find((path) => !existsSync(join(packageRoot, path)));
+  if (missing !== undefined) throw unavailable('wasm', `${missing} is missing`, hint);
   try {
+    const [arena, search] = paths.map((path) => readFileSync(join(packageRoot, path)));
     return {
-      library: wasmLibrary(readFileSync(paths[0]!), readFileSync(paths[1]!)),
-      path: WASM_PATHS.join(', '),
+      library: wasmLibrary(arena!, search!, instructions),
+      path: paths.join(', '),
+      ...(plainReason === undefined ? {} : { instructionsReason: plainReason }),
     };
   } catch (cause) {
-    throw unavailable('wasm', `${WASM_PATHS.join(' or ')} does not load`, hint, cause);
+    throw unavailable('wasm', `${paths.join(' or ')} does not load`, hint, cause);
   }
+}
+
+/** Why not the module with relaxed SIMD; undefined when it runs here. */
+function whyPlainWasm(): string | undefined {
+  if (process.env.WINNOW_CPU === 'baseline') return 'relaxed-simd: WINNOW_CPU=baseline';
+  return hasRelaxedSimd() ? undefined : 'relaxed-simd: this engine lacks it (Node 22 and later have it)';
 }

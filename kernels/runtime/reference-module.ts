@@ -40,6 +40,7 @@ function referenceKernels(arena: Arena): RawKernels {
     embed: (call) => embed(arena, call),
     collect_above: (call) => collectAbove(arena, call),
     attention: (call) => attention(arena, call),
+    attention_int16: (call) => attention(arena, call),
     gemm_n16: (call) => gemmN16(arena, call),
     gemm_block4: (call) => gemmBlock4(arena, call),
     gemv_thresholded: (call) => gemvThresholded(arena, call),

@@ -27,14 +27,20 @@ function compile(bytes: Uint8Array, functions: readonly string[]): WasmModule {
 }
 
 /**
- * The committed modules: one for arena kernels, of which each thread has its own instance over one shared memory, and
+ * Committed modules: one for arena kernels, of which each thread has its own instance over one shared memory, and
  * one for searches, of which each block of posting lists has an instance.
+ *
+ * @param instructions what the arena kernels were compiled for
  */
-export function wasmLibrary(arenaBytes: Uint8Array, searchBytes: Uint8Array): KernelLibrary {
+export function wasmLibrary(
+  arenaBytes: Uint8Array,
+  searchBytes: Uint8Array,
+  instructions: 'simd128' | 'relaxed-simd',
+): KernelLibrary {
   const module = compile(arenaBytes, KERNEL_NAMES);
   return {
     backend: 'wasm',
-    instructions: 'simd128',
+    instructions,
     skipsZeros: { n16: true, block4: true },
     arenaStart: DATA_END,
     stackBytes: STACK_BYTES,

@@ -146,7 +146,8 @@ INLINE void score_block(const struct posting_lists *p, const uint32_t *list_ids,
 // score. Equal to search_exact while alpha is ALPHA_ONE and no deadline ends the search early. With a smaller alpha, a
 // document that is missed scores at most the worst hit's score * ALPHA_ONE / alpha.
 uint32_t KERNEL(search_pruned)(const struct search_request *request, const struct block_max_index *m,
-                               const struct pruned_scratch *scratch, struct pruning *pruning) {
+                               const struct pruned_scratch *scratch, struct pruning *pruning,
+                               struct time_budget *budget) {
   const struct posting_lists *p = request->lists;
   const uint32_t *list_ids = request->list_ids, *weights = request->weights;
   const uint32_t n = request->terms;
@@ -156,7 +157,6 @@ uint32_t KERNEL(search_pruned)(const struct search_request *request, const struc
   const uint64_t alpha = pruning->alpha;
   const uint32_t superblocks = (p->num_docs + SUPERBLOCK_DOCS - 1) / SUPERBLOCK_DOCS;
   pruning->visited = 0;
-  pruning->complete = 1;
   if (top.k == 0) return 0;
   bound_superblocks(p, m, list_ids, weights, n, bounds, superblocks);
 
@@ -169,10 +169,7 @@ uint32_t KERNEL(search_pruned)(const struct search_request *request, const struc
   while (size > 0) {
     const uint64_t best = order[0];
     if (!can_hold((uint32_t)(best >> 32), alpha, top.threshold)) break;
-    if (pruning->deadline > 0 && pruning->clock() > pruning->deadline) {
-      pruning->complete = 0;
-      break;
-    }
+    if (is_spent(budget)) break;
     if (--size > 0) bound_heap_sift_down(order, size, 0, order[size]);
     const uint32_t superblock = ~(uint32_t)best;
     uint32_t block_bounds[BLOCKS];

@@ -4,7 +4,8 @@
 #include "scan.h"
 
 // Hits are the documents that share a term with the query.
-uint32_t KERNEL(search_exact)(const struct search_request *request, uint32_t *cursors, uint32_t *scores) {
+uint32_t KERNEL(search_exact)(const struct search_request *request, uint32_t *cursors, uint32_t *scores,
+                              struct time_budget *budget) {
   const struct posting_lists *p = request->lists;
   const uint32_t *list_ids = request->list_ids, *weights = request->weights;
   const uint32_t n = request->terms;
@@ -14,6 +15,7 @@ uint32_t KERNEL(search_exact)(const struct search_request *request, uint32_t *cu
   // Set when the previous window was skipped: the cursors must be advanced before they are used.
   int skipped = 0;
   for (uint32_t start = 0; start < p->num_docs; start += WINDOW_DOCS) {
+    if (start > 0 && is_spent(budget)) break;
     const uint32_t count = p->num_docs - start < WINDOW_DOCS ? p->num_docs - start : WINDOW_DOCS;
     const uint32_t padded = (count + BLOCK_DOCS - 1) & ~(uint32_t)(BLOCK_DOCS - 1);
     const uint32_t chunk = start >> CHUNK_BITS, base = start & (CHUNK_DOCS - 1);
@@ -36,7 +38,9 @@ uint32_t KERNEL(search_exact)(const struct search_request *request, uint32_t *cu
       touched |= to > from;
     }
     skipped = 0;
-    if (touched) collect(&top, scores, start, count, filter_bits, request->ranks);
+    if (!touched) continue;
+    raise_threshold(&top, scores, start, count, filter_bits);
+    collect(&top, scores, start, count, filter_bits, request->ranks);
   }
   return sort_hits(&top);
 }

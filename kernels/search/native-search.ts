@@ -1,6 +1,13 @@
 import { LEXICAL_WINDOW_DOCS } from './layout.ts';
 import { blockMaxLayout, type PostingBlock, postingLayout } from './posting-block.ts';
-import { fixedPoint, hitWords, type NativeSearch, readHits, scratchWords } from './search-call.ts';
+import {
+  fixedPoint,
+  hitWords,
+  isComplete,
+  type NativeSearch,
+  readHits,
+  scratchWords,
+} from './search-call.ts';
 import type { LexicalSearch, PostingSearch } from './search-types.ts';
 
 /** One set of buffers per thread is enough, because a search never yields. Buffers grow and are kept. */
@@ -23,13 +30,25 @@ export function nativeSearch({ functions }: NativeSearch, block: PostingBlock): 
   const { bytes, ranks, numDocs, maxima } = block;
   const layout = postingLayout(block);
   const maximaLayout = maxima && blockMaxLayout(maxima);
-  return (query, filterBits, wanted, threshold, pruning) => {
+  return (query, filterBits, wanted, threshold, { alpha, budgetUs = 0 } = {}) => {
     const k = Math.min(wanted, numDocs);
     const terms = query.length / 2;
     const scratch = scratchFor(scratchWords(terms, k, numDocs));
     const hits = hitsFor(k);
-    if (!pruning || !maxima) {
-      const count = searchExact(bytes, layout, query, terms, filterBits, ranks, hits, k, scratch, threshold);
+    if (alpha === undefined || !maxima) {
+      const count = searchExact(
+        bytes,
+        layout,
+        query,
+        terms,
+        filterBits,
+        ranks,
+        hits,
+        k,
+        scratch,
+        threshold,
+        budgetUs,
+      );
       return readHits(hits, count, k, false);
     }
     const count = searchPruned(
@@ -43,10 +62,10 @@ export function nativeSearch({ functions }: NativeSearch, block: PostingBlock): 
       k,
       scratch,
       threshold,
+      budgetUs,
       maxima.bytes,
       maximaLayout!,
-      fixedPoint(pruning.alpha),
-      pruning.budgetUs ?? 0,
+      fixedPoint(alpha),
     );
     return readHits(hits, count, k, true);
   };
@@ -56,7 +75,7 @@ export function nativeLexicalSearch({ functions }: NativeSearch, block: PostingB
   const { searchLexical } = functions;
   const layout = postingLayout(block);
   const { bytes, ranks, numDocs } = block;
-  return (query, idf, norms, filterBits, wanted, threshold) => {
+  return (query, idf, norms, filterBits, wanted, threshold, budgetUs = 0) => {
     const k = Math.min(wanted, numDocs);
     const terms = query.length;
     const length = LEXICAL_WINDOW_DOCS + 3 * (terms + 1) + 3 * k;
@@ -74,9 +93,15 @@ export function nativeLexicalSearch({ functions }: NativeSearch, block: PostingB
       k,
       scratch,
       threshold,
+      budgetUs,
       idf,
       norms,
     );
-    return { count, docIds: hits.subarray(0, count), scores: scratch.subarray(0, count) };
+    return {
+      count,
+      docIds: hits.subarray(0, count),
+      scores: scratch.subarray(0, count),
+      complete: isComplete(hits, k),
+    };
   };
 }

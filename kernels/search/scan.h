@@ -14,6 +14,10 @@ enum {
 #define HEAP_ABOVE(a, b) ((a).key < (b).key)
 #include "heap.h"
 
+// Groups of documents, and steps of the bisection, of a bound on the k-th best score (kth-bound.h). It is for windows
+// before k hits are kept, and where k is not most of the groups.
+enum { KTH_GROUPS = 512, KTH_ROUNDS = 14, KTH_MOST = KTH_GROUPS / 2 };
+
 struct top {
   struct hit *heap; // [k]
   uint32_t k, size;
@@ -118,6 +122,13 @@ INLINE int score_dense_lists(const struct posting_lists *p, const uint32_t *list
   return filled || dense > 0;
 }
 
+// Whether the time of a search is up; notes it.
+INLINE int is_spent(struct time_budget *budget) {
+  if (budget->deadline == 0 || budget->clock() <= budget->deadline) return 0;
+  budget->complete = 0;
+  return 1;
+}
+
 // First of the ascending ids [low, high) that is not below id.
 INLINE uint32_t lower_bound(const uint16_t *ids, uint32_t low, uint32_t high, uint32_t id) {
   while (low < high) {
@@ -168,6 +179,31 @@ INLINE int any_accepted(const uint8_t *filter_bits, uint32_t start, uint32_t cou
   uint8_t any = 0;
   for (uint32_t byte = start / 8; byte < (start + count + 7) / 8; byte++) any |= filter_bits[byte];
   return any != 0;
+}
+
+// Whether a bound on the k-th best score of the documents start .. start + count - 1 is worth its time: where a filter
+// leaves less than half of them, few are offered.
+INLINE int wants_kth_bound(const uint8_t *filter_bits, uint32_t start, uint32_t count, uint32_t k) {
+  if (k > KTH_MOST || count < KTH_GROUPS) return 0;
+  if (filter_bits == NULL) return 1;
+  uint32_t accepted = 0;
+  for (uint32_t i = 0; i < count; i += BLOCK_DOCS)
+    accepted += (uint32_t)__builtin_popcountll(accepted_bits(filter_bits, start + i, count - i));
+  return 2 * accepted >= count;
+}
+
+#define BOUND(name) score_##name
+#define BOUND_TYPE uint32_t
+#define BOUND_COUNT uint32_t
+#include "kth-bound.h"
+
+// Raises the threshold to what k documents of the window start .. start + count - 1 reach.
+INLINE void raise_threshold(struct top *top, uint32_t *scores, uint32_t start, uint32_t count,
+                            const uint8_t *filter_bits) {
+  if (top->size == top->k || !wants_kth_bound(filter_bits, start, count, top->k)) return;
+  if (filter_bits != NULL) score_clear_rejected(scores, filter_bits, start, count);
+  const uint32_t bound = score_kth(scores, count, top->k);
+  if (bound > top->threshold + 1) top->threshold = bound - 1;
 }
 
 // Offers the documents start .. start + count - 1 whose score exceeds top->threshold. Whole blocks are tested at once,

@@ -12,10 +12,11 @@ struct search_arguments {
   uint32_t terms;
   const uint8_t *filter_bits; // NULL: every document may be a hit
   const uint32_t *ranks;
-  uint32_t *hits;    // receives k document ids, then k scores; a pruned search adds its blocks scored and `complete`
+  uint32_t *hits;    // receives k document ids, k scores, the blocks that a pruned search scored, and `complete`
   uint32_t k;
   uint32_t *scratch; // exact_scratch_words() or pruned_scratch_words() entries
   uint32_t threshold;
+  double budget_us; // 0: unlimited
 };
 
 static inline struct posting_lists posting_lists_of(const uint8_t *bytes, const double *layout) {
@@ -74,7 +75,15 @@ static inline struct search_request search_request_of(const struct search_argume
   };
 }
 
-static inline void write_hits(const struct search_arguments *a, const struct hit *heap, uint32_t found) {
+// From now on; budget_us in microseconds of `clock`, 0: unlimited.
+static inline struct time_budget budget_of(double budget_us, double (*clock)(void)) {
+  return (struct time_budget){budget_us > 0 ? clock() + budget_us : 0, clock, 1};
+}
+
+static inline void write_hits(const struct search_arguments *a, const struct hit *heap, uint32_t found,
+                              uint32_t visited, const struct time_budget *budget) {
+  a->hits[2 * (size_t)a->k] = visited;
+  a->hits[2 * (size_t)a->k + 1] = budget->complete;
   for (uint32_t i = 0; i < found; i++) {
     a->hits[i] = heap[i].doc;
     a->hits[a->k + i] = (uint32_t)(heap[i].key >> 32);
@@ -82,20 +91,23 @@ static inline void write_hits(const struct search_arguments *a, const struct hit
 }
 
 // Returns the number of hits.
-static inline uint32_t run_search_exact(search_exact_kernel *kernel, const struct search_arguments *a) {
+static inline uint32_t run_search_exact(search_exact_kernel *kernel, const struct search_arguments *a,
+                                        double (*clock)(void)) {
+  struct time_budget budget = budget_of(a->budget_us, clock);
   const struct posting_lists lists = posting_lists_of(a->bytes, a->layout);
   uint32_t *scores = a->scratch, *cursors = scores + WINDOW_DOCS;
   struct hit *heap = aligned_8(cursors + a->terms);
   const struct search_request request = search_request_of(a, &lists, heap);
-  const uint32_t found = kernel(&request, cursors, scores);
-  write_hits(a, heap, found);
+  const uint32_t found = kernel(&request, cursors, scores, &budget);
+  write_hits(a, heap, found, 0, &budget);
   return found;
 }
 
-// Returns the number of hits; budget_us in microseconds of `clock`, 0 = unlimited.
+// Returns the number of hits.
 static inline uint32_t run_search_pruned(search_pruned_kernel *kernel, const struct search_arguments *a,
-                                         const struct block_max_index *block_max, uint32_t alpha, double budget_us,
+                                         const struct block_max_index *block_max, uint32_t alpha,
                                          double (*clock)(void)) {
+  struct time_budget budget = budget_of(a->budget_us, clock);
   const struct posting_lists lists = posting_lists_of(a->bytes, a->layout);
   const uint32_t superblocks = superblocks_of(lists.num_docs);
   uint32_t *bounds = a->scratch + WINDOW_DOCS, *cursors = bounds + superblocks;
@@ -103,10 +115,8 @@ static inline uint32_t run_search_pruned(search_pruned_kernel *kernel, const str
   struct hit *heap = (struct hit *)(order + superblocks);
   const struct pruned_scratch scratch = {a->scratch, bounds, (struct cursor *)cursors, order};
   const struct search_request request = search_request_of(a, &lists, heap);
-  struct pruning pruning = {alpha, budget_us > 0 ? clock() + budget_us : 0, clock, 0, 1};
-  const uint32_t found = kernel(&request, block_max, &scratch, &pruning);
-  write_hits(a, heap, found);
-  a->hits[2 * (size_t)a->k] = pruning.visited;
-  a->hits[2 * (size_t)a->k + 1] = pruning.complete;
+  struct pruning pruning = {alpha, 0};
+  const uint32_t found = kernel(&request, block_max, &scratch, &pruning, &budget);
+  write_hits(a, heap, found, pruning.visited, &budget);
   return found;
 }

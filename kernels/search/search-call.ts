@@ -64,13 +64,15 @@ export const scratchWords = (terms: number, k: number, numDocs: number): number 
   WINDOW_DOCS + 2 * terms + 4 * k + 3 * Math.ceil(numDocs / SUPERBLOCK_DOCS) + 2;
 
 /**
- * Entries of `hits`: k document ids, k scores, the number of blocks that a pruned search scored, whether it was
- * complete.
+ * Entries of `hits`: k document ids, k scores (BM25: unused), the number of blocks that a pruned search scored, whether
+ * the search was complete.
  */
 export const hitWords = (k: number): number => 2 * k + 2;
 
 /** Alpha as the kernels take it, never less than the given one. */
 export const fixedPoint = (alpha: number): number => Math.ceil(alpha * ALPHA_ONE);
+
+export const isComplete = (hits: Uint32Array, k: number): boolean => hits[2 * k + 1] === 1;
 
 /** @param hits as {@link hitWords} describes it */
 export const readHits = (hits: Uint32Array, count: number, k: number, pruned: boolean): PostingHits => ({
@@ -78,5 +80,5 @@ export const readHits = (hits: Uint32Array, count: number, k: number, pruned: bo
   docIds: hits.subarray(0, count),
   scores: hits.subarray(k, k + count),
   blocksScored: pruned ? hits[2 * k] : undefined,
-  complete: !pruned || hits[2 * k + 1] === 1,
+  complete: isComplete(hits, k),
 });

@@ -64,7 +64,7 @@ struct lexical_request {
   const struct posting_lists *lists;
   const uint32_t *list_ids;
   const double *idf;   // [terms]
-  const double *norms; // [num_docs] k1 * (1 - b + b * length / average length)
+  const float *norms; // [num_docs] k1 * (1 - b + b * length / average length)
   uint32_t terms;
   uint32_t k;
   double threshold;
@@ -95,18 +95,25 @@ struct pruned_scratch {
   uint64_t *order;        // [superblocks]
 };
 
-// How a pruned search may cut corners, and what it did.
-struct pruning {
-  uint32_t alpha;        // bounds count alpha / ALPHA_ONE; at ALPHA_ONE no hit is lost
+// When a search ends at the latest, and whether it was through by then.
+struct time_budget {
   double deadline;       // on the clock below; 0: none
   double (*clock)(void); // microseconds
-  uint32_t visited;      // out: blocks that were scored
   uint32_t complete;     // out: 0 when the deadline passed first
 };
 
+// How a pruned search may cut corners, and what it did.
+struct pruning {
+  uint32_t alpha;   // bounds count alpha / ALPHA_ONE; at ALPHA_ONE no hit is lost
+  uint32_t visited; // out: blocks that were scored
+};
+
 // Each returns the number of hits.
-// cursors [terms] and scores [WINDOW_DOCS] are scratch.
-typedef uint32_t search_exact_kernel(const struct search_request *request, uint32_t *cursors, uint32_t *scores);
+// cursors [terms] and scores [WINDOW_DOCS] are scratch. Scans score at least one window, whatever the budget.
+typedef uint32_t search_exact_kernel(const struct search_request *request, uint32_t *cursors, uint32_t *scores,
+                                     struct time_budget *budget);
 typedef uint32_t search_pruned_kernel(const struct search_request *request, const struct block_max_index *block_max,
-                                      const struct pruned_scratch *scratch, struct pruning *pruning);
-typedef uint32_t search_lexical_kernel(const struct lexical_request *request, const struct lexical_scratch *scratch);
+                                      const struct pruned_scratch *scratch, struct pruning *pruning,
+                                      struct time_budget *budget);
+typedef uint32_t search_lexical_kernel(const struct lexical_request *request, const struct lexical_scratch *scratch,
+                                       struct time_budget *budget);

@@ -1,12 +1,15 @@
-/** How pruned search may cut corners. */
-export interface Pruning {
+/** How a search may save time. */
+export interface SearchLimits {
   /**
-   * 0 < alpha <= 1. Blocks are skipped whose bound times alpha cannot reach the hits. At 1 none is lost; below, a
-   * document that is missed scores at most the worst hit's score / alpha.
+   * 0 < alpha <= 1: blocks are skipped whose bound times alpha cannot reach the hits. At 1 none is lost; below, a
+   * document that is missed scores at most the worst hit's score / alpha. Undefined: every document is scored.
    */
-  readonly alpha: number;
-  /** Microseconds after which the search returns what it has, best blocks first; default: unlimited. */
-  readonly budgetUs?: number;
+  readonly alpha?: number | undefined;
+  /**
+   * Microseconds, above 0, after which the search returns what it has: a pruned one of the best blocks, another one of the
+   * first documents, one window at least. Default: unlimited.
+   */
+  readonly budgetUs?: number | undefined;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface PostingHits {
 }
 
 /**
- * Top-k over one block of posting lists: exhaustive, or with block-max pruning when `pruning` is given and the block
+ * Top-k over one block of posting lists: exhaustive, or with block-max pruning when `alpha` is given and the block
  * has maxima. Synchronous; not reentrant.
  *
  * @param query n >= 1 list ids, then n integer weights 1..32,767
@@ -37,7 +40,7 @@ export type PostingSearch = (
   filterBits: Uint8Array | undefined,
   k: number,
   threshold: number,
-  pruning?: Pruning,
+  limits?: SearchLimits,
 ) => PostingHits;
 
 /** Hits of a BM25 search, best first. Views, valid until the next search. */
@@ -45,6 +48,8 @@ export interface LexicalHits {
   readonly count: number;
   readonly docIds: Uint32Array;
   readonly scores: Float64Array;
+  /** False when the time budget ran out before the search was through. */
+  readonly complete: boolean;
 }
 
 /**
@@ -52,15 +57,17 @@ export interface LexicalHits {
  *
  * @param listIds one per word of the query
  * @param idf the weight of each
- * @param norms per document: k1 * (1 - b + b * length / average length)
+ * @param norms per document: k1 * (1 - b + b * length / average length), in f32 as the quotient with it
  * @param filterBits one bit per document (little-endian), 1 = may be a hit; undefined: every document may
  * @param threshold a score that at least k accepted documents reach, 0 when none is known: it only saves time
+ * @param budgetUs as of {@link SearchLimits}
  */
 export type LexicalSearch = (
   listIds: Uint32Array,
   idf: Float64Array,
-  norms: Float64Array,
+  norms: Float32Array,
   filterBits: Uint8Array | undefined,
   k: number,
   threshold: number,
+  budgetUs?: number,
 ) => LexicalHits;

@@ -102,7 +102,7 @@ function searchOfInstance(
   };
   let work = planWork();
 
-  return (query, filterBits, wanted, threshold, pruning) => {
+  return (query, filterBits, wanted, threshold, { alpha, budgetUs = 0 } = {}) => {
     const k = Math.min(wanted, numDocs);
     const terms = query.length / 2;
     if (terms > room.terms || k > room.k) {
@@ -115,8 +115,20 @@ function searchOfInstance(
     const filterOrNone = filterBits ? filter : 0;
     const { query: list, hits, scratch } = work;
     const found = () => new Uint32Array(memory.buffer, hits, hitWords(k));
-    if (!pruning || !ofMaxima) {
-      const count = searchExact(bytes, layout, list, terms, filterOrNone, ranks, hits, k, scratch, threshold);
+    if (alpha === undefined || !ofMaxima) {
+      const count = searchExact(
+        bytes,
+        layout,
+        list,
+        terms,
+        filterOrNone,
+        ranks,
+        hits,
+        k,
+        scratch,
+        threshold,
+        budgetUs,
+      );
       return readHits(found(), count, k, false);
     }
     const count = searchPruned(
@@ -130,10 +142,10 @@ function searchOfInstance(
       k,
       scratch,
       threshold,
+      budgetUs,
       ofMaxima.bytes,
       ofMaxima.layout,
-      fixedPoint(pruning.alpha),
-      pruning.budgetUs ?? 0,
+      fixedPoint(alpha),
     );
     return readHits(found(), count, k, true);
   };

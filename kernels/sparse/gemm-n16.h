@@ -21,8 +21,8 @@ INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, s
 #pragma GCC unroll 8
       for (int r = 0; r < rows; r++) {
         __m512i x = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(a + r * lda + 16 * g)));
-        acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], _mm512_shuffle_epi8(x, pick0), w0);
-        acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], _mm512_shuffle_epi8(x, pick1), w1);
+        acc[r][0] = vi_dot_quads(acc[r][0], _mm512_shuffle_epi8(x, pick0), w0);
+        acc[r][1] = vi_dot_quads(acc[r][1], _mm512_shuffle_epi8(x, pick1), w1);
       }
     }
   }
@@ -58,6 +58,39 @@ INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, s
   for (int r = 0; r < rows; r++) {
     _mm256_storeu_si256((__m256i *)(out + 16 * r), acc[r][0]);
     _mm256_storeu_si256((__m256i *)(out + 16 * r + 8), acc[r][1]);
+  }
+}
+
+#elif defined(__wasm_relaxed_simd__)
+#define N16_TILE_ROWS 6
+#define N16_TILE_COLUMNS 16
+INLINE void tile_n16_half(const uint8_t *a, size_t lda, int rows, const uint8_t *b, size_t groups, int passes,
+                          int32_t *out, int fused) {
+  v128_t acc[N16_TILE_ROWS][2];
+  for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = wasm_i32x4_splat(0);
+  for (size_t g = 0; g < groups; g++) {
+    for (int p = 0; p < passes; p++, b += 128) {
+      v128_t w0 = wasm_v128_load(b), w1 = wasm_v128_load(b + 16);
+      v128_t pick0 = wasm_v128_load(b + 64), pick1 = wasm_v128_load(b + 80);
+      for (int r = 0; r < rows; r++) {
+        // All picks are 0..15, for which every engine's swizzle is the same.
+        v128_t x = wasm_v128_load(a + r * lda + 16 * g);
+        acc[r][0] = dot_quads(acc[r][0], wasm_i8x16_relaxed_swizzle(x, pick0), w0, fused);
+        acc[r][1] = dot_quads(acc[r][1], wasm_i8x16_relaxed_swizzle(x, pick1), w1, fused);
+      }
+    }
+  }
+  for (int r = 0; r < rows; r++) {
+    wasm_v128_store(out + r * 16, acc[r][0]);
+    wasm_v128_store(out + r * 16 + 4, acc[r][1]);
+  }
+}
+INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, size_t groups, int passes,
+                     int32_t *out) {
+  int fused = dot_is_fused();
+  for (int half = 0; half < 2; half++) {
+    if (fused) tile_n16_half(a, lda, rows, b + 32 * half, groups, passes, out + 8 * half, 1);
+    else tile_n16_half(a, lda, rows, b + 32 * half, groups, passes, out + 8 * half, 0);
   }
 }
 

@@ -1,5 +1,6 @@
-// Builds winnow.wasm (arena kernels) and search.wasm (posting searches) from the same C as the native module. Needs
-// clang with the wasm32 target and wasm-ld. The results are committed, so users need neither.
+// Builds winnow.wasm and winnow-relaxed.wasm (arena kernels, without and with relaxed SIMD) and search.wasm (posting
+// searches) from the same C as the native module. The results are committed, so users need no compiler. It must be clang 19
+// with the wasm32 target and wasm-ld, because another version gives other bytes (Debian: apt install clang-19 lld-19).
 //   node kernels/wasm/build.mjs           writes the modules
 //   node kernels/wasm/build.mjs --check   exits 1 when a committed module is not what the sources give
 import { spawnSync } from 'node:child_process';
@@ -23,16 +24,18 @@ const COMMON = [
   '-ffp-contract=off',
   '-Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=32768',
 ];
+const ARENA_KERNELS = [
+  join(folder, '..', 'native', 'simd', 'all.c'),
+  '-matomics',
+  '-DVARIANT=wasm',
+  '-DVARIANT_WASM',
+  // The stack lies below the data, all within the first 64 KiB page that arenas leave to the module.
+  '-Wl,--shared-memory,--import-memory,--initial-memory=65536,--max-memory=4294967296',
+  '-Wl,--export=__stack_pointer',
+];
 const MODULES = {
-  'winnow.wasm': [
-    join(folder, '..', 'native', 'simd', 'all.c'),
-    '-matomics',
-    '-DVARIANT=wasm',
-    '-DVARIANT_WASM',
-    // The stack lies below the data, all within the first 64 KiB page that arenas leave to the module.
-    '-Wl,--shared-memory,--import-memory,--initial-memory=65536,--max-memory=4294967296',
-    '-Wl,--export=__stack_pointer',
-  ],
+  'winnow.wasm': ARENA_KERNELS,
+  'winnow-relaxed.wasm': ['-mrelaxed-simd', ...ARENA_KERNELS],
   // Each block of posting lists gets an instance with a memory of its own, so nothing is imported.
   'search.wasm': [
     join(folder, 'search.c'),
@@ -42,12 +45,18 @@ const MODULES = {
   ],
 };
 
+const VERSION = /clang version 19\./;
+const clang = ['clang-19', 'clang'].find((name) =>
+  VERSION.test(spawnSync(name, ['--version'], { encoding: 'utf8' }).stdout ?? ''),
+);
+if (clang === undefined) throw new Error('clang 19 is needed: apt install clang-19 lld-19');
+
 const scratch = mkdtempSync(join(tmpdir(), 'winnow-wasm-'));
 try {
   for (const [name, flags] of Object.entries(MODULES)) {
     const output = join(scratch, name);
     const target = join(folder, name);
-    const { status, error } = spawnSync('clang', [...COMMON, ...flags, '-o', output], { stdio: 'inherit' });
+    const { status, error } = spawnSync(clang, [...COMMON, ...flags, '-o', output], { stdio: 'inherit' });
     if (status !== 0) throw error ?? new Error(`clang ended with ${status}`);
     const built = readFileSync(output);
     if (!process.argv.includes('--check')) writeFileSync(target, built);

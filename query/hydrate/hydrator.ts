@@ -85,7 +85,8 @@ export class Hydrator {
         !(highlight || explainer) || deadline.affords(record.text.length / CHARACTERS_PER_US);
       if (!isAfforded) complete = false;
       const found = isAfforded && highlight ? this.words(doc, document, words) : undefined;
-      const explained = isAfforded && explainer?.explain(doc.view.segment, doc.docId, this.textIds(record));
+      const explained =
+        isAfforded && explainer?.explain(doc.view.segment, doc.docId, () => this.textIds(record));
       const hit = storedFields(record, doc, fields) as MutableHit;
       if (explain && doc.stages) hit.stages = doc.stages;
       hit.snippet = found?.snippet ?? noSnippet(record.text);
@@ -100,12 +101,12 @@ export class Hydrator {
   /** The token-by-token account of one document's score. */
   explain(
     { text, quantized }: Pick<FoundQuery, 'text' | 'quantized'>,
-    segment: Pick<FoundSegment, 'vector'>,
+    segment: Pick<FoundSegment, 'vector' | 'isInText'>,
     docId: number,
     record: StoredRecord,
   ): ScoreExplanation {
     const words = new QueryWords(text, quantized, this.encoder, this.beginnings);
-    return this.explainerOf(quantized, words).explain(segment, docId, this.textIds(record));
+    return this.explainerOf(quantized, words).explain(segment, docId, () => this.textIds(record));
   }
 
   private explainerOf(query: QuantizedQuery, words: QueryWords): TokenExplainer {

@@ -130,8 +130,10 @@ function isSentenceEnd(text: string, at: number): boolean {
 
 function partsOf(text: string, start: number, end: number, marked: readonly Highlight[]): SnippetPart[] {
   const parts: SnippetPart[] = [];
+  // Looked for once: most snippets have single blanks only.
+  const hasOtherSpaces = /\s\s|[^\S ]/.test(text.slice(start, end));
   const append = (piece: string, isMarked: boolean): void => {
-    const clean = /\s\s|[^\S ]/.test(piece) ? piece.replace(/\s+/g, ' ') : piece;
+    const clean = hasOtherSpaces ? piece.replace(/\s+/g, ' ') : piece;
     const last = parts.at(-1);
     if (clean === '') return;
     if (last && last.marked === isMarked)

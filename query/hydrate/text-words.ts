@@ -1,7 +1,11 @@
 import type { WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
 
-/** Number of pairs of ASCII letters or digits; it is the key of all other words. */
-export const LETTER_PAIRS = 36 * 36;
+/** ASCII letters and digits. */
+const LETTERS = 36;
+/** Number of pairs of them; it is the key of all other words. */
+export const LETTER_PAIRS = LETTERS * LETTERS;
+/** Numbers before the columns: by letter, the first word that begins with it or with a later one. */
+const HEADER = LETTERS + 2;
 
 /** 0..35 of an ASCII letter or digit, whatever its case; -1 of other characters. */
 const ALPHANUMERIC = new Int8Array(128).fill(-1);
@@ -21,21 +25,21 @@ export const MOST_WORDS = 2 ** 24;
 export class TextWords {
   readonly text: string;
   readonly length: number;
-  /** By word: 65,536 * key + first WordPiece; then where they start, then where they end. */
+  /** The header; by word: 65,536 * key + first WordPiece; then where they start, then where they end. */
   private readonly columns: Uint32Array;
   /** Words that were tokenised and have several pieces. */
   private readonly pieces = new Map<number, readonly number[]>();
 
-  /** @param columns as described, three per word, in ascending order of keys */
+  /** @param columns as described: a header, then three per word, in ascending order of keys */
   constructor(text: string, columns: Uint32Array) {
     this.text = text;
-    this.length = columns.length / 3;
+    this.length = (columns.length - HEADER) / 3;
     this.columns = columns;
   }
 
   /** {@link pairKey} of words of ASCII letters and digits, {@link LETTER_PAIRS} of the others. */
   keyOf(word: number): number {
-    return this.columns[word]! >>> 16;
+    return this.columns[HEADER + word]! >>> 16;
   }
 
   /**
@@ -43,16 +47,16 @@ export class TextWords {
    * letters in another form (é) or join what surrounds them, words beside them, and those that a query looked at.
    */
   firstIdOf(word: number): number {
-    return this.columns[word]! & 0xffff;
+    return this.columns[HEADER + word]! & 0xffff;
   }
 
   /** UTF-16 range `[start, end)`. */
   startOf(word: number): number {
-    return this.columns[this.length + word]!;
+    return this.columns[HEADER + this.length + word]!;
   }
 
   endOf(word: number): number {
-    return this.columns[2 * this.length + word]!;
+    return this.columns[HEADER + 2 * this.length + word]!;
   }
 
   /** All pieces of a word that was tokenised and has several; undefined of others. */
@@ -62,8 +66,9 @@ export class TextWords {
 
   /** The first word with a key, or with a greater one; {@link length} where there is none. */
   firstOf(key: number): number {
-    let low = 0;
-    let high = this.length;
+    const letter = Math.floor(key / LETTERS);
+    let low = this.columns[letter]!;
+    let high = this.columns[letter + 1]!;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (this.keyOf(middle) < key) low = middle + 1;
@@ -74,13 +79,13 @@ export class TextWords {
 
   /** Notes the pieces of a word. */
   keep(word: number, ids: readonly number[]): void {
-    this.columns[word] = (this.keyOf(word) << 16) | (ids[0] ?? 0);
+    this.columns[HEADER + word] = (this.keyOf(word) << 16) | (ids[0] ?? 0);
     if (ids.length > 1) this.pieces.set(word, ids);
   }
 }
 
 /** The key of words that begin with two letters; the second letter of a word of one letter is its first. */
-export const pairKey = (first: number, second: number): number => 36 * first + second;
+export const pairKey = (first: number, second: number): number => LETTERS * first + second;
 
 /** 0..35 of the ASCII letter or digit at a place, whatever its case; -1 of other characters and past the end. */
 export function letterAt(text: string, at: number): number {
@@ -130,19 +135,21 @@ export function readWords(text: string, tokenizer: WordPieceTokenizer): TextWord
 function sortedColumns(count: number): Uint32Array {
   places.fill(0);
   for (let i = 0; i < count; i++) places[keys[i]!]!++;
+  const columns = new Uint32Array(HEADER + 3 * count);
   let next = 0;
   for (let key = 0; key <= LETTER_PAIRS; key++) {
+    if (key % LETTERS === 0) columns[key / LETTERS] = next;
     const words = places[key]!;
     places[key] = next;
     next += words;
   }
-  const columns = new Uint32Array(3 * count);
+  columns[LETTERS + 1] = next;
   for (let i = 0; i < count; i++) {
     const key = keys[i]!;
     const word = places[key]!++;
-    columns[word] = key << 16;
-    columns[count + word] = starts[i]!;
-    columns[2 * count + word] = ends[i]!;
+    columns[HEADER + word] = key << 16;
+    columns[HEADER + count + word] = starts[i]!;
+    columns[HEADER + 2 * count + word] = ends[i]!;
   }
   return columns;
 }

@@ -1,4 +1,5 @@
 import type { WordPieces, WordPieceTokenizer } from '../../encoder/transformer/tokenizer/wordpiece.ts';
+import { positionOf } from '../../indexer/format/lower-bound.ts';
 import type { FoundSegment } from '../retrieve/retriever.ts';
 import type { QuantizedQuery } from '../weights/quantized-query.ts';
 
@@ -55,22 +56,28 @@ export class TokenExplainer {
   /**
    * The contributions sum to the score exactly as the engine computes it.
    *
-   * @param textIds WordPiece ids of the document's title and text
+   * @param readText WordPiece ids of the document's title and text; asked where the segment does not say which terms are in them
    */
   explain(
-    segment: Pick<FoundSegment, 'vector'>,
+    segment: Pick<FoundSegment, 'vector' | 'isInText'>,
     docId: number,
-    textIds: ReadonlySet<number>,
+    readText: () => ReadonlySet<number>,
   ): ScoreExplanation {
     const { termIds, impacts } = segment.vector(docId);
-    const impactOf = new Map(Array.from(termIds, (termId, i) => [termId, impacts[i]!]));
+    let textIds: ReadonlySet<number> | undefined;
+    const isInText = (place: number): boolean => {
+      if (segment.isInText) return segment.isInText(docId, place);
+      textIds ??= readText();
+      return textIds.has(termIds[place]!);
+    };
     const present: TokenExplanation[] = [];
     const missing: TokenExplanation[] = [];
     let omittedTokens = 0;
     for (const i of this.heaviest) {
       const termId = this.query.termIds[i]!;
-      const impact = impactOf.get(termId) ?? 0;
-      if (impact > 0) present.push(this.token(i, impact, textIds.has(termId) ? 'text' : 'added'));
+      const place = positionOf(termIds, termId, 0);
+      if (termIds[place] === termId)
+        present.push(this.token(i, impacts[place]!, isInText(place) ? 'text' : 'added'));
       else if (missing.length < MISSING_LISTED) missing.push(this.token(i, 0, 'missing'));
       else omittedTokens++;
     }

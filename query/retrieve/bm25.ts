@@ -8,7 +8,6 @@ import type { LexicalSearch } from '../../kernels/search/search-types.ts';
 import { type Deadline, NO_DEADLINE } from '../deadline.ts';
 import { luceneLength } from '../text/lucene-length.ts';
 import { type AcceptBits, accepts } from './accept-bits.ts';
-import { countPostings } from './segment-search.ts';
 import { type SegmentTopDocs, TopK } from './top-k.ts';
 
 /** Anserini's values, which the published BEIR figures were made with (Lucene's own defaults are 1.2 and .75). */
@@ -25,14 +24,20 @@ export interface Bm25Term {
 
 export interface Bm25Query {
   readonly terms: readonly Bm25Term[];
-  /** By document length in words (clamped): `k1 * (1 - b + b * length / averageLength)`. */
+  /** By document length in words (clamped): `k1 * (1 - b + b * length / averageLength)`, as f32. */
   readonly norm: (length: number) => number;
 }
 
 /**
+ * What `tf` occurrences of a word are worth in a document of this norm, 0..1, in f32: the quotient of two f32 numbers is the same on
+ * every processor and in TypeScript, and vectors hold twice as many of them. Lucene scores in f32, too.
+ */
+const saturation = (tf: number, norm: number): number => Math.fround(tf / Math.fround(tf + norm));
+
+/**
  * Collects idf and length statistics of an index for the words of a query; a word given twice counts twice.
  *
- * Lucene's BM25Similarity: {@link inverseDocumentFrequency}, tf part = tf / (tf + norm), no (k1 + 1). Deleted documents
+ * Lucene's BM25Similarity: {@link inverseDocumentFrequency}, tf part = {@link saturation}, no (k1 + 1). Deleted documents
  * count until their segment is merged, as in Lucene.
  */
 export function bm25Query(generation: IndexView, words: readonly string[]): Bm25Query {
@@ -54,17 +59,20 @@ export function bm25Query(generation: IndexView, words: readonly string[]): Bm25
     }
     return { word, idf: inverseDocumentFrequency(numDocs, df), lists };
   });
-  return { terms, norm: (length) => BM25_K1 * (1 - BM25_B + (BM25_B * luceneLength(length)) / average) };
+  return {
+    terms,
+    norm: (length) => Math.fround(BM25_K1 * (1 - BM25_B + (BM25_B * luceneLength(length)) / average)),
+  };
 }
 
-const normCache = new WeakMap<SegmentView, Float64Array>();
+const normCache = new WeakMap<SegmentView, Float32Array>();
 
 /** Norm of every document of a segment; computed once per view, because the average length is that of the whole index. */
-export function segmentNorms(view: SegmentView, { norm }: Bm25Query): Float64Array {
+export function segmentNorms(view: SegmentView, { norm }: Bm25Query): Float32Array {
   const known = normCache.get(view);
   if (known) return known;
   const byLength = new Map<number, number>();
-  const norms = Float64Array.from(view.segment.lengths, (length) => {
+  const norms = Float32Array.from(view.segment.lengths, (length) => {
     let value = byLength.get(length);
     if (value === undefined) {
       value = norm(length);
@@ -75,9 +83,6 @@ export function segmentNorms(view: SegmentView, { norm }: Bm25Query): Float64Arr
   normCache.set(view, norms);
   return norms;
 }
-
-/** Postings that the kernel scores per microsecond on a slow machine. */
-const POSTINGS_PER_US = 50;
 
 /** Scratch, all zero between windows. */
 const scores = new Float64Array(WINDOW_DOCS);
@@ -108,7 +113,7 @@ export interface WordSearch {
   /** At least one. */
   readonly lists: readonly WordList[];
   /** As of {@link segmentNorms}. */
-  readonly norms: Float64Array;
+  readonly norms: Float32Array;
   readonly acceptBits: AcceptBits;
   readonly k: number;
   /** Lower bound on the k-th best score of the whole index; 0 when none is known. */
@@ -117,8 +122,8 @@ export interface WordSearch {
 }
 
 /**
- * Exact BM25 top-k of one segment by the fastest backend, equal to {@link bm25Scan} in every bit. The kernel cannot be interrupted,
- * so a scan that may not end before the deadline runs in TypeScript, which checks the time after each window.
+ * Exact BM25 top-k of one segment by the fastest backend, equal to {@link bm25Scan} in every bit. After the deadline it returns what it
+ * has.
  */
 export function bm25Search(
   segment: Pick<Segment, 'wordPostings' | 'idRanks' | 'numDocs'>,
@@ -130,20 +135,18 @@ export function bm25Search(
     kernel = { search: lexicalSearch({ ...wordPostings.block, ranks: segment.idRanks }) };
     kernels.set(wordPostings, kernel);
   }
-  if (!kernel.search || !deadline.affords(countPostings(wordPostings, lists) / POSTINGS_PER_US)) {
+  if (!kernel.search) {
     const top = new TopK(Math.min(k, segment.numDocs));
     const complete = bm25Scan(segment, lists, norms, acceptBits, top, deadline);
     return { ...top.sorted(), complete };
   }
-  const hits = kernel.search(
-    Uint32Array.from(lists, ({ list }) => list),
-    Float64Array.from(lists, ({ idf }) => idf),
-    norms,
-    acceptBits,
-    k,
-    threshold,
-  );
-  return { ...hits, complete: true };
+  const listIds = new Uint32Array(lists.length);
+  const idf = new Float64Array(lists.length);
+  for (let i = 0; i < lists.length; i++) {
+    listIds[i] = lists[i]!.list;
+    idf[i] = lists[i]!.idf;
+  }
+  return kernel.search(listIds, idf, norms, acceptBits, k, threshold, deadline.kernelBudgetUs);
 }
 
 /**
@@ -155,7 +158,7 @@ export function bm25Search(
 export function bm25Scan(
   segment: Pick<Segment, 'wordPostings' | 'idRanks'>,
   lists: readonly WordList[],
-  norms: Float64Array,
+  norms: Float32Array,
   acceptBits: AcceptBits,
   top: TopK,
   deadline: Deadline = NO_DEADLINE,
@@ -184,7 +187,7 @@ export function bm25Scan(
 function addWords(
   { denseColumnOf, columnStride, columns, numChunks, starts, localIds, values }: PostingLists,
   { list, idf }: WordList,
-  norms: Float64Array,
+  norms: Float32Array,
   start: number,
   end: number,
   cursor: number,
@@ -194,7 +197,7 @@ function addWords(
     const column = denseColumn * columnStride;
     for (let docId = start; docId < end; docId++) {
       const tf = columns[column + docId]!;
-      if (tf > 0) scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+      if (tf > 0) scores[docId - start]! += idf * saturation(tf, norms[docId]!);
     }
     return 0;
   }
@@ -206,7 +209,7 @@ function addWords(
   for (; p < last && localIds[p]! < stop; p++) {
     const docId = chunkStart + localIds[p]!;
     const tf = values[p]!;
-    scores[docId - start]! += (idf * tf) / (tf + norms[docId]!);
+    scores[docId - start]! += idf * saturation(tf, norms[docId]!);
   }
   return p;
 }
@@ -230,7 +233,7 @@ export function explainBm25({ segment }: SegmentView, docId: number, query: Bm25
   const byWord = new Map<string, WordContribution>();
   for (const { word, idf } of query.terms) {
     const frequency = wordFrequency(segment, word, docId);
-    const contribution = (byWord.get(word)?.contribution ?? 0) + (idf * frequency) / (frequency + norm);
+    const contribution = (byWord.get(word)?.contribution ?? 0) + idf * saturation(frequency, norm);
     byWord.set(word, { word, idf, frequency, contribution });
   }
   return [...byWord.values()].sort((a, b) => b.contribution - a.contribution || b.idf - a.idf);

@@ -1,14 +1,23 @@
 import type { FUSIONS } from '../request.ts';
 
-/** What a fusion reads of documents. */
-export interface Fusion<Doc> {
-  /** How many documents are wanted. */
-  readonly depth: number;
-  /** Equal for the same document in two lists, and for no others. */
-  keyOf(doc: Doc): string | number;
-  /** Decides between equal scores. */
-  idOf(doc: Doc): string;
+/** A ranking as a fusion reads it, best first. */
+export interface FusedList {
+  /** Equal for the same document in two lists, and for no others: integers from 0, below 2^32. */
+  readonly keys: ArrayLike<number>;
+  /** Descending, one per key. */
+  readonly scores: ArrayLike<number>;
 }
+
+/** A document of a fusion: where the first list that has it has it. */
+export interface FusedDoc {
+  readonly list: number;
+  /** From 0. */
+  readonly rank: number;
+  readonly score: number;
+}
+
+/** Whether `a` comes before `b` where their scores are equal. */
+export type TieBreak = (a: FusedDoc, b: FusedDoc) => boolean;
 
 /** Constant of reciprocal rank fusion (Cormack, Clarke & Büttcher, SIGIR 2009). */
 const RRF_K = 60;
@@ -27,87 +36,137 @@ export const FUSED_DEPTH = 100;
  * - `rrf`: 1 / (60 + rank), reciprocal rank fusion.
  *
  * Documents that appear only deeper follow with a score of 0, in ascending order of the smallest rank / weight. If the lists are
- * cut at a depth n >= {@link FUSED_DEPTH}, the first n documents of the result are those of the whole lists. Ties by smaller id.
+ * cut at a depth n >= {@link FUSED_DEPTH}, the first n documents of the result are those of the whole lists.
  *
- * @param lists descending scores each
  * @param weights one per list, at least 0
- * @returns the first `depth` documents, with their new scores
+ * @returns the first `depth` documents
  */
-export function fuse<Doc extends { readonly score: number }>(
-  lists: readonly (readonly Doc[])[],
+export function fuse(
+  lists: readonly FusedList[],
   weights: readonly number[],
   fusion: (typeof FUSIONS)[number],
-  { depth, keyOf, idOf }: Fusion<Doc>,
-): Doc[] {
-  const fused = new Map<string | number, Fused<Doc>>();
-  lists.forEach((list, i) => {
-    const top = list.slice(0, FUSED_DEPTH);
-    const contribution = contributionOf(top, fusion);
-    top.forEach((doc, rank) => {
-      const added = weights[i]! * contribution(doc.score, rank);
-      const key = keyOf(doc);
-      const known = fused.get(key);
-      if (known) known.score += added;
-      else fused.set(key, { doc, score: added });
-    });
+  depth: number,
+  tieBreak: TieBreak,
+): FusedDoc[] {
+  const tops = lists.map(({ keys }) => Math.min(keys.length, FUSED_DEPTH));
+  sums.reset(tops.reduce((sum, length) => sum + length, 0));
+  lists.forEach(({ keys, scores }, list) => {
+    const contribution = contributionOf(scores, tops[list]!, fusion);
+    for (let rank = 0; rank < tops[list]!; rank++)
+      sums.add(keys[rank]!, list, rank, weights[list]! * contribution(scores[rank]!, rank));
   });
-  const byId = (a: Fused<Doc>, b: Fused<Doc>): number => (idOf(a.doc) < idOf(b.doc) ? -1 : 1);
-  const first = firstOf(fused.values(), depth, (a, b) => b.score - a.score || byId(a, b));
-  const docs = first.map(({ doc, score }) => ({ ...doc, score }));
-  if (depth <= fused.size) return docs;
-  const rest = [...placesBelow(lists, weights, keyOf)]
-    .filter(([key]) => !fused.has(key))
-    .map(([, place]) => place);
-  rest.sort((a, b) => a.score - b.score || byId(a, b));
-  return [...docs, ...rest.slice(0, depth - fused.size).map(({ doc }) => ({ ...doc, score: 0 }))];
+  const docs = sums.best(depth, tieBreak);
+  if (depth <= sums.size) return docs;
+  const rest = [...placesBelow(lists, weights)].filter(([key]) => !sums.has(key)).map(([, place]) => place);
+  rest.sort((a, b) => a.score - b.score || (tieBreak(a, b) ? -1 : 1));
+  return [...docs, ...rest.slice(0, depth - sums.size).map((doc) => ({ ...doc, score: 0 }))];
 }
 
-/** A document of the result, with its score or place so far. */
-interface Fused<Doc> {
-  readonly doc: Doc;
-  score: number;
-}
+/**
+ * The sums of scores of documents, in columns and a hash table of their numbers: a `Map` of objects took a tenth of a hybrid search.
+ * Columns grow and are kept.
+ */
+class SumsByKey {
+  size = 0;
+  private keys = new Uint32Array(0);
+  private lists = new Uint16Array(0);
+  private ranks = new Uint16Array(0);
+  private scores = new Float64Array(0);
+  /** 1 + the number of the document whose key falls here, or is kept here because the slots before were taken; 0: free. */
+  private slots = new Uint32Array(1);
 
-/** The first `count` in order. Most of a hundred documents are compared once, where few are wanted. */
-export function firstOf<T>(all: Iterable<T>, count: number, compare: (a: T, b: T) => number): T[] {
-  const kept: T[] = [];
-  for (const one of all) {
-    if (kept.length === count && compare(kept[count - 1]!, one) < 0) continue;
-    let at = kept.length === count ? count - 1 : kept.length;
-    for (; at > 0 && compare(one, kept[at - 1]!) < 0; at--) kept[at] = kept[at - 1]!;
-    kept[at] = one;
+  /** Empties it. @param capacity most documents that will be added */
+  reset(capacity: number): void {
+    this.size = 0;
+    if (capacity <= this.keys.length) {
+      this.slots.fill(0);
+      return;
+    }
+    this.keys = new Uint32Array(capacity);
+    this.lists = new Uint16Array(capacity);
+    this.ranks = new Uint16Array(capacity);
+    this.scores = new Float64Array(capacity);
+    this.slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * capacity + 1)));
   }
-  return kept;
+
+  /** @param list and `rank` are where the document was found; the first place is kept */
+  add(key: number, list: number, rank: number, score: number): void {
+    const slot = this.slotOf(key);
+    const known = this.slots[slot]!;
+    if (known > 0) {
+      this.scores[known - 1]! += score;
+      return;
+    }
+    const added = this.size++;
+    this.slots[slot] = added + 1;
+    this.keys[added] = key;
+    this.lists[added] = list;
+    this.ranks[added] = rank;
+    this.scores[added] = score;
+  }
+
+  has(key: number): boolean {
+    return this.slots[this.slotOf(key)]! > 0;
+  }
+
+  /** The first `count` by descending sum. Most documents are compared once, where few are wanted. */
+  best(count: number, tieBreak: TieBreak): FusedDoc[] {
+    const { scores } = this;
+    const isBefore = (a: number, b: number): boolean => {
+      const difference = scores[a]! - scores[b]!;
+      return difference > 0 || (difference === 0 && tieBreak(this.doc(a), this.doc(b)));
+    };
+    const kept: number[] = [];
+    for (let one = 0; one < this.size; one++) {
+      if (kept.length === count && !isBefore(one, kept[count - 1]!)) continue;
+      let at = kept.length === count ? count - 1 : kept.length;
+      for (; at > 0 && isBefore(one, kept[at - 1]!); at--) kept[at] = kept[at - 1]!;
+      kept[at] = one;
+    }
+    return kept.map((one) => this.doc(one));
+  }
+
+  private doc(at: number): FusedDoc {
+    return { list: this.lists[at]!, rank: this.ranks[at]!, score: this.scores[at]! };
+  }
+
+  /** Where the key is, or would be. */
+  private slotOf(key: number): number {
+    const last = this.slots.length - 1;
+    // The constant is 2^32 divided by the golden ratio, which spreads consecutive keys.
+    let slot = (Math.imul(key, 0x9e3779b1) >>> 16) & last;
+    for (; this.slots[slot]! > 0 && this.keys[this.slots[slot]! - 1] !== key; slot = (slot + 1) & last);
+    return slot;
+  }
 }
 
-/** The smallest rank / weight of each document that a list has below {@link FUSED_DEPTH}. */
-function placesBelow<Doc>(
-  lists: readonly (readonly Doc[])[],
-  weights: readonly number[],
-  keyOf: (doc: Doc) => string | number,
-): Map<string | number, Fused<Doc>> {
-  const places = new Map<string | number, Fused<Doc>>();
-  lists.forEach((list, i) => {
-    const weight = weights[i]!;
-    for (let rank = FUSED_DEPTH; rank < list.length; rank++) {
-      const doc = list[rank]!;
+/** One is enough for a thread, because a fusion never yields. */
+const sums = new SumsByKey();
+
+/** By key, the place with the smallest rank / weight, as `score`, of each document that a list has below {@link FUSED_DEPTH}. */
+function placesBelow(lists: readonly FusedList[], weights: readonly number[]): Map<number, FusedDoc> {
+  const places = new Map<number, FusedDoc>();
+  lists.forEach(({ keys }, list) => {
+    const weight = weights[list]!;
+    for (let rank = FUSED_DEPTH; rank < keys.length; rank++) {
       // A list without weight comes after the others, in its own order.
       const score = weight > 0 ? rank / weight : Number.MAX_VALUE * (1 - 1 / (rank + 2));
-      const known = places.get(keyOf(doc));
-      if (known) known.score = Math.min(known.score, score);
-      else places.set(keyOf(doc), { doc, score });
+      const known = places.get(keys[rank]!);
+      if (!known) places.set(keys[rank]!, { list, rank, score });
+      else if (score < known.score) places.set(keys[rank]!, { ...known, score });
     }
   });
   return places;
 }
 
-/** What a list contributes to the score of a document: at least 0. */
+/** What the first `length` documents of a list contribute to the scores: at least 0. */
 function contributionOf(
-  list: readonly { readonly score: number }[],
+  scores: ArrayLike<number>,
+  length: number,
   fusion: (typeof FUSIONS)[number],
 ): (score: number, rank: number) => number {
   if (fusion === 'rrf') return (_, rank) => 1 / (RRF_K + rank + 1);
-  const high = list[0]?.score ?? 0;
-  const low = list.at(-1)?.score ?? 0;
+  const high = scores[0] ?? 0;
+  const low = length > 0 ? scores[length - 1]! : 0;
   return (score) => (high === low ? 1 : (score - low) / (high - low));
 }

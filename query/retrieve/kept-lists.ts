@@ -269,16 +269,16 @@ export class KeptImpacts extends KeptLists<PostingSearch> {
 
 /** The words of the kept documents: term frequencies, and what BM25 makes of lengths. */
 export class KeptWords extends KeptLists<LexicalSearch> {
-  private norms = new Float64Array(0);
+  private norms = new Float32Array(0);
   /** What {@link norms} were taken from. */
-  private normsOf: Float64Array | undefined;
+  private normsOf: Float32Array | undefined;
 
   protected searchOf(block: PostingBlock): LexicalSearch | undefined {
     return lexicalSearch(block);
   }
 
   override get bytes(): number {
-    return super.bytes + 8 * this.docIds.length;
+    return super.bytes + 4 * this.docIds.length;
   }
 
   /**
@@ -289,12 +289,12 @@ export class KeptWords extends KeptLists<LexicalSearch> {
   topDocs(
     words: PostingLists,
     lists: readonly WordList[],
-    norms: Float64Array,
+    norms: Float32Array,
     k: number,
     threshold: number,
   ): SegmentTopDocs | undefined {
     if (this.normsOf !== norms) {
-      this.norms = Float64Array.from(this.docIds, (docId) => norms[docId]!);
+      this.norms = Float32Array.from(this.docIds, (docId) => norms[docId]!);
       this.normsOf = norms;
     }
     const idf = Float64Array.from(lists, ({ idf }) => idf);

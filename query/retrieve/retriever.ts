@@ -7,7 +7,9 @@ import type { AcceptBits } from './accept-bits.ts';
 import type { SegmentTopDocs } from './top-k.ts';
 
 /** What the steps after retrieval read of the segment, or of the answer of a remote engine, that holds a document. */
-export interface FoundSegment extends Pick<Segment, 'docKeys' | 'vector' | 'id'> {
+export interface FoundSegment
+  extends Pick<Segment, 'docKeys' | 'vector' | 'id'>,
+    Partial<Pick<Segment, 'isInText'>> {
   readonly denseVectors?: Pick<NonNullable<Segment['denseVectors']>, 'vector'> | undefined;
 }
 
@@ -41,12 +43,15 @@ export interface StageScores {
   readonly early?: number;
 }
 
-/** A document of a ranking before its id is decoded, which hybrid rankings need for few of the documents that they join. */
-export type RankedDoc = Pick<ScoredDoc, 'score' | 'view' | 'docId'>;
-
-/** As {@link TopDocs}, without ids. */
+/**
+ * A ranking in columns, best first: descending scores, equal scores by ascending stored id. Ids are decoded for the few documents
+ * that need them, and hybrid rankings join hundreds.
+ */
 export interface Ranking {
-  readonly docs: readonly RankedDoc[];
+  /** Position of each document's segment in the view. */
+  readonly segments: Uint32Array;
+  readonly docIds: Uint32Array;
+  readonly scores: Float64Array;
   readonly complete: boolean;
 }
 
@@ -83,35 +88,85 @@ export interface Retriever {
   retrieve(query: RetrievalQuery, depth: number): Ranking;
 }
 
-/** Decodes the ids of a ranking. */
-export const withIds = ({ docs, complete }: Ranking): TopDocs => ({
-  docs: docs.map((doc) => ({ id: idOf(doc), ...doc })),
-  complete,
-});
+/** The documents of a ranking, with their ids. */
+export function topDocs(query: RetrievalQuery, ranking: Ranking): TopDocs {
+  const { segments, docIds, scores, complete } = ranking;
+  const docs = Array.from(docIds, (docId, i) => ({
+    id: idAt(query, ranking, i),
+    score: scores[i]!,
+    view: query.generation.segments[segments[i]!]!,
+    docId,
+  }));
+  return { docs, complete };
+}
 
-/** The stored id of a document. */
-export const idOf = ({ view, docId }: Pick<ScoredDoc, 'view' | 'docId'>): string => view.segment.id(docId);
+/** The stored id of one document of a ranking. */
+export const idAt = (
+  { generation }: RetrievalQuery,
+  { segments, docIds }: Pick<Ranking, 'segments' | 'docIds'>,
+  at: number,
+): string => generation.segments[segments[at]!]!.segment.id(docIds[at]!);
 
 /**
  * Joins the best documents of each segment.
  *
- * @param toScore converts a segment's score to the one that users see
+ * @param toScore converts a segment's score to the one that users see, in the same order
  * @param search the best `depth` documents of one segment
  */
 export function mergeTopDocs(
-  { generation }: RetrievalQuery,
+  query: RetrievalQuery,
   depth: number,
   toScore: (score: number) => number,
   search: (view: SegmentView, segment: number) => SegmentTopDocs,
 ): Ranking {
-  const found: RankedDoc[] = [];
-  let complete = true;
-  generation.segments.forEach((view, segment) => {
-    const { count, docIds, scores, complete: isWhole } = search(view, segment);
-    complete &&= isWhole;
-    for (let i = 0; i < count; i++) found.push({ score: toScore(scores[i]!), view, docId: docIds[i]! });
+  const views = query.generation.segments;
+  // A search of the next segment overwrites what the last one found.
+  const found = views.map((view, segment) => {
+    const { count, docIds, scores, complete } = search(view, segment);
+    const copy = { docIds: new Uint32Array(docIds), scores: new Float64Array(scores), complete };
+    for (let i = 0; i < count; i++) copy.scores[i] = toScore(copy.scores[i]!);
+    return copy;
   });
-  // Those of one segment are in order.
-  if (generation.segments.length > 1) found.sort((a, b) => b.score - a.score || (idOf(a) < idOf(b) ? -1 : 1));
-  return { docs: found.length > depth ? found.slice(0, depth) : found, complete };
+  const complete = found.every((one) => one.complete);
+  if (found.length === 1) {
+    const { docIds, scores } = found[0]!;
+    return { segments: new Uint32Array(docIds.length), docIds, scores, complete };
+  }
+  return { ...mergeSorted(query, found, depth), complete };
+}
+
+/** The first `depth` documents of rankings of one segment each. */
+function mergeSorted(
+  query: RetrievalQuery,
+  found: readonly Pick<Ranking, 'docIds' | 'scores'>[],
+  depth: number,
+): Omit<Ranking, 'complete'> {
+  const total = found.reduce((sum, { docIds }) => sum + docIds.length, 0);
+  const length = Math.min(depth, total);
+  const merged = {
+    segments: new Uint32Array(length),
+    docIds: new Uint32Array(length),
+    scores: new Float64Array(length),
+  };
+  /** Next document of each segment. */
+  const heads = new Uint32Array(found.length);
+  const idOf = (segment: number) =>
+    query.generation.segments[segment]!.segment.id(found[segment]!.docIds[heads[segment]!]!);
+  for (let i = 0; i < length; i++) {
+    let best = -1;
+    let bestScore = Number.NEGATIVE_INFINITY;
+    for (let segment = 0; segment < found.length; segment++) {
+      const { scores } = found[segment]!;
+      if (heads[segment] === scores.length) continue;
+      const score = scores[heads[segment]!]!;
+      if (score < bestScore || (score === bestScore && idOf(segment) > idOf(best))) continue;
+      best = segment;
+      bestScore = score;
+    }
+    merged.segments[i] = best;
+    merged.docIds[i] = found[best]!.docIds[heads[best]!]!;
+    merged.scores[i] = bestScore;
+    heads[best]!++;
+  }
+  return merged;
 }

@@ -42,13 +42,9 @@ export interface SegmentSearch {
   readonly scores: Uint32Array;
 }
 
-/** Postings that a kernel scores per microsecond on a slow machine; fast machines score ten times as many. */
-const POSTINGS_PER_US = 200;
-
 /**
  * Top-k of one segment by the fastest backend, equal to {@link exactScan} in every bit. With `alpha`, segments that have block
- * maxima are pruned instead of scanned. A kernel cannot be interrupted, so a scan that may not end before the deadline runs in
- * TypeScript, which checks the time after each window.
+ * maxima are pruned instead of scanned.
  */
 export function searchSegment(
   segment: Segment,
@@ -63,8 +59,7 @@ export function searchSegment(
     kernels.set(impacts, kernel);
   }
   const prunes = alpha !== undefined && blockMaxIndex !== undefined;
-  const inTime = prunes || deadline.affords(countPostings(impacts, lists) / POSTINGS_PER_US);
-  if (!kernel.search || !inTime) {
+  if (!kernel.search) {
     const top = new TopK(Math.min(k, segment.numDocs));
     const complete = exactScan(segment, lists, acceptBits, top, scores, deadline);
     return { ...top.sorted(), complete };
@@ -75,18 +70,11 @@ export function searchSegment(
     query[i] = lists[i]!.list;
     query[lists.length + i] = lists[i]!.weight;
   }
-  return kernel.search(
-    query,
-    acceptBits,
-    k,
-    threshold,
-    prunes ? { alpha, budgetUs: budgetOf(deadline) } : undefined,
-  );
+  return kernel.search(query, acceptBits, k, threshold, {
+    alpha: prunes ? alpha : undefined,
+    budgetUs: deadline.kernelBudgetUs,
+  });
 }
-
-/** A kernel takes 0 for "no budget". With an exhausted budget it must still run once, to report `complete: false`. */
-const budgetOf = ({ remainingUs }: Deadline): number =>
-  remainingUs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, remainingUs);
 
 export const countPostings = (lists: PostingLists, wanted: readonly { readonly list: number }[]): number =>
   wanted.reduce((sum, { list }) => sum + lists.documentFrequency(list), 0);

@@ -3,7 +3,7 @@ import type { SearchMode } from '../request.ts';
 import type { Notice } from '../response.ts';
 import { Bm25Retriever } from '../retrieve/bm25-retriever.ts';
 import { hybridRetriever } from '../retrieve/hybrid-retriever.ts';
-import { type Retriever, type ScoredDoc, type TopDocs, withIds } from '../retrieve/retriever.ts';
+import { type Retriever, type ScoredDoc, type TopDocs, topDocs } from '../retrieve/retriever.ts';
 import type { SparseRetriever } from '../retrieve/sparse-retriever.ts';
 import { TextReader } from '../text/text-conditions.ts';
 import { TEXTS_READ } from './notices.ts';
@@ -35,7 +35,7 @@ export class CandidateFinder {
 
   /** The ranking without the conditions that only stored texts decide. */
   retrieve(search: PreparedSearch, depth: number): TopDocs {
-    return withIds(this.retrievers[search.mode].retrieve(search, depth));
+    return topDocs(search, this.retrievers[search.mode].retrieve(search, depth));
   }
 
   /** The first documents that meet the conditions. Ranks deeper until there are as many as wanted. */

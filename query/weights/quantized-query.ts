@@ -37,15 +37,17 @@ export function quantizeQuery(termIds: ArrayLike<number>, weights: ArrayLike<num
   if (heaviest === 0) return { termIds: new Uint16Array(0), weights: new Uint16Array(0), scale: 1 };
   // Rounding adds at most half a unit per term.
   const scale = Math.min(MAX_QUERY_WEIGHT / heaviest, (MAX_SCORE / MAX_IMPACT - weights.length) / sum);
-  const kept: [number, number][] = [];
+  // Term and weight in one number, so that a plain sort of numbers orders them by term.
+  const kept: number[] = [];
   for (let i = 0; i < weights.length; i++) {
     const integer = Math.round(weights[i]! * scale);
-    if (integer > 0) kept.push([termIds[i]!, integer]);
+    if (integer > 0) kept.push(termIds[i]! * 65_536 + integer);
   }
-  kept.sort(([a], [b]) => a - b);
-  return {
-    termIds: Uint16Array.from(kept, ([termId]) => termId),
-    weights: Uint16Array.from(kept, ([, weight]) => weight),
-    scale,
-  };
+  if (kept.some((one, i) => i > 0 && one < kept[i - 1]!)) kept.sort((a, b) => a - b);
+  const quantized = { termIds: new Uint16Array(kept.length), weights: new Uint16Array(kept.length), scale };
+  for (let i = 0; i < kept.length; i++) {
+    quantized.termIds[i] = Math.floor(kept[i]! / 65_536);
+    quantized.weights[i] = kept[i]! % 65_536;
+  }
+  return quantized;
 }

@@ -52,10 +52,13 @@ export function queryWeights(
   if (idf === 'table' || !statistics) return encoder.encode(query);
   const { numDocs } = statistics;
   const { termIds, counts, wordPieces } = encoder.tokens(query);
-  const weights = Float32Array.from(termIds, (termId, i) => {
-    const tableIdf = encoder.idf[termId]!;
-    const indexIdf = inverseDocumentFrequency(numDocs, statistics.textFrequency(termId));
-    return Math.sqrt((tableIdf * Math.min(tableIdf, indexIdf) * counts[i]!) / Math.sqrt(wordPieces[i]!));
-  });
+  const weights = new Float32Array(termIds.length);
+  for (let i = 0; i < weights.length; i++) {
+    const tableIdf = encoder.idf[termIds[i]!]!;
+    const indexIdf = inverseDocumentFrequency(numDocs, statistics.textFrequency(termIds[i]!));
+    weights[i] = Math.sqrt(
+      (tableIdf * Math.min(tableIdf, indexIdf) * counts[i]!) / Math.sqrt(wordPieces[i]!),
+    );
+  }
   return { termIds, weights };
 }

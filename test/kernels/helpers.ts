@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   ArenaLayout,
   availableKernels,
@@ -6,6 +8,8 @@ import {
   type Kernels,
   loadKernels,
 } from '../../kernels/index.ts';
+import { wasmLibrary } from '../../kernels/runtime/wasm-module.ts';
+import { packageRoot } from '../../package-root.ts';
 
 /** Seed of every property in these suites; a failure prints it together with the shrunk example. */
 const seed = Number(process.env.WINNOW_TEST_SEED ?? 20261123);
@@ -15,6 +19,13 @@ export const runs = (numRuns: number) => ({ seed, numRuns });
 export const libraries: KernelLibrary[] = ['reference' as const, 'native' as const, 'wasm' as const]
   .filter((backend) => availableKernels().includes(backend))
   .map((backend) => loadKernels(backend));
+
+const wasmFile = (name: string) => readFileSync(join(packageRoot, `kernels/wasm/${name}.wasm`));
+
+/** {@link libraries}, and where the engine runs the module with relaxed SIMD, the one without as well. */
+const variants: KernelLibrary[] = libraries.some(({ instructions }) => instructions === 'relaxed-simd')
+  ? [...libraries, wasmLibrary(wasmFile('winnow'), wasmFile('search'), 'simd128')]
+  : libraries;
 
 const GAP = 0xa5;
 
@@ -46,12 +57,12 @@ class RecordingLayout extends ArenaLayout {
   }
 }
 
-/** Runs `body` on every backend that loads, each with an arena that `plan` laid out. */
+/** Runs `body` on every backend that loads and both WebAssembly modules, each with an arena that `plan` laid out. */
 export function onEveryBackend<Plan, Result>(
   plan: (layout: ArenaLayout) => Plan,
   body: (kernels: Kernels, plan: Plan) => Result,
 ): { backend: string; result: Result }[] {
-  return libraries.map((library) => {
+  return variants.map((library) => {
     const layout = new RecordingLayout(library.arenaStart);
     const planned = plan(layout);
     const kernels = library.bind(library.newMemory(layout.sizeBytes));

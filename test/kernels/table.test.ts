@@ -39,7 +39,8 @@ const hasNative = libraries.some(({ backend }) => backend === 'native');
 
 test('a WebAssembly module of another table is refused when it is opened', () => {
   const [arena, search] = [wasm('winnow'), wasm('search')];
-  assert.is(wasmLibrary(arena, search).backend, 'wasm');
+  const open = (arena: Buffer, search: Buffer) => wasmLibrary(arena, search, 'simd128');
+  assert.is(open(arena, search).backend, 'wasm');
   /** The module as it would be exported by another table: only the digits of its ABI differ. */
   const ofAnotherTable = (module: Buffer) => {
     const other = Buffer.from(module);
@@ -48,9 +49,9 @@ test('a WebAssembly module of another table is refused when it is opened', () =>
     other.write(other[at + 4] === 48 ? '1' : '0', at + 4);
     return other;
   };
-  assert.throws(() => wasmLibrary(ofAnotherTable(arena), search), /another table/);
-  assert.throws(() => wasmLibrary(arena, ofAnotherTable(search)), /another table/);
-  assert.throws(() => wasmLibrary(search, arena), /another table/);
+  assert.throws(() => open(ofAnotherTable(arena), search), /another table/);
+  assert.throws(() => open(arena, ofAnotherTable(search)), /another table/);
+  assert.throws(() => open(search, arena), /another table/);
 });
 
 test('arena kernels and searches come from the same backend', () => {

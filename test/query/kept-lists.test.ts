@@ -113,7 +113,7 @@ const isNative = loadKernels().search?.kind === 'native';
           const normsBy = new Map(
             [1, 3].map((different) => [
               different,
-              Float64Array.from({ length: numDocs }, () => 0.5 + Math.floor(random() * different) / 7),
+              Float32Array.from({ length: numDocs }, () => 0.5 + Math.floor(random() * different) / 7),
             ]),
           );
           for (const [terms, k, different] of queries) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { SearchOptions } from '../../query/request.ts';
-import { FUSED_DEPTH, fuse } from '../../query/retrieve/fusion.ts';
+import { FUSED_DEPTH, type FusedDoc, fuse } from '../../query/retrieve/fusion.ts';
 import { Searcher } from '../../query/search/searcher.ts';
 import { encoder, indexed } from '../helpers/passages-index.ts';
 import { check } from '../helpers/property.ts';
@@ -50,9 +50,10 @@ test('the pages of a query joined are one call, in every mode', async () => {
 });
 
 test('a fusion of lists cut at any depth begins as that of the whole lists, beyond the fused depth too', async () => {
-  const ids = (n: number, step: number) =>
-    Array.from({ length: n }, (_, i) => ({ id: `d${(i * step) % 4999}`, score: 1000 / (1 + i) }));
-  const idOf = ({ id }: { readonly id: string }) => id;
+  const list = (n: number, step: number) => ({
+    keys: Array.from({ length: n }, (_, i) => (i * step) % 4999),
+    scores: Array.from({ length: n }, (_, i) => 1000 / (1 + i)),
+  });
   await check(
     fc.property(
       fc.constantFrom('weighted' as const, 'rrf' as const),
@@ -60,21 +61,24 @@ test('a fusion of lists cut at any depth begins as that of the whole lists, beyo
       fc.oneof(fc.integer({ min: 1, max: 2 * FUSED_DEPTH }), fc.integer({ min: 1, max: 4500 })),
       fc.integer({ min: 1, max: 4900 }),
       (fusion, weight, depth, step) => {
-        const lists = [ids(4500, 1), ids(3000, step)];
-        const weights = [weight, 1 - weight];
-        const whole = fuse<{ id: string; score: number }>(lists, weights, fusion, {
-          depth: 7500,
-          keyOf: idOf,
-          idOf,
-        });
-        const cut = fuse<{ id: string; score: number }>(
-          lists.map((list) => list.slice(0, Math.max(depth, FUSED_DEPTH))),
-          weights,
-          fusion,
-          { depth, keyOf: idOf, idOf },
+        const lists = [list(4500, 1), list(3000, step)];
+        const keyOf = ({ list, rank }: FusedDoc) => lists[list]!.keys[rank]!;
+        const joined = (ofLists: typeof lists, count: number) =>
+          fuse(ofLists, [weight, 1 - weight], fusion, count, (a, b) => keyOf(a) < keyOf(b)).map((doc) => ({
+            key: keyOf(doc),
+            score: doc.score,
+          }));
+        const listDepth = Math.max(depth, FUSED_DEPTH);
+        const whole = joined(lists, 7500);
+        const cut = joined(
+          lists.map(({ keys, scores }) => ({
+            keys: keys.slice(0, listDepth),
+            scores: scores.slice(0, listDepth),
+          })),
+          depth,
         );
         assert.equal(cut, whole.slice(0, depth));
-        assert.is(new Set(whole.map(idOf)).size, whole.length);
+        assert.is(new Set(whole.map(({ key }) => key)).size, whole.length);
       },
     ),
     { numRuns: 20 },

@@ -7,8 +7,9 @@ import { buildBlockMaxIndex } from '../../indexer/postings/block-max-writer.ts';
 import { openPostingLists } from '../../indexer/postings/posting-list-reader.ts';
 import { buildPostingLists } from '../../indexer/postings/posting-list-writer.ts';
 import { availableKernels } from '../../kernels/index.ts';
-import { WINDOW_DOCS } from '../../kernels/search/layout.ts';
+import { LEXICAL_WINDOW_DOCS, WINDOW_DOCS } from '../../kernels/search/layout.ts';
 import { lexicalSearch, postingSearch } from '../../kernels/search/posting-search.ts';
+import type { Deadline } from '../../query/deadline.ts';
 import { bm25Scan } from '../../query/retrieve/bm25.ts';
 import { exactScan } from '../../query/retrieve/exact-scan.ts';
 import { TopK } from '../../query/retrieve/top-k.ts';
@@ -88,7 +89,7 @@ function comparePruned(
 
 const sizes = fc.oneof(
   fc.integer({ min: 1, max: 200 }),
-  fc.constantFrom(63, 64, 65, WINDOW_DOCS - 1, WINDOW_DOCS, WINDOW_DOCS + 1, 20_000),
+  fc.constantFrom(63, 64, 65, 511, 512, 513, 1500, WINDOW_DOCS - 1, WINDOW_DOCS, WINDOW_DOCS + 1, 20_000),
 );
 
 function compare(
@@ -96,17 +97,17 @@ function compare(
   seed: number,
   distinctValues: number,
   query: readonly (readonly [number, number])[],
-  filtered: boolean,
+  share: number,
   k: number,
 ): void {
-  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues);
-  const accepted = filtered ? accept : undefined;
+  const { impacts, ranks, accept } = collection(numDocs, seed, distinctValues, share);
+  const accepted = share < 1 ? accept : undefined;
   const top = new TopK(Math.min(k, numDocs));
   const lists = query.map(([list, weight]) => ({ list, weight }));
   exactScan({ impacts, idRanks: ranks }, lists, accepted, top, new Uint32Array(WINDOW_DOCS));
   const expected = top.sorted();
   const numbers = Uint32Array.from([...query.map(([list]) => list), ...query.map(([, weight]) => weight)]);
-  const sure = filtered ? 0 : Math.max(...query.map(([list, weight]) => weight * impacts.kthValue(list, k)));
+  const sure = accepted ? 0 : Math.max(...query.map(([list, weight]) => weight * impacts.kthValue(list, k)));
   for (const backend of backends) {
     const search = postingSearch({ ...impacts.block, ranks }, backend)!;
     for (const threshold of new Set([0, sure])) {
@@ -133,8 +134,8 @@ test(`${backends.join(' and ') || 'no kernel'} give the TypeScript scan's hits i
         maxLength: NUM_LISTS,
         selector: ([list]) => list,
       }),
-      fc.boolean(),
-      fc.constantFrom(1, 2, 10, 50, 101),
+      fc.constantFrom(1, 0.9, 0.5), // documents that the filter keeps
+      fc.constantFrom(1, 2, 10, 50, 101, 256, 257),
       compare,
     ),
     { numRuns: 80 },
@@ -173,14 +174,14 @@ const hasLexicalKernel = lexicalSearch({ ...lexical.impacts.block, ranks: lexica
         fc.oneof(sizes, fc.constant(70_000)),
         fc.nat(),
         fc.array(fc.nat(NUM_LISTS - 1), { minLength: 1, maxLength: 12 }),
-        fc.constantFrom(1, 0.5, 0.02, 0.0005), // accepted documents
-        fc.constantFrom(1, 10, 101),
+        fc.constantFrom(1, 0.9, 0.5, 0.02, 0.0005), // accepted documents
+        fc.constantFrom(1, 10, 101, 256, 257),
         (numDocs, seed, numbers, share, k) => {
           const { impacts, ranks, accept } = collection(numDocs, seed, 5, share);
           const search = lexicalSearch({ ...impacts.block, ranks })!;
           const random = randomSource(seed);
           // Few distinct lengths make many ties.
-          const norms = Float64Array.from({ length: numDocs }, () => 0.54 + Math.floor(random() * 4) / 7);
+          const norms = Float32Array.from({ length: numDocs }, () => 0.54 + Math.floor(random() * 4) / 7);
           const lists = numbers.map((list) => ({ list, idf: 0.1 + random() * 9 }));
           const accepted = share < 1 ? accept : undefined;
           const top = new TopK(Math.min(k, numDocs));
@@ -233,6 +234,29 @@ test('pruned search looks at few blocks, and says so when its time is up', () =>
   }
 });
 
+test('a scan whose time is up returns the hits of the first window and says so', () => {
+  const numDocs = 70_000;
+  const { impacts, ranks } = collection(numDocs, 3, 255);
+  const lists = [
+    { list: 0, weight: 700 },
+    { list: 3, weight: 90 },
+  ];
+  const first = new TopK(10);
+  exactScan({ impacts, idRanks: ranks }, lists, undefined, first, new Uint32Array(WINDOW_DOCS), {
+    isPast: true,
+  } as Deadline);
+  const query = Uint32Array.of(0, 3, 700, 90);
+  for (const backend of backends) {
+    const search = postingSearch({ ...impacts.block, ranks }, backend)!;
+    const late = search(query, undefined, 10, 0, { budgetUs: 1e-6 });
+    assert.is(late.complete, false);
+    assert.equal([...late.docIds], first.sorted().docIds);
+    const inTime = search(query, undefined, 10, 0, { budgetUs: 1e9 });
+    assert.is(inTime.complete, true);
+    assert.equal([...inTime.docIds], [...search(query, undefined, 10, 0).docIds]);
+  }
+});
+
 test('documents past the first chunk of 65,536 are found as well', () => {
   compare(
     140_001,
@@ -243,7 +267,7 @@ test('documents past the first chunk of 65,536 are found as well', () => {
       [3, 700],
       [8, 32_767],
     ],
-    false,
+    1,
     10,
   );
   compare(
@@ -255,10 +279,30 @@ test('documents past the first chunk of 65,536 are found as well', () => {
       [2, 700],
       [7, 32_767],
     ],
-    true,
+    0.5,
     100,
   );
 });
+
+(hasLexicalKernel ? test : test.skip)(
+  'a BM25 scan whose time is up returns the hits of its first window and says so',
+  () => {
+    const numDocs = 20_000;
+    const { impacts, ranks } = collection(numDocs, 5, 5);
+    const norms = new Float32Array(numDocs).fill(0.9);
+    const search = lexicalSearch({ ...impacts.block, ranks })!;
+    const call = (budgetUs?: number) =>
+      search(Uint32Array.of(2, 4), Float64Array.of(2, 3), norms, undefined, 10, 0, budgetUs);
+    const late = call(1e-6);
+    assert.is(late.complete, false);
+    assert.is(late.count, 10);
+    assert.ok([...late.docIds].every((docId) => docId < LEXICAL_WINDOW_DOCS));
+    const all = [...call().docIds];
+    const inTime = call(1e9);
+    assert.is(inTime.complete, true);
+    assert.equal([...inTime.docIds], all);
+  },
+);
 
 test('arrays that do not fit their bytes are refused before a kernel runs', () => {
   const { impacts, ranks } = collection(300, 1, 255);

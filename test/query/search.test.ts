@@ -311,10 +311,11 @@ test('BM25 equals Lucene’s formula computed directly', async () => {
           .sort((a, b) => b - a)
           .slice(0, 10);
         assert.is(hits.length, best.length);
+        // Parts of a score are computed in f32.
         hits.forEach((hit, i) => {
-          assert.ok(Math.abs(hit.score - best[i]!) < 1e-9, `${hit.score} is not ${best[i]}`);
+          assert.ok(Math.abs(hit.score - best[i]!) < 1e-6, `${hit.score} is not ${best[i]}`);
           const text = texts[Number(hit.id.slice(1))]!;
-          assert.ok(Math.abs(hit.score - score(text)) < 1e-9);
+          assert.ok(Math.abs(hit.score - score(text)) < 1e-6);
           const explained = searcher.explainWords(words.join(' '), hit.id);
           const sum = explained.reduce((total, { contribution }) => total + contribution, 0);
           assert.ok(Math.abs(hit.score - sum) < 1e-9, `explained as ${sum}, scored ${hit.score}`);

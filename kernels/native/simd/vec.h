@@ -49,6 +49,21 @@ INLINE vi vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
 INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
 INLINE vf vf_from_int(vi a) { return _mm512_cvtepi32_ps(a); }
 INLINE vi vf_round(vf a) { return _mm512_cvtps_epi32(a); }
+INLINE vi vi_set(int32_t a) { return _mm512_set1_epi32(a); }
+// As instructions and not as intrinsics: in a loop over many sums, gcc 12 copies each sum before the intrinsic adds to it, and
+// runs out of registers.
+INLINE vi vi_dot_pairs(vi acc, vi a, vi b) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+  return acc;
+}
+INLINE vi vi_dot_quads(vi acc, vi u8, vi s8) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));
+  return acc;
+}
+INLINE vi vi_pairs(vi low, vi high) {
+  return _mm512_mask_blend_epi16(0xaaaaaaaa, low, _mm512_slli_epi32(high, 16));
+}
+INLINE void vi_store_i16(int16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtsepi32_epi16(a)); }
 INLINE vf vf_pow2(vi n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23)); }
 INLINE float vf_sum(vf a) { return _mm512_reduce_add_ps(a); }
 INLINE float vf_top(vf a) { return _mm512_reduce_max_ps(a); }
@@ -81,6 +96,12 @@ INLINE vi vi_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *
 INLINE void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
 INLINE vf vf_from_int(vi a) { return _mm256_cvtepi32_ps(a); }
 INLINE vi vf_round(vf a) { return _mm256_cvtps_epi32(a); }
+INLINE vi vi_set(int32_t a) { return _mm256_set1_epi32(a); }
+INLINE vi vi_dot_pairs(vi acc, vi a, vi b) { return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)); }
+INLINE vi vi_pairs(vi low, vi high) { return _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xaa); }
+INLINE void vi_store_i16(int16_t *p, vi a) {
+  _mm_storeu_si128((__m128i *)p, _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)));
+}
 INLINE vf vf_pow2(vi n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23)); }
 INLINE void vi_store_u8(uint8_t *p, vi a) {
   __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
@@ -106,6 +127,12 @@ INLINE vi vi_load(const int32_t *p) { return _mm_loadu_si128((const __m128i *)p)
 INLINE void vi_store(int32_t *p, vi a) { _mm_storeu_si128((__m128i *)p, a); }
 INLINE vf vf_from_int(vi a) { return _mm_cvtepi32_ps(a); }
 INLINE vi vf_round(vf a) { return _mm_cvtps_epi32(a); }
+INLINE vi vi_set(int32_t a) { return _mm_set1_epi32(a); }
+INLINE vi vi_dot_pairs(vi acc, vi a, vi b) { return _mm_add_epi32(acc, _mm_madd_epi16(a, b)); }
+INLINE vi vi_pairs(vi low, vi high) {
+  return _mm_or_si128(_mm_and_si128(low, _mm_set1_epi32(0xffff)), _mm_slli_epi32(high, 16));
+}
+INLINE void vi_store_i16(int16_t *p, vi a) { _mm_storel_epi64((__m128i *)p, _mm_packs_epi32(a, a)); }
 INLINE vf vf_pow2(vi n) { return _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(n, _mm_set1_epi32(127)), 23)); }
 INLINE void vi_store_u8(uint8_t *p, vi a) {
   __m128i words = _mm_packs_epi32(a, a);
@@ -127,11 +154,23 @@ INLINE vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
 INLINE vf vf_div(vf a, vf b) { return wasm_f32x4_div(a, b); }
 INLINE vf vf_max(vf a, vf b) { return wasm_f32x4_pmax(a, b); }
 INLINE vf vf_min(vf a, vf b) { return wasm_f32x4_pmin(a, b); }
+#ifdef __wasm_relaxed_simd__
+// One instruction each where engines would otherwise spend several; nothing out of range gets here.
+INLINE vf vf_fma(vf a, vf b, vf c) { return wasm_f32x4_relaxed_madd(a, b, c); }
+INLINE vi vf_round(vf a) { return wasm_i32x4_relaxed_trunc_f32x4(wasm_f32x4_nearest(a)); }
+#else
 INLINE vf vf_fma(vf a, vf b, vf c) { return wasm_f32x4_add(wasm_f32x4_mul(a, b), c); }
+INLINE vi vf_round(vf a) { return wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(a)); }
+#endif
 INLINE vi vi_load(const int32_t *p) { return wasm_v128_load(p); }
 INLINE void vi_store(int32_t *p, vi a) { wasm_v128_store(p, a); }
 INLINE vf vf_from_int(vi a) { return wasm_f32x4_convert_i32x4(a); }
-INLINE vi vf_round(vf a) { return wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(a)); }
+INLINE vi vi_set(int32_t a) { return wasm_i32x4_splat(a); }
+INLINE vi vi_dot_pairs(vi acc, vi a, vi b) { return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b)); }
+INLINE vi vi_pairs(vi low, vi high) {
+  return wasm_v128_or(wasm_v128_and(low, wasm_i32x4_splat(0xffff)), wasm_i32x4_shl(high, 16));
+}
+INLINE void vi_store_i16(int16_t *p, vi a) { wasm_v128_store64_lane(p, wasm_i16x8_narrow_i32x4(a, a), 0); }
 INLINE vf vf_pow2(vi n) { return wasm_i32x4_shl(wasm_i32x4_add(n, wasm_i32x4_splat(127)), 23); }
 INLINE void vi_store_u8(uint8_t *p, vi a) {
   v128_t words = wasm_i16x8_narrow_i32x4(a, a);
@@ -158,6 +197,13 @@ INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
 INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
 INLINE vf vf_from_int(vi a) { return vcvtq_f32_s32(a); }
 INLINE vi vf_round(vf a) { return vcvtnq_s32_f32(a); }
+INLINE vi vi_set(int32_t a) { return vdupq_n_s32(a); }
+INLINE vi vi_dot_pairs(vi acc, vi a, vi b) {
+  int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+  return vaddq_s32(acc, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
+}
+INLINE vi vi_pairs(vi low, vi high) { return vbslq_s32(vdupq_n_u32(0xffff), low, vshlq_n_s32(high, 16)); }
+INLINE void vi_store_i16(int16_t *p, vi a) { vst1_s16(p, vqmovn_s32(a)); }
 INLINE vf vf_pow2(vi n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23)); }
 INLINE void vi_store_u8(uint8_t *p, vi a) {
   uint16x4_t words = vmovn_u32(vreinterpretq_u32_s32(a));
@@ -168,6 +214,17 @@ INLINE void vi_store_u8(uint8_t *p, vi a) {
 #else
 #error "no vector unit known for this target: the WASM build serves it"
 #endif
+
+// Two neighbouring i16 in every lane.
+INLINE vi vi_load_pair(const int16_t *p) {
+#if defined(VARIANT_WASM)
+  return wasm_v128_load32_splat(p);
+#else
+  int32_t pair;
+  memcpy(&pair, p, 4);
+  return vi_set(pair);
+#endif
+}
 
 #if LANES != 16
 INLINE float vf_sum(vf a) {
@@ -210,7 +267,7 @@ INLINE void vi_store_u8x4(uint8_t *p, const vi a[4]) {
 }
 #endif
 
-// 2^x within 3e-7 (relative) for x in [-126, 0]; smaller x gives at most 2^-126. A polynomial through Chebyshev's
+// 2^x within 3e-7 (relative) for x in [-126, 126]; smaller x gives at most 2^-126. A polynomial through Chebyshev's
 // points on |f| <= 1/2.
 INLINE vf vf_exp2(vf x) {
 #if LANES == 16
