@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { type ArrayFunctions, BUILD_FUNCTIONS } from './search/build-functions.ts';
 import * as layout from './search/layout.ts';
 import { TRAINING_KERNELS } from './training/table.ts';
 
@@ -259,9 +260,6 @@ export const ARENA_KERNELS = {
   ...TRAINING_KERNELS,
 } as const satisfies { readonly [name: string]: ArenaKernel };
 
-/** The type of a parameter of a function that works on arrays of its own: a typed array (WebAssembly: its byte offset) or a number. */
-type ArrayType = 'u8[]' | 'u8[]?' | 'u16[]' | 'u32[]' | 'i32[]' | 'f32[]' | 'f64[]' | 'u32' | 'f64';
-
 /** Parameters that every search begins with; search/search-arguments.h describes them. */
 const SEARCH = [
   ['bytes', 'u8[]'],
@@ -288,50 +286,7 @@ export const SEARCH_FUNCTIONS = {
     ['idf', 'f64[]'],
     ['norms', 'f32[]'],
   ],
-} as const satisfies { readonly [name: string]: readonly (readonly [name: string, type: ArrayType])[] };
-
-/** Functions that turn rows into posting lists (search/inversion.h): native only, elsewhere TypeScript does it. */
-export const BUILD_FUNCTIONS = {
-  quantizeWeights: [
-    ['weights', 'f32[]'],
-    ['count', 'u32'],
-    ['perImpact', 'f64'],
-    ['impacts', 'u8[]'],
-    ['at', 'u32'],
-  ],
-  countColumns: [
-    ['columnIds', 'u16[]'],
-    ['from', 'u32'],
-    ['to', 'u32'],
-    ['counts', 'u32[]'],
-  ],
-  scatterRows: [
-    ['rowOffsets', 'u32[]'],
-    ['columnIds', 'u16[]'],
-    ['values', 'u8[]'],
-    ['firstDoc', 'u32'],
-    ['endDoc', 'u32'],
-    ['counts', 'u32[]'],
-    ['next', 'i32[]'],
-    ['localIds', 'u16[]'],
-    ['listValues', 'u8[]'],
-    ['columns', 'u8[]'],
-    ['columnStride', 'u32'],
-    ['scratch', 'u32[]'],
-  ],
-  summarizeLists: [
-    ['bytes', 'u8[]'],
-    ['layout', 'f64[]'],
-    ['frequencies', 'u32[]'],
-    ['ranks', 'u32[]'],
-    ['kthValues', 'u8[]'],
-    ['checksums', 'u32[]'],
-  ],
-  crc32: [
-    ['bytes', 'u8[]'],
-    ['before', 'u32'],
-  ],
-} as const satisfies { readonly [name: string]: readonly (readonly [name: string, type: ArrayType])[] };
+} as const satisfies ArrayFunctions;
 
 /** What WebAssembly has of them: BM25 runs there in TypeScript. */
 export const WASM_SEARCH_FUNCTIONS = ['searchExact', 'searchPruned'] as const;

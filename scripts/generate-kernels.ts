@@ -2,11 +2,11 @@
 // With --check nothing is written; exit code 1 when a file is out of date.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BUILD_FUNCTIONS } from '../kernels/search/build-functions.ts';
 import * as layout from '../kernels/search/layout.ts';
 import {
   ARENA_KERNELS,
   BLOCK_MAX_LAYOUT,
-  BUILD_FUNCTIONS,
   KERNEL_ABI,
   POSTING_LAYOUT,
   SEARCH_FUNCTIONS,

@@ -1,6 +1,6 @@
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import { Deadline } from '../../query/deadline.ts';
-import { declaredField } from '../../query/filter/fields.ts';
+import { countValues, declaredField } from '../../query/filter/fields.ts';
 import type { Hydrator } from '../../query/hydrate/hydrator.ts';
 import { SEARCH_OPTIONS, type SearchMode, type SearchOptions } from '../../query/request.ts';
 import { rerank, rerankNow, stageDepths } from '../../query/rerank/rerank.ts';
@@ -165,7 +165,10 @@ export class ClusterSearch {
     );
     const notices = [...prepared.notices, ...found.notices];
     const { filterFields } = this.index.settings;
-    const counts = countFacets(counted.slice(0, plan.rankDepth), plan.facets, filterFields, valuesOf);
+    const ranked = counted.slice(0, plan.rankDepth);
+    const counts = countFacets(plan.facets, filterFields, (field) =>
+      countValues(ranked, (hit) => valuesOf(hit, field)),
+    );
     plan.clock.lap('hydrateUs');
     return {
       hits,

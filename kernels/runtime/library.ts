@@ -1,5 +1,4 @@
-import type { BuildFunctions } from '../search/inversion.ts';
-import type { NativeSearch, WasmSearch } from '../search/search-call.ts';
+import type { BuildFunctions, NativeSearch, WasmSearch } from '../search/search-call.ts';
 import type { ArenaMemory } from './arena.ts';
 import type { KernelBackend, Kernels } from './kernels.ts';
 

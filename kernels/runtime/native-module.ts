@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { byName } from '../generated/by-name.ts';
-import type { BuildFunctions } from '../search/inversion.ts';
-import type { NativeSearchFunctions } from '../search/search-call.ts';
-import { BUILD_FUNCTIONS, KERNEL_ABI, SEARCH_FUNCTIONS } from '../table.ts';
+import { BUILD_FUNCTIONS } from '../search/build-functions.ts';
+import type { BuildFunctions, NativeSearchFunctions } from '../search/search-call.ts';
+import { KERNEL_ABI, SEARCH_FUNCTIONS } from '../table.ts';
 import { ARENA_ALIGNMENT, Arena, newSharedMemory } from './arena.ts';
 import { Kernels } from './kernels.ts';
 import type { KernelLibrary } from './library.ts';

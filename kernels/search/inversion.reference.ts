@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { PostingLists, PostingRows, SummarizedLists } from './inversion.ts';
+import type { PostingDestination, PostingRows, SummarizedLists } from './inversion-types.ts';
 import { NOT_DENSE } from './layout.ts';
 
 const MAX_IMPACT = 255;
@@ -40,7 +40,7 @@ export function scatterTile(
   firstDoc: number,
   endDoc: number,
   next: Int32Array,
-  { localIds, values: listValues, columns, columnStride }: PostingLists,
+  { localIds, values: listValues, columns, columnStride }: PostingDestination,
 ): void {
   for (let docId = firstDoc; docId < endDoc; docId++) {
     const end = rowOffsets[docId + 1]!;

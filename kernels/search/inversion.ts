@@ -1,40 +1,15 @@
 import type { KernelBackend } from '../runtime/kernels.ts';
 import { loadKernels } from '../runtime/loader.ts';
-import { type BUILD_FUNCTIONS, POSTING_LAYOUT } from '../table.ts';
+import { POSTING_LAYOUT } from '../table.ts';
 import {
   countInto,
   quantizeWeightsReference,
   scatterTile,
   summarizeListsReference,
 } from './inversion.reference.ts';
+import type { PostingDestination, PostingRows, SummarizedLists } from './inversion-types.ts';
 import { CHUNK_DOCS } from './layout.ts';
-import type { PostingBlock } from './posting-block.ts';
-import type { ValuesOf } from './search-call.ts';
-
-type Table = typeof BUILD_FUNCTIONS;
-
-/** The functions of native/inversion.c, which trust what the arrays hold. */
-export type BuildFunctions = {
-  readonly [Name in keyof Table]: (...values: ValuesOf<Table[Name]>) => number;
-};
-
-/** Rows of documents: row d has the entries `rowOffsets[d] .. rowOffsets[d + 1]` of `columnIds` and `values`. */
-export interface PostingRows {
-  readonly rowOffsets: Uint32Array;
-  readonly columnIds: Uint16Array | Uint32Array;
-  /** 1..255 */
-  readonly values: Uint8Array;
-}
-
-/** Where the postings of rows go. */
-export interface PostingLists {
-  /** By posting of the sparse lists: docId modulo 65,536. */
-  readonly localIds: Uint16Array;
-  readonly values: Uint8Array;
-  /** One byte for a document of each dense list. */
-  readonly columns: Uint8Array;
-  readonly columnStride: number;
-}
+import type { BuildFunctions } from './search-call.ts';
 
 /** Neighbouring documents of one chunk whose postings are scattered together. */
 export interface RowTile {
@@ -95,7 +70,7 @@ export class Inversion {
    * @param next by column id, where its next posting goes: an index of `localIds`, with room for all postings of the tile, or ~dense column;
    *   moved on
    */
-  scatter(tile: RowTile, next: Int32Array, lists: PostingLists): void {
+  scatter(tile: RowTile, next: Int32Array, lists: PostingDestination): void {
     const { firstDoc, endDoc, counts } = tile;
     const { rowOffsets, columnIds, values } = this.rows;
     if (!this.kernels) {
@@ -141,7 +116,7 @@ function tileEnd(rowOffsets: Uint32Array, firstDoc: number): number {
 function requireRoom(
   { endDoc, counts }: RowTile,
   next: Int32Array,
-  { localIds, values, columns, columnStride }: PostingLists,
+  { localIds, values, columns, columnStride }: PostingDestination,
 ): void {
   for (let column = 0; column < counts.length; column++) {
     if (counts[column] === 0) continue;
@@ -171,15 +146,6 @@ export function quantizeWeights(
 ): number {
   const quantize = loadKernels(backend).build?.quantizeWeights ?? quantizeWeightsReference;
   return quantize(weights, count, perImpact, impacts, at);
-}
-
-/** Posting lists whose k-th largest values and checksums are wanted. */
-export interface SummarizedLists {
-  readonly block: Omit<PostingBlock, 'ranks'>;
-  /** By list: its postings. */
-  readonly frequencies: Uint32Array;
-  /** Ascending. */
-  readonly ranks: Uint32Array;
 }
 
 /**

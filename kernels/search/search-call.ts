@@ -1,5 +1,6 @@
 import type { WasmModule } from '../runtime/web-assembly.ts';
 import type { SEARCH_FUNCTIONS } from '../table.ts';
+import type { BUILD_FUNCTIONS } from './build-functions.ts';
 import { ALPHA_ONE, SUPERBLOCK_DOCS, WINDOW_DOCS } from './layout.ts';
 import type { PostingHits } from './search-types.ts';
 
@@ -22,8 +23,7 @@ interface Types {
 }
 
 type Parameters = readonly (readonly [name: string, type: keyof Types])[];
-/** The arguments of a function in the order of its row. */
-export type ValuesOf<List extends Parameters> = { -readonly [Index in keyof List]: Types[List[Index][1]] };
+type ValuesOf<List extends Parameters> = { -readonly [Index in keyof List]: Types[List[Index][1]] };
 type OffsetsOf<List extends Parameters> = { -readonly [Index in keyof List]: number };
 
 /** The arguments of a search function in the order of the table. */
@@ -38,6 +38,13 @@ export type WasmSearchArguments<Name extends SearchName> = OffsetsOf<Table[Name]
  */
 export type NativeSearchFunctions = {
   readonly [Name in SearchName]: (...values: SearchArguments<Name>) => number;
+};
+
+type BuildTable = typeof BUILD_FUNCTIONS;
+
+/** The functions of native/inversion.c, which trust what the arrays hold. */
+export type BuildFunctions = {
+  readonly [Name in keyof BuildTable]: (...values: ValuesOf<BuildTable[Name]>) => number;
 };
 
 /** The searches of the native backend. */

@@ -2,6 +2,7 @@ import { WinnowError } from '../../errors.ts';
 import { showMoment } from '../../indexer/segment/dates.ts';
 import type { FieldValues } from '../../indexer/segment/filter-columns.ts';
 import type { FilterField } from '../../indexer/types.ts';
+import { firstOf } from '../first-of.ts';
 
 /** A value of a field and how many of the documents have it. */
 export interface FacetCount {
@@ -32,22 +33,25 @@ export function declaredField(fields: readonly FilterField[], name: string, plac
   });
 }
 
-/**
- * Counts the values of a field over documents: most frequent first, equal counts in ascending order of value. A document with several
- * values counts once for each. Dates are given as ISO 8601.
- */
-export function countValues<Doc>(
-  documents: readonly Doc[],
-  field: FilterField,
-  valuesOf: ValuesOf<Doc>,
-): FacetCount[] {
+/** How many documents have a value, by its stored form. */
+export type ValueCounts = ReadonlyMap<string | number, number>;
+
+/** Counts the values of documents. One with several values counts once for each. */
+export function countValues<Doc>(documents: readonly Doc[], valuesOf: ValuesOf<Doc>): ValueCounts {
   const counts = new Map<string | number, number>();
   for (const document of documents)
     for (const value of new Set(valuesOf(document))) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts]
-    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .slice(0, MAX_FACET_VALUES)
-    .map(([value, count]) => ({ value: shown(field, value), count }));
+  return counts;
+}
+
+/** The most frequent values first, equal counts in ascending order of value. Dates are given as ISO 8601. */
+export function mostFrequent(counts: ValueCounts, field: FilterField): FacetCount[] {
+  const order = ([a, x]: readonly [string | number, number], [b, y]: readonly [string | number, number]) =>
+    y - x || (a < b ? -1 : 1);
+  return firstOf(counts, MAX_FACET_VALUES, order).map(([value, count]) => ({
+    value: shown(field, value),
+    count,
+  }));
 }
 
 function shown({ type }: FilterField, value: string | number): string | number | boolean {

@@ -1,7 +1,7 @@
 import { parseStoredId } from '../../indexer/format/stored-id.ts';
 import type { FieldValues } from '../../indexer/segment/filter-columns.ts';
 import type { FilterField } from '../../indexer/types.ts';
-import { countValues, declaredField, sortByField } from '../filter/fields.ts';
+import { declaredField, mostFrequent, sortByField, type ValueCounts } from '../filter/fields.ts';
 import { SEARCH_OPTIONS, type SearchOptions } from '../request.ts';
 import type { SearchResponse } from '../response.ts';
 
@@ -32,16 +32,17 @@ export function bestOfEachSource<Doc extends { readonly id: string }>(docs: read
   });
 }
 
-/** @param facets numbers of declared fields */
-export function countFacets<Doc>(
-  docs: readonly Doc[],
+/**
+ * @param facets numbers of declared fields
+ * @param countsOf counts the values of one
+ */
+export function countFacets(
   facets: readonly number[],
   fields: readonly FilterField[],
-  valuesOf: ValuesOf<Doc>,
+  countsOf: (field: number) => ValueCounts,
 ): NonNullable<SearchResponse['facets']> {
   const counts = facets.map(
-    (index) =>
-      [fields[index]!.name, countValues(docs, fields[index]!, (doc) => valuesOf(doc, index))] as const,
+    (index) => [fields[index]!.name, mostFrequent(countsOf(index), fields[index]!)] as const,
   );
   return Object.fromEntries(counts);
 }

@@ -2,6 +2,7 @@ import type { IndexStore } from '../../indexer/index-store.ts';
 import { columnRow, type FieldValues } from '../../indexer/segment/filter-columns.ts';
 import type { IndexView } from '../../indexer/store/index-view.ts';
 import { Deadline } from '../deadline.ts';
+import { ColumnCounts } from '../filter/column-counts.ts';
 import { declaredField } from '../filter/fields.ts';
 import type { Hydrator } from '../hydrate/hydrator.ts';
 import { SEARCH_OPTIONS, type SearchMode, type SearchOptions } from '../request.ts';
@@ -178,7 +179,8 @@ export class SearchPipeline {
     const page = stages.reduce<readonly ScoredDoc[]>((docs, stage) => stage?.(docs) ?? docs, found.docs);
     const { hits, complete } = this.hydrator.hydrate(search, page, plan.hits, plan.until(1));
     const notices = [...search.notices, ...found.notices];
-    const counts = countFacets(found.docs.slice(0, rankDepth), facets, filterFields, valuesOf);
+    const columns = new ColumnCounts(facets.length > 0 ? found.docs.slice(0, rankDepth) : []);
+    const counts = countFacets(facets, filterFields, (field) => columns.of(field));
     plan.clock.lap('hydrateUs');
     return {
       hits,
