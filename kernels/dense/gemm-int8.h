@@ -25,7 +25,7 @@ void KERNEL(gemm_int8)(const uint8_t *x, const float *x_scale, const float *x_mi
     for (int32_t t = 0; t < T; t += INT8_TILE_ROWS) {
       int rows = T - t < INT8_TILE_ROWS ? T - t : INT8_TILE_ROWS;
       const uint8_t *tile = x + (size_t)t * stride;
-      WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, quads, acc))
+      TILE_INT8(tile, stride, rows, panel, quads, acc)
       finish_tile(acc, rows, columns, INT8_TILE_COLUMNS, x_scale + t, x_minimum + t, w_scale + n, w_sum + n, bias + n,
                   out + (size_t)t * out_stride + n, out_stride);
     }

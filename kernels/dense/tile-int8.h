@@ -23,8 +23,8 @@ INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, s
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
       __m512i x = _mm512_set1_epi32((int32_t)load_quad(a + r * lda + 4 * q));
-      acc[r][0] = vi_dot_quads(acc[r][0], x, w0);
-      acc[r][1] = vi_dot_quads(acc[r][1], x, w1);
+      acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], x, w0);
+      acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], x, w1);
     }
   }
   for (int r = 0; r < rows; r++) {
@@ -94,20 +94,11 @@ INLINE void tile_int8_half(const uint8_t *a, size_t lda, int rows, const int8_t 
     wasm_v128_store(out + r * 16 + 4, acc[r][1]);
   }
 }
-// One copy of each form serves all callers.
-static __attribute__((noinline)) void tile_int8_fused(const uint8_t *a, size_t lda, int rows, const int8_t *b, size_t quads,
-                                                      int32_t *out) {
-  WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8_half(a, lda, ROWS, b, quads, out, 1))
-}
-static __attribute__((noinline)) void tile_int8_pairs(const uint8_t *a, size_t lda, int rows, const int8_t *b, size_t quads,
-                                                      int32_t *out) {
-  WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8_half(a, lda, ROWS, b, quads, out, 0))
-}
 INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, size_t quads, int32_t *out) {
   int fused = dot_is_fused();
   for (int half = 0; half < 2; half++) {
-    if (fused) tile_int8_fused(a, lda, rows, b + 32 * half, quads, out + 8 * half);
-    else tile_int8_pairs(a, lda, rows, b + 32 * half, quads, out + 8 * half);
+    if (fused) tile_int8_half(a, lda, rows, b + 32 * half, quads, out + 8 * half, 1);
+    else tile_int8_half(a, lda, rows, b + 32 * half, quads, out + 8 * half, 0);
   }
 }
 
@@ -225,4 +216,16 @@ INLINE void tile_int8(const uint8_t *a, size_t lda, int rows, const int8_t *b, s
   }
 }
 #endif
+#endif
+
+// tile_int8 for 1..INT8_TILE_ROWS rows. Where registers are few, one copy serves all callers: inside their loops compilers would
+// run out of them. Where there are 32, the call would cost more.
+#if defined(VARIANT_VNNI)
+#define TILE_INT8(a, lda, rows, b, quads, out) WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(a, lda, ROWS, b, quads, out))
+#else
+static __attribute__((noinline)) void tile_int8_rows(const uint8_t *a, size_t lda, int rows, const int8_t *b, size_t quads,
+                                                     int32_t *out) {
+  WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(a, lda, ROWS, b, quads, out))
+}
+#define TILE_INT8(a, lda, rows, b, quads, out) tile_int8_rows(a, lda, rows, b, quads, out);
 #endif

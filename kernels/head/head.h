@@ -10,9 +10,22 @@
 INLINE void argmax_start(float *best, int32_t *row, int columns) {
   for (int c = 0; c < columns; c++) best[c] = -__builtin_inff(), row[c] = -1;
 }
-INLINE void argmax_offer(float *best, int32_t *row, float value, int32_t t, int track) {
-  if (track) *row = value > *best ? t : *row;
+INLINE void argmax_offer(float *best, int32_t *row, float value, int32_t t) {
+  *row = value > *best ? t : *row;
   *best = value > *best ? value : *best;
+}
+
+// The same for a whole tile, without rows.
+INLINE void maximum_offer(float *best, const int32_t *acc, int rows, const float *x_scale, const float *x_minimum,
+                          const float *w_sum) {
+  for (int c = 0; c < INT8_TILE_COLUMNS; c += LANES) {
+    vf most = vf_load(best + c), sum = vf_load(w_sum + c);
+    for (int r = 0; r < rows; r++) {
+      vf value = vf_mul(vf_from_int(vi_load(acc + r * INT8_TILE_COLUMNS + c)), vf_set(x_scale[r]));
+      most = vf_max(most, vf_fma(sum, vf_set(x_minimum[r]), value));
+    }
+    vf_store(best + c, most);
+  }
 }
 
 // Without rows where `track` is 0. A constant, so that the two loops are compiled apart.
@@ -31,12 +44,13 @@ INLINE void head_argmax_int8_rows(const uint8_t *x, const float *x_scale, const 
       for (int32_t t = starts[d]; t < starts[d + 1]; t += INT8_TILE_ROWS) {
         int rows = starts[d + 1] - t < INT8_TILE_ROWS ? starts[d + 1] - t : INT8_TILE_ROWS;
         const uint8_t *tile = x + (size_t)t * stride;
-        WITH_ROWS(INT8_TILE_ROWS, rows, tile_int8(tile, stride, ROWS, panel, (size_t)stride / 4, acc))
-        for (int r = 0; r < rows; r++) {
+        TILE_INT8(tile, stride, rows, panel, (size_t)stride / 4, acc)
+        if (!track) maximum_offer(best, acc, rows, x_scale + t, x_minimum + t, w_sum + n);
+        for (int r = 0; track && r < rows; r++) {
           float scale = x_scale[t + r], minimum = x_minimum[t + r];
           for (int c = 0; c < INT8_TILE_COLUMNS; c++) {
             float value = scale * (float)acc[r * INT8_TILE_COLUMNS + c] + minimum * w_sum[n + c];
-            argmax_offer(best + c, row + c, value, t + r, track);
+            argmax_offer(best + c, row + c, value, t + r);
           }
         }
       }
@@ -90,7 +104,7 @@ void KERNEL(head_argmax_f32)(const float *x, const float *w, const float *bias, 
         WITH_ROWS(F32_TILE_ROWS, rows, tile_f32(tile, (size_t)K, ROWS, w, (size_t)K, (size_t)n, acc, F32_TILE_COLUMNS))
         for (int r = 0; r < rows; r++)
           for (int c = 0; c < F32_TILE_COLUMNS; c++)
-            argmax_offer(best + c, row + c, acc[r * F32_TILE_COLUMNS + c], t + r, 1);
+            argmax_offer(best + c, row + c, acc[r * F32_TILE_COLUMNS + c], t + r);
       }
       size_t at = (size_t)d * out_stride + n;
       for (int c = 0; c < columns; c++) out[at + c] = best[c] + bias[n + c];

@@ -82,6 +82,28 @@ function placeBlock(regions: Regions, block: PostingBlock) {
   };
 }
 
+/** Byte offsets of what a search reads and writes; the room grows, and is kept. */
+function workPlanner(regions: Regions, numDocs: number) {
+  const begins = regions.end;
+  let room = { terms: 64, k: 128 };
+  const plan = () => {
+    regions.release(begins);
+    return {
+      query: regions.reserve(8 * room.terms),
+      hits: regions.reserve(4 * hitWords(room.k)),
+      scratch: regions.reserve(4 * scratchWords(room.terms, room.k, numDocs)),
+    };
+  };
+  let work = plan();
+  return (terms: number, k: number) => {
+    if (terms > room.terms || k > room.k) {
+      room = { terms: Math.max(terms, room.terms), k: Math.max(k, room.k) };
+      work = plan();
+    }
+    return work;
+  };
+}
+
 function searchOfInstance(
   { memory, searchExact, searchPruned }: Exports,
   block: PostingBlock,
@@ -90,30 +112,16 @@ function searchOfInstance(
   const filterBytes = Math.ceil(numDocs / 8);
   const regions = new Regions(memory);
   const { bytes, layout, ranks, filter, ofMaxima } = placeBlock(regions, block);
-  const workBegins = regions.end;
-  let room = { terms: 64, k: 128 };
-  const planWork = () => {
-    regions.release(workBegins);
-    return {
-      query: regions.reserve(8 * room.terms),
-      hits: regions.reserve(4 * hitWords(room.k)),
-      scratch: regions.reserve(4 * scratchWords(room.terms, room.k, numDocs)),
-    };
-  };
-  let work = planWork();
+  const workFor = workPlanner(regions, numDocs);
 
   return (query, filterBits, wanted, threshold, { alpha, budgetUs = 0 } = {}) => {
     const k = Math.min(wanted, numDocs);
     const terms = query.length / 2;
-    if (terms > room.terms || k > room.k) {
-      room = { terms: Math.max(terms, room.terms), k: Math.max(k, room.k) };
-      work = planWork();
-    }
-    new Uint32Array(memory.buffer, work.query, query.length).set(query);
+    const { query: list, hits, scratch } = workFor(terms, k);
+    new Uint32Array(memory.buffer, list, query.length).set(query);
     if (filterBits)
       new Uint8Array(memory.buffer, filter, filterBytes).set(filterBits.subarray(0, filterBytes));
     const filterOrNone = filterBits ? filter : 0;
-    const { query: list, hits, scratch } = work;
     const found = () => new Uint32Array(memory.buffer, hits, hitWords(k));
     if (alpha === undefined || !ofMaxima) {
       const count = searchExact(

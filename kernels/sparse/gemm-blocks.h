@@ -14,7 +14,7 @@ INLINE quads quads_zero(void) { return _mm512_setzero_si512(); }
 INLINE quads quads_weight(const int8_t *w) {
   return _mm512_set1_epi32((int32_t)load_quad((const uint8_t *)w));
 }
-INLINE quads quads_dot(quads acc, quads x, quads w) { return vi_dot_quads(acc, x, w); }
+INLINE quads quads_dot(quads acc, quads x, quads w) { return _mm512_dpbusd_epi32(acc, x, w); }
 INLINE void quads_store(int32_t *p, quads a) { _mm512_storeu_si512(p, a); }
 #elif defined(VARIANT_AVX2)
 #define BLOCK_VECTORS 4

@@ -21,8 +21,8 @@ INLINE void tile_n16(const uint8_t *a, size_t lda, int rows, const uint8_t *b, s
 #pragma GCC unroll 8
       for (int r = 0; r < rows; r++) {
         __m512i x = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(a + r * lda + 16 * g)));
-        acc[r][0] = vi_dot_quads(acc[r][0], _mm512_shuffle_epi8(x, pick0), w0);
-        acc[r][1] = vi_dot_quads(acc[r][1], _mm512_shuffle_epi8(x, pick1), w1);
+        acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], _mm512_shuffle_epi8(x, pick0), w0);
+        acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], _mm512_shuffle_epi8(x, pick1), w1);
       }
     }
   }

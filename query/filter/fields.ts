@@ -2,6 +2,7 @@ import { WinnowError } from '../../errors.ts';
 import { showMoment } from '../../indexer/segment/dates.ts';
 import type { FieldValues } from '../../indexer/segment/filter-columns.ts';
 import type { FilterField } from '../../indexer/types.ts';
+import { firstOf } from '../first-of.ts';
 
 /** A value of a field and how many of the documents have it. */
 export interface FacetCount {
@@ -51,18 +52,6 @@ export function mostFrequent(counts: ValueCounts, field: FilterField): FacetCoun
     value: shown(field, value),
     count,
   }));
-}
-
-/** The first `count` in order. Most are compared once, where few are wanted. */
-function firstOf<T>(all: Iterable<T>, count: number, compare: (a: T, b: T) => number): T[] {
-  const kept: T[] = [];
-  for (const one of all) {
-    if (kept.length === count && compare(kept[count - 1]!, one) < 0) continue;
-    let at = kept.length === count ? count - 1 : kept.length;
-    for (; at > 0 && compare(one, kept[at - 1]!) < 0; at--) kept[at] = kept[at - 1]!;
-    kept[at] = one;
-  }
-  return kept;
 }
 
 function shown({ type }: FilterField, value: string | number): string | number | boolean {

@@ -1,3 +1,4 @@
+import { firstOf } from '../first-of.ts';
 import type { FUSIONS } from '../request.ts';
 
 /** A ranking as a fusion reads it, best first. */
@@ -72,6 +73,8 @@ class SumsByKey {
   private lists = new Uint16Array(0);
   private ranks = new Uint16Array(0);
   private scores = new Float64Array(0);
+  /** 0, 1, 2, … */
+  private numbers = new Uint16Array(0);
   /** 1 + the number of the document whose key falls here, or is kept here because the slots before were taken; 0: free. */
   private slots = new Uint32Array(1);
 
@@ -86,6 +89,7 @@ class SumsByKey {
     this.lists = new Uint16Array(capacity);
     this.ranks = new Uint16Array(capacity);
     this.scores = new Float64Array(capacity);
+    this.numbers = Uint16Array.from({ length: capacity }, (_, i) => i);
     this.slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * capacity + 1)));
   }
 
@@ -109,21 +113,12 @@ class SumsByKey {
     return this.slots[this.slotOf(key)]! > 0;
   }
 
-  /** The first `count` by descending sum. Most documents are compared once, where few are wanted. */
+  /** The first `count` by descending sum. */
   best(count: number, tieBreak: TieBreak): FusedDoc[] {
     const { scores } = this;
-    const isBefore = (a: number, b: number): boolean => {
-      const difference = scores[a]! - scores[b]!;
-      return difference > 0 || (difference === 0 && tieBreak(this.doc(a), this.doc(b)));
-    };
-    const kept: number[] = [];
-    for (let one = 0; one < this.size; one++) {
-      if (kept.length === count && !isBefore(one, kept[count - 1]!)) continue;
-      let at = kept.length === count ? count - 1 : kept.length;
-      for (; at > 0 && isBefore(one, kept[at - 1]!); at--) kept[at] = kept[at - 1]!;
-      kept[at] = one;
-    }
-    return kept.map((one) => this.doc(one));
+    const compare = (a: number, b: number): number =>
+      scores[b]! - scores[a]! || (tieBreak(this.doc(a), this.doc(b)) ? -1 : 1);
+    return firstOf(this.numbers.subarray(0, this.size), count, compare).map((one) => this.doc(one));
   }
 
   private doc(at: number): FusedDoc {

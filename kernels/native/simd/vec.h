@@ -50,14 +50,10 @@ INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
 INLINE vf vf_from_int(vi a) { return _mm512_cvtepi32_ps(a); }
 INLINE vi vf_round(vf a) { return _mm512_cvtps_epi32(a); }
 INLINE vi vi_set(int32_t a) { return _mm512_set1_epi32(a); }
-// As instructions and not as intrinsics: in a loop over many sums, gcc 12 copies each sum before the intrinsic adds to it, and
+// As an instruction and not as the intrinsic: in a loop over many sums, gcc 12 copies each sum before the intrinsic adds to it, and
 // runs out of registers.
 INLINE vi vi_dot_pairs(vi acc, vi a, vi b) {
   __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
-  return acc;
-}
-INLINE vi vi_dot_quads(vi acc, vi u8, vi s8) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));
   return acc;
 }
 INLINE vi vi_pairs(vi low, vi high) {
