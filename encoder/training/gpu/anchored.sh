@@ -4,9 +4,9 @@
 #
 #     END=UNIX_TIME ./anchored.sh WORK [config/anchored.json]
 #
-# WORK holds world/ (build_data.py) and models/ (the teachers under the names in prepare.py, and what `means` names). WORK/done-NAME appears when a
-# step has ended well. START is the model that every run begins from and is held to, the bundled one by default. `means` of the runs' file: by name, models (runs, "start", "bundled" or checkpoints in WORK/models) and their weights; without it every
-# run is averaged with the start.
+# WORK holds world/ (build_data.py) and models/ (the teachers under the names in prepare.py, and what `means` names). START is the model that every
+# run begins from and is held to, the bundled one by default. WORK/done-NAME appears when a step has ended well. `means` of the runs' file: by name,
+# models (runs, "start", "bundled" or checkpoints in WORK/models) and their weights; without it every run is averaged with the start.
 set -u
 work=$(realpath "$1")
 cd "$(dirname "$0")"
