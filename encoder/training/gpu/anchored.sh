@@ -4,14 +4,15 @@
 #
 #     END=UNIX_TIME ./anchored.sh WORK [config/anchored.json]
 #
-# WORK holds world/ (build_data.py) and models/ (the teachers under the names in prepare.py, and what `means` names). WORK/done-NAME appears when a
-# step has ended well. `means` of the runs' file: by name, models (runs, "bundled" or checkpoints in WORK/models) and their weights; without it every
-# run is averaged with the start.
+# WORK holds world/ (build_data.py) and models/ (the teachers under the names in prepare.py, and what `means` names). START is the model that every
+# run begins from and is held to, the bundled one by default. WORK/done-NAME appears when a step has ended well. `means` of the runs' file: by name,
+# models (runs, "start", "bundled" or checkpoints in WORK/models) and their weights; without it every run is averaged with the start.
 set -u
 work=$(realpath "$1")
 cd "$(dirname "$0")"
 runs=$(realpath "${2:-config/anchored.json}")
 bundled=${BUNDLED:-$(realpath ../../../models)}
+start=${START:-$bundled/winnow-mini}
 mixing=${MIXING:-170} # seconds kept for the means
 export PYTHONUNBUFFERED=1 PYTORCH_ALLOC_CONF=expandable_segments:True
 
@@ -26,11 +27,11 @@ step() { # NAME COMMAND...
 of() { # EXPRESSION of the runs' file `c`: a line for each item
   python3 -c 'import json, sys
 c = json.load(open(sys.argv[1]))
-means = c.get("means") or {run: {"models": ["bundled", run], "weights": [".5,.5", ".25,.75", "0,1"]} for run in c["runs"]}
+means = c.get("means") or {run: {"models": ["start", run], "weights": [".5,.5", ".25,.75", "0,1"]} for run in c["runs"]}
 print(*eval(sys.argv[2]), sep="\n")' "$runs" "$1"
 }
 
-[ -f "$work/prepared/prepared.pt" ] || step prepare python3 prepare.py "${data[@]}" --models "$work/models" --work "$work/prepared" --student "$bundled/winnow-mini" || exit 1
+[ -f "$work/prepared/prepared.pt" ] || step prepare python3 prepare.py "${data[@]}" --models "$work/models" --work "$work/prepared" --student "$start" || exit 1
 if [ -n "$(of 'c["config"]["prepare"].get("web_set", ())')" ] && [ ! -f "$work/done-web-set" ]; then
   step web-set python3 web_set.py "${data[@]}" --models "$work/models" --work "$work/prepared" || exit 1
 fi
@@ -41,7 +42,7 @@ for name in $(of 'c["runs"]'); do
   left=$((left - 1))
   mapfile -t settings < <(of "c['runs']['$name']")
   [ -n "${settings[0]}" ] || settings=()
-  step "$name" python3 train.py "${data[@]}" --work "$work/$name" --prepared "$work/prepared" --start "$bundled/winnow-mini" --seconds "$seconds" \
+  step "$name" python3 train.py "${data[@]}" --work "$work/$name" --prepared "$work/prepared" --start "$start" --seconds "$seconds" \
     --set "seconds=$seconds" "${settings[@]}"
 done
 for name in $(of 'means'); do
@@ -49,6 +50,7 @@ for name in $(of 'means'); do
   for model in $(of "means['$name']['models']"); do
     case $model in
       bundled) models+=("$bundled/winnow-mini") ;;
+      start) models+=("$start") ;;
       *) [ -d "$work/$model" ] && models+=("$work/$model/latest") || models+=("$work/models/$model") ;;
     esac
   done

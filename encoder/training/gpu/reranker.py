@@ -3,7 +3,8 @@
     python reranker.py --config config/winnow-mini.json --data DATA --models MODELS --prepared WORK --work RUN [--set layers=4]
         [--start RUN/latest]
 
-`--start` begins from a cross-encoder instead of the teacher's layers, with a fresh optimiser.
+`--start` begins from a cross-encoder instead of the teacher's layers, with a fresh optimiser. With `keep_zeros` the zeros of its sparse
+matrices stay where they are, so that runs from one start, and the mean of their weights, have its patterns.
 
 Per query it trains on P documents: candidates, and some of its neighbours' in the batch, since the first stage also returns
 documents that are far from the query. The target joins the dense teachers and BM25 with the relevance teacher, which runs beside
@@ -62,6 +63,26 @@ def with_neighbours(doc_rows: torch.Tensor, count: int) -> torch.Tensor:
 def shares_by_source(names: list[str], shares: dict[str, float], device) -> torch.Tensor:
     """One share per source, then one for spans: sources that the config does not name have the share `other`."""
     return torch.tensor([shares.get(name, shares["other"]) for name in names] + [shares["spans"]], device=device)
+
+
+def masks_of_zeros(state: dict[str, torch.Tensor], least: float = 0.25) -> dict[str, torch.Tensor]:
+    """Matrices of the layers of which at least this part is 0 -> True where a weight may change. The zeros of such a matrix are a pattern
+    that the kernels skip; those of the others are only rounded weights."""
+    matrices = {name: value != 0 for name, value in state.items() if name.startswith(LAYER) and value.dim() == 2}
+    return {name: kept for name, kept in matrices.items() if kept.float().mean() <= 1 - least}
+
+
+class Zeros:
+    """Keeps the zeros of the sparse matrices that a start has."""
+
+    def __init__(self, start: dict[str, torch.Tensor], optimizer: MasterAdamW):
+        masters = dict(zip(optimizer.names, optimizer.masters))
+        self.kept = [(masters[name], mask.to(masters[name].device)) for name, mask in masks_of_zeros(start).items()]
+
+    def hold(self) -> None:
+        """To run between gradients and step: without a gradient a weight of 0 stays 0, since its moments and its decay are 0, too."""
+        for master, mask in self.kept:
+            master.grad.mul_(mask)
 
 
 class Reranking:
@@ -134,9 +155,13 @@ def train(world: World, config: dict, models: Path, work: Path, start: Path | No
     judge = load_cross_encoder(models / relevance["teacher"], relevance["model"], device, dtype)
     shape = {**relevance["model"], "num_hidden_layers": settings["layers"]}
     model = CrossEncoder(shape)
-    model.load_state_dict(evenly_spaced(checkpoint.load(start or models / relevance["teacher"]), settings["layers"]))
+    first = evenly_spaced(checkpoint.load(start or models / relevance["teacher"]), settings["layers"])
+    model.load_state_dict(first)
     model.to(device, dtype)
     optimizer = MasterAdamW(model, {}, settings["weight_decay"], settings["ema"])
+    zeros = Zeros(first, optimizer) if settings["keep_zeros"] else None
+    if zeros is not None:
+        log(sparse_matrices=len(zeros.kept), kept=round(sum(mask.float().mean().item() for _, mask in zeros.kept) / max(len(zeros.kept), 1), 4))
     reranking = Reranking(model, judge, world, settings)
     shares = torch.tensor([b.share for b in batches.buckets])
     trained, step = 0.0, 0
@@ -159,7 +184,7 @@ def train(world: World, config: dict, models: Path, work: Path, start: Path | No
         query_rows, doc_rows = batches.draw(bucket)
         loss, parts = reranking(query_rows, with_neighbours(doc_rows, settings["neighbours"]), batches.buckets[bucket].width, progress)
         loss.backward()
-        optimizer.step(settings["lr"] * cosine(progress))
+        optimizer.step(settings["lr"] * cosine(progress), change_gradients=zeros and zeros.hold)
         step += 1
         if step % 10 == 0 and device.type == "cuda":
             torch.cuda.synchronize()

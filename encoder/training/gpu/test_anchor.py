@@ -11,6 +11,7 @@ import torch
 
 from anchor import Anchor, direction_error
 from model import TwoOutputEncoder
+from optimizer import MasterAdamW
 from prepare import rows_of
 from query_weights import QueryWeights
 from teachers import DenseScores, VectorTeacher, embed
@@ -123,6 +124,25 @@ class AnchoredRun(unittest.TestCase):
         web = self.loss(other, anchor_loose=["bio"], anchor_loose_share=0.0)[1]["drift"].item()
         self.assertGreater(min(bio, web), 0)
         self.assertAlmostEqual(bio + web, full, places=4)
+
+    def test_the_vectors_order_is_taught_beside_the_anchor_without_token_vectors(self):
+        drawn = lambda **changed: self.loss(self.model, vector_sizes=[TINY["hidden_size"]], **changed)  # noqa: E731
+        plain, taught = drawn(), drawn(cosine_weight=0.5)
+        self.assertNotIn("tokens", taught[1])
+        self.assertGreater(taught[1]["cosine"].item(), 0)
+        self.assertAlmostEqual((taught[0] - plain[0]).item(), 0.5 * taught[1]["cosine"].item(), places=3)
+        taught[0].backward()
+        self.assertGreater(self.model.dense.weight.grad.abs().sum().item(), 0)
+
+    def test_steps_order_the_vectors_like_the_teacher(self):
+        optimizer = MasterAdamW(self.model, {})
+        kinds = []
+        for _ in range(40):
+            loss, parts = self.loss(self.model, vector_sizes=[TINY["hidden_size"]], cosine_weight=1.0, anchor_vector_weight=0.0)
+            loss.backward()
+            optimizer.step(2e-3)
+            kinds.append(parts["cosine"].item())
+        self.assertLess(kinds[-1], 0.7 * kinds[0])
 
     def test_the_model_that_is_held_has_both_outputs(self):
         config = {"model": {**TINY, "token_table": 0}}

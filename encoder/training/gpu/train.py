@@ -47,7 +47,7 @@ class Distiller:
     """One objective: KL to the teachers over all documents of the batch + FLOPS + revival of the query's own terms; with a
     `vector_teacher` the distance from its vectors; with an `anchor_weight` the distance from the model that the run starts from, in documents of
     the sources that begin with one of `anchor_loose` times `anchor_loose_share`; with a `cosine_weight` the ranking by the second output's cosine, alone and
-    added to the sparse score, for every size in `vector_sizes` and both kinds of query vector."""
+    added to the sparse score, for every size in `vector_sizes` and every kind of query vector that the model has. Anchor and ranking may be combined."""
 
     def __init__(
         self, model: SparseEncoder | None, docs: TokenTable, prepared: dict, weights: QueryWeights, settings: dict, cross: CrossEncoder | None = None,
@@ -155,16 +155,20 @@ class Distiller:
             loss = loss + vector * parts["vector"]
         if s["cosine_weight"]:
             parts.update(self.cosine_losses(body, mask, query_ids, token_weights, self.scale(student.detach()), teacher, fit))
-            loss = loss + s["cosine_weight"] * (parts["cosine"] + s["token_share"] * parts["tokens"])
+            loss = loss + s["cosine_weight"] * (parts["cosine"] + s["token_share"] * parts.get("tokens", 0.0))
         return loss, parts
 
     def cosine_losses(self, body, mask, query_ids, token_weights, student, teacher, fit: bool) -> dict[str, torch.Tensor]:
         """KL of the cosine alone and of sparse score + cosine, mean over sizes: "cosine" for queries that ran through the model,
-        "tokens" for sums of token vectors. The first `size` numbers of a vector are a vector of that size."""
+        "tokens" for sums of token vectors if the model has any. The first `size` numbers of a vector are a vector of that size."""
         told = self.model.pooled(body, mask)
-        asked = {"model": self.model.query_vectors(query_ids), "tokens": self.model.token_vectors(query_ids, token_weights)}
+        asked = {"model": self.model.query_vectors(query_ids)}
+        if self.model.token is not None:
+            asked["tokens"] = self.model.token_vectors(query_ids, token_weights)
         out = {}
         for kind, name in (("model", "cosine"), ("tokens", "tokens")):
+            if kind not in asked:
+                continue
             total = 0.0
             sizes = [size for size in self.settings["vector_sizes"] if size <= asked[kind].shape[1]]
             for size in sizes:
