@@ -113,9 +113,8 @@ def seismic_search(vectors, model, saved):
     scores = scorer(counts, terms, impacts, queries)
     sample = [(query, scores(query)) for query in queries[:200]]
     tenth = [np.partition(exact, -K)[-K] for _, exact in sample]
-    kept = Path(f"{saved}.index.seismic")
-    if kept.exists():
-        index = seismic.SeismicIndexRaw.load(str(kept))
+    if saved.exists():
+        index = seismic.SeismicIndexRaw.load(str(saved))
     else:
         with tempfile.TemporaryDirectory(dir=saved.parent) as scratch:
             file = Path(scratch) / "documents.bin"
