@@ -19,17 +19,8 @@ export PYTHONUNBUFFERED=1 PYTORCH_ALLOC_CONF=expandable_segments:True
 python3 ../sparsity/derive_config.py "${CONFIG:-config/winnow-mini.json}" "$runs" "$work/anchored.json" || exit 1
 data=(--config "$work/anchored.json" --data "$work/world")
 
-step() { # NAME COMMAND...
-  local name=$1
-  shift
-  "$@" >"$work/$name.log" 2>&1 && touch "$work/done-$name" || { touch "$work/failed-$name"; return 1; }
-}
-of() { # EXPRESSION of the runs' file `c`: a line for each item
-  python3 -c 'import json, sys
-c = json.load(open(sys.argv[1]))
-means = c.get("means") or {run: {"models": ["start", run], "weights": [".5,.5", ".25,.75", "0,1"]} for run in c["runs"]}
-print(*eval(sys.argv[2]), sep="\n")' "$runs" "$1"
-}
+derived='means = c.get("means") or {run: {"models": ["start", run], "weights": [".5,.5", ".25,.75", "0,1"]} for run in c["runs"]}'
+. ./steps.sh
 
 [ -f "$work/prepared/prepared.pt" ] || step prepare python3 prepare.py "${data[@]}" --models "$work/models" --work "$work/prepared" --student "$start" || exit 1
 if [ -n "$(of 'c["config"]["prepare"].get("web_set", ())')" ] && [ ! -f "$work/done-web-set" ]; then

@@ -20,15 +20,7 @@ export PYTHONUNBUFFERED=1 PYTORCH_ALLOC_CONF=expandable_segments:True
 python3 ../sparsity/derive_config.py "${CONFIG:-config/winnow-mini.json}" "$runs" "$work/$name.json" || exit 1
 data=(--config "$work/$name.json" --data "$work/world")
 
-step() { # NAME COMMAND...
-  local name=$1
-  shift
-  "$@" >"$work/$name.log" 2>&1 && touch "$work/done-$name" || { touch "$work/failed-$name"; return 1; }
-}
-of() { # EXPRESSION of the runs' file `c`: a line for each item
-  python3 -c 'import json, sys
-print(*eval(sys.argv[2], {"c": json.load(open(sys.argv[1]))}), sep="\n")' "$runs" "$1"
-}
+. ./steps.sh
 path_of() { # MODEL
   case $1 in
     bundled) echo "$bundled/winnow-rerank" ;;

@@ -20,11 +20,7 @@ judging=${JUDGING:-90}
 
 left() { echo $(($END - $(date +%s) - $1)); }
 
-step() { # NAME COMMAND...
-  local name=$1
-  shift
-  "$@" >"$work/$name.log" 2>&1 && touch "$work/done-$name" || { touch "$work/failed-$name"; return 1; }
-}
+. ./steps.sh
 
 start_from_mean() {
   python3 -c '
