@@ -232,9 +232,7 @@ INLINE int lexical_prune_window(const struct lexical_request *request, const str
 INLINE int lexical_look_up_window(const struct lexical_request *request, const struct lexical_scratch *scratch,
                                   uint32_t start, uint32_t count, struct lexical_top *top) {
   const uint32_t terms = request->terms;
-  uint64_t accepted = 0;
-  for (uint32_t j = 0; j < count; j += BLOCK_DOCS)
-    accepted += (uint64_t)__builtin_popcountll(accepted_bits(request->filter_bits, start + j, count - j));
+  const uint64_t accepted = count_accepted(request->filter_bits, start, count);
   const uint64_t scan = count / DENSE_SAVING + lexical_size(request, scratch, 0, terms, count);
   if (accepted * terms * LOOKUP_COST > scan) return 0;
   for (uint32_t j = 0; j < count; j += BLOCK_DOCS) {

@@ -35,23 +35,7 @@ export function nativeSearch({ functions }: NativeSearch, block: PostingBlock): 
     const terms = query.length / 2;
     const scratch = scratchFor(scratchWords(terms, k, numDocs));
     const hits = hitsFor(k);
-    if (alpha === undefined || !maxima) {
-      const count = searchExact(
-        bytes,
-        layout,
-        query,
-        terms,
-        filterBits,
-        ranks,
-        hits,
-        k,
-        scratch,
-        threshold,
-        budgetUs,
-      );
-      return readHits(hits, count, k, false);
-    }
-    const count = searchPruned(
+    const shared = [
       bytes,
       layout,
       query,
@@ -63,11 +47,12 @@ export function nativeSearch({ functions }: NativeSearch, block: PostingBlock): 
       scratch,
       threshold,
       budgetUs,
-      maxima.bytes,
-      maximaLayout!,
-      fixedPoint(alpha),
-    );
-    return readHits(hits, count, k, true);
+    ] as const;
+    const prunes = alpha !== undefined && maxima !== undefined;
+    const count = prunes
+      ? searchPruned(...shared, maxima.bytes, maximaLayout!, fixedPoint(alpha))
+      : searchExact(...shared);
+    return readHits(hits, count, k, prunes);
   };
 }
 

@@ -181,15 +181,19 @@ INLINE int any_accepted(const uint8_t *filter_bits, uint32_t start, uint32_t cou
   return any != 0;
 }
 
+// How many of the documents start .. start + count - 1 may be hits.
+INLINE uint32_t count_accepted(const uint8_t *filter_bits, uint32_t start, uint32_t count) {
+  uint32_t accepted = 0;
+  for (uint32_t i = 0; i < count; i += BLOCK_DOCS)
+    accepted += (uint32_t)__builtin_popcountll(accepted_bits(filter_bits, start + i, count - i));
+  return accepted;
+}
+
 // Whether a bound on the k-th best score of the documents start .. start + count - 1 is worth its time: where a filter
 // leaves less than half of them, few are offered.
 INLINE int wants_kth_bound(const uint8_t *filter_bits, uint32_t start, uint32_t count, uint32_t k) {
   if (k > KTH_MOST || count < KTH_GROUPS) return 0;
-  if (filter_bits == NULL) return 1;
-  uint32_t accepted = 0;
-  for (uint32_t i = 0; i < count; i += BLOCK_DOCS)
-    accepted += (uint32_t)__builtin_popcountll(accepted_bits(filter_bits, start + i, count - i));
-  return 2 * accepted >= count;
+  return filter_bits == NULL || 2 * count_accepted(filter_bits, start, count) >= count;
 }
 
 #define BOUND(name) score_##name

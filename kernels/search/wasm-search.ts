@@ -122,24 +122,7 @@ function searchOfInstance(
     if (filterBits)
       new Uint8Array(memory.buffer, filter, filterBytes).set(filterBits.subarray(0, filterBytes));
     const filterOrNone = filterBits ? filter : 0;
-    const found = () => new Uint32Array(memory.buffer, hits, hitWords(k));
-    if (alpha === undefined || !ofMaxima) {
-      const count = searchExact(
-        bytes,
-        layout,
-        list,
-        terms,
-        filterOrNone,
-        ranks,
-        hits,
-        k,
-        scratch,
-        threshold,
-        budgetUs,
-      );
-      return readHits(found(), count, k, false);
-    }
-    const count = searchPruned(
+    const shared = [
       bytes,
       layout,
       list,
@@ -151,10 +134,11 @@ function searchOfInstance(
       scratch,
       threshold,
       budgetUs,
-      ofMaxima.bytes,
-      ofMaxima.layout,
-      fixedPoint(alpha),
-    );
-    return readHits(found(), count, k, true);
+    ] as const;
+    const prunes = alpha !== undefined && ofMaxima !== undefined;
+    const count = prunes
+      ? searchPruned(...shared, ofMaxima.bytes, ofMaxima.layout, fixedPoint(alpha))
+      : searchExact(...shared);
+    return readHits(new Uint32Array(memory.buffer, hits, hitWords(k)), count, k, prunes);
   };
 }
