@@ -1,6 +1,5 @@
-import { CHUNK_DOCS, NOT_DENSE } from '../../kernels/search/layout.ts';
+import { CHUNK_DOCS } from '../../kernels/search/layout.ts';
 import { alignUp } from '../format/bytes.ts';
-import { checksum } from '../format/checksum.ts';
 
 /** Ranks for which each list stores its k-th largest value. */
 export const KTH_RANKS = [10, 100, 1000] as const;
@@ -68,30 +67,4 @@ export function postingListLayout({
     columnStride,
     totalBytes: columns + numDense * columnStride,
   };
-}
-
-/** What a list's checksum depends on. */
-export interface ListPlaces {
-  readonly bytes: Uint8Array;
-  readonly layout: PostingListLayout;
-  readonly numChunks: number;
-  readonly numDocs: number;
-  readonly starts: Uint32Array;
-  readonly denseColumnOf: Uint16Array;
-}
-
-/** CRC-32 of a list's ids XOR that of its values; of a dense list, CRC-32 of its column. */
-export function listChecksum(
-  { bytes, layout, numChunks, numDocs, starts, denseColumnOf }: ListPlaces,
-  listId: number,
-): number {
-  const denseColumn = denseColumnOf[listId]!;
-  if (denseColumn !== NOT_DENSE) {
-    const start = layout.columns + denseColumn * layout.columnStride;
-    return checksum(bytes.subarray(start, start + numDocs));
-  }
-  const from = starts[listId * numChunks]!;
-  const to = starts[(listId + 1) * numChunks]!;
-  const ids = checksum(bytes.subarray(layout.localIds + 2 * from, layout.localIds + 2 * to));
-  return (ids ^ checksum(bytes.subarray(layout.values + from, layout.values + to))) >>> 0;
 }

@@ -1,15 +1,10 @@
 import { CHUNK_BITS, NOT_DENSE } from '../../kernels/search/layout.ts';
-import type { PostingBlock } from '../../kernels/search/posting-block.ts';
+import { listBytes, type PostingArrays } from '../../kernels/search/posting-block.ts';
 import { viewU16, viewU32 } from '../format/bytes.ts';
+import { checksum } from '../format/checksum.ts';
 import { corrupt } from '../format/errors.ts';
 import type { CsrMatrix } from './csr-matrix.ts';
-import {
-  HEADER_BYTES,
-  KTH_RANKS,
-  listChecksum,
-  type PostingCounts,
-  postingListLayout,
-} from './posting-list-layout.ts';
+import { HEADER_BYTES, KTH_RANKS, type PostingCounts, postingListLayout } from './posting-list-layout.ts';
 
 /**
  * Posting lists of one segment, as one block of bytes (FORMAT.md, "Posting lists"). All arrays are views into it.
@@ -21,7 +16,7 @@ import {
  */
 export interface PostingLists {
   /** The bytes and where the arrays below start in them, for the search kernels. */
-  readonly block: Omit<PostingBlock, 'ranks'>;
+  readonly block: PostingArrays;
   readonly numLists: number;
   readonly numDocs: number;
   readonly numChunks: number;
@@ -76,22 +71,22 @@ export function openPostingLists(
   const denseColumnOf = viewU16(bytes, layout.denseColumnOf, numLists);
   const kthValues = bytes.subarray(layout.kthValues, layout.kthValues + KTH_RANKS.length * numLists);
   const checked = alreadyChecked ?? new Uint8Array(numLists);
-  const places = { bytes, layout, numChunks, numDocs, starts, denseColumnOf };
-  return {
-    block: {
-      bytes,
-      numDocs,
-      numChunks,
-      numLists,
-      offsets: {
-        starts: layout.starts,
-        denseSlots: layout.denseColumnOf,
-        localIds: layout.localIds,
-        values: layout.values,
-        columns: layout.columns,
-      },
-      columnStride: layout.columnStride,
+  const block = {
+    bytes,
+    numDocs,
+    numChunks,
+    numLists,
+    offsets: {
+      starts: layout.starts,
+      denseSlots: layout.denseColumnOf,
+      localIds: layout.localIds,
+      values: layout.values,
+      columns: layout.columns,
     },
+    columnStride: layout.columnStride,
+  };
+  return {
+    block,
     numLists,
     numDocs,
     numChunks,
@@ -110,7 +105,9 @@ export function openPostingLists(
     documentFrequency: (listId) => frequencies[listId]!,
     verify(listId) {
       if (checked[listId]) return;
-      if (listChecksum(places, listId) !== checksums[listId])
+      const { ids, values } = listBytes(block, starts, denseColumnOf, listId);
+      const own = ids ? (checksum(ids) ^ checksum(values)) >>> 0 : checksum(values);
+      if (own !== checksums[listId])
         throw corrupt(`${place}, list ${listId}`, 'checksum mismatch in the postings');
       checked[listId] = 1;
     },

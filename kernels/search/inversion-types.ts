@@ -1,4 +1,4 @@
-import type { PostingBlock } from './posting-block.ts';
+import type { PostingArrays } from './posting-block.ts';
 
 /** Rows of documents: row d has the entries `rowOffsets[d] .. rowOffsets[d + 1]` of `columnIds` and `values`. */
 export interface PostingRows {
@@ -20,7 +20,7 @@ export interface PostingDestination {
 
 /** Posting lists whose k-th largest values and checksums are wanted. */
 export interface SummarizedLists {
-  readonly block: Omit<PostingBlock, 'ranks'>;
+  readonly block: PostingArrays;
   /** By list: its postings. */
   readonly frequencies: Uint32Array;
   /** Ascending. */

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { PostingDestination, PostingRows, SummarizedLists } from './inversion-types.ts';
-import { NOT_DENSE } from './layout.ts';
+import { listBytes } from './posting-block.ts';
 
 const MAX_IMPACT = 255;
 
@@ -64,19 +64,13 @@ export function summarizeListsReference(
   kthValues: Uint8Array,
   checksums: Uint32Array,
 ): void {
-  const { bytes, offsets, numLists, numChunks, numDocs, columnStride } = block;
+  const { bytes, offsets, numLists, numChunks } = block;
   const starts = new Uint32Array(bytes.buffer, bytes.byteOffset + offsets.starts, numLists * numChunks + 1);
   const denseSlots = new Uint16Array(bytes.buffer, bytes.byteOffset + offsets.denseSlots, numLists);
-  const slice = (at: number, length: number): Uint8Array => bytes.subarray(at, at + length);
   for (let list = 0; list < numLists; list++) {
-    const isDense = denseSlots[list] !== NOT_DENSE;
-    const from = starts[list * numChunks]!;
-    const count = starts[(list + 1) * numChunks]! - from;
-    const values = isDense
-      ? slice(offsets.columns + denseSlots[list]! * columnStride, numDocs)
-      : slice(offsets.values + from, count);
+    const { ids, values } = listBytes(block, starts, denseSlots, list);
     checksums[list] = crc32(values);
-    if (!isDense) checksums[list]! ^= crc32(slice(offsets.localIds + 2 * from, 2 * count));
+    if (ids) checksums[list]! ^= crc32(ids);
     if (frequencies[list]! >= ranks[0]!) kthLargest(values, ranks, kthValues, list * ranks.length);
   }
 }

@@ -1,6 +1,5 @@
 import type { KernelBackend } from '../runtime/kernels.ts';
 import { loadKernels } from '../runtime/loader.ts';
-import { POSTING_LAYOUT } from '../table.ts';
 import {
   countInto,
   quantizeWeightsReference,
@@ -9,6 +8,7 @@ import {
 } from './inversion.reference.ts';
 import type { PostingDestination, PostingRows, SummarizedLists } from './inversion-types.ts';
 import { CHUNK_DOCS } from './layout.ts';
+import { postingLayout } from './posting-block.ts';
 import type { BuildFunctions } from './search-call.ts';
 
 /** Neighbouring documents of one chunk whose postings are scattered together. */
@@ -166,7 +166,5 @@ export function summarizeLists(
     return;
   }
   const { block, frequencies, ranks } = lists;
-  const fields = { ...block.offsets, ...block };
-  const layout = Float64Array.from(POSTING_LAYOUT, (name) => fields[name]);
-  build.summarizeLists(block.bytes, layout, frequencies, ranks, kthValues, checksums);
+  build.summarizeLists(block.bytes, postingLayout(block), frequencies, ranks, kthValues, checksums);
 }

@@ -44,6 +44,25 @@ export interface MaximaBlock {
   readonly blockStride: number;
 }
 
+/** Posting lists without what searches need beside them. */
+export type PostingArrays = Omit<PostingBlock, 'ranks' | 'maxima'>;
+
+/** The bytes of a list: its ids and its values, or its column. */
+export function listBytes(
+  { bytes, offsets, numDocs, numChunks, columnStride }: PostingArrays,
+  starts: Uint32Array,
+  denseSlots: Uint16Array,
+  list: number,
+): { readonly ids: Uint8Array | undefined; readonly values: Uint8Array } {
+  const slice = (at: number, length: number): Uint8Array => bytes.subarray(at, at + length);
+  const slot = denseSlots[list]!;
+  if (slot !== NOT_DENSE)
+    return { ids: undefined, values: slice(offsets.columns + slot * columnStride, numDocs) };
+  const from = starts[list * numChunks]!;
+  const count = starts[(list + 1) * numChunks]! - from;
+  return { ids: slice(offsets.localIds + 2 * from, 2 * count), values: slice(offsets.values + from, count) };
+}
+
 /** The array `layout` of a search. */
 export function postingLayout({
   offsets,
@@ -51,7 +70,7 @@ export function postingLayout({
   numChunks,
   numLists,
   columnStride,
-}: PostingBlock): Float64Array {
+}: PostingArrays): Float64Array {
   const fields = { ...offsets, numDocs, numChunks, numLists, columnStride };
   return Float64Array.from(POSTING_LAYOUT, (name) => fields[name]);
 }
